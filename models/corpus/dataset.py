@@ -1,0 +1,59 @@
+"""A corpus as the networks see it: log-mel frames of every clip, labels, fixed-size batches."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.features import Standardizer
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Log-mels of many clips, one behind the other.
+
+    Attributes:
+        features: (frames of all clips, mels), before z-scoring, any float type.
+        offsets: (clips + 1,), int64: clip i has the frames offsets[i] to offsets[i + 1].
+        labels: (clips,), int64.
+    """
+
+    features: Tensor
+    offsets: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def subset(self, clips: Tensor) -> "Dataset":
+        """The clips of these indices, (n,), in this order; frames are copied."""
+        pieces = [self.clip(int(index)) for index in clips]
+        lengths = torch.tensor([0, *(len(piece) for piece in pieces)])
+        return Dataset(torch.cat(pieces), lengths.cumsum(0), self.labels[clips])
+
+    def clip(self, index: int) -> Tensor:
+        """Frames of one clip, (n, mels)."""
+        return self.features[int(self.offsets[index]) : int(self.offsets[index + 1])]
+
+    def batch(self, clips: Tensor, frames: int) -> tuple[Tensor, Tensor]:
+        """Clips tiled or cut to ``frames`` (see :func:`models.features.tile`), all in one gather.
+
+        Args:
+            clips: (batch,), indices.
+
+        Returns:
+            Features (batch, frames, mels) float32, before z-scoring, and labels (batch,).
+        """
+        start, end = self.offsets[clips], self.offsets[clips + 1]
+        time = torch.arange(frames, device=self.offsets.device)
+        index = start[:, None] + time % (end - start)[:, None]
+        return self.features[index].float(), self.labels[clips]
+
+    def standardizer(self) -> Standardizer:
+        """Mean and standard deviation of each mel band over all frames of all clips."""
+        frames = self.features.double()
+        return Standardizer(frames.mean(dim=0).float(), frames.std(dim=0).float())
+
+    def to(self, device: torch.device | str) -> "Dataset":
+        """The same clips on another device."""
+        return Dataset(self.features.to(device), self.offsets.to(device), self.labels.to(device))

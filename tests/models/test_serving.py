@@ -1,0 +1,84 @@
+"""The served view is the same function as the network it was made from."""
+
+import pytest
+import torch
+
+from models.architectures import CNN4, SpectrogramNet, build
+from models.serving import FastCNN4, minimal_filtering, served
+
+CPU = torch.device("cpu")
+
+
+def lived_in(name: str, seed: int = 0) -> SpectrogramNet:
+    """A network whose batch norms have statistics of their own, unlike a fresh one's."""
+    torch.manual_seed(seed)
+    net = build(name, 5)
+    with torch.no_grad():
+        for buffer in net.buffers():
+            if buffer.is_floating_point():
+                buffer.add_(torch.rand_like(buffer))
+        for parameter in net.parameters():
+            parameter.mul_(1 + 0.5 * torch.rand_like(parameter))
+    return net.eval()
+
+
+class TestMinimalFiltering:
+    def test_is_the_correlation_of_a_signal_and_a_kernel(self) -> None:
+        signal = torch.randn(8, generator=torch.Generator().manual_seed(1)).double()
+        kernel = torch.randn(5, generator=torch.Generator().manual_seed(2)).double()
+        outputs, kernel_transform, tile = minimal_filtering()
+
+        filtered = outputs @ ((kernel_transform @ kernel) * (tile @ signal))
+
+        expected = torch.stack([(signal[at : at + 5] * kernel).sum() for at in range(4)])
+        torch.testing.assert_close(filtered, expected, rtol=1e-12, atol=1e-12)
+
+
+class TestServedCNN4:
+    @pytest.mark.parametrize("frames", [32, 33, 34, 35, 61, 187])
+    @pytest.mark.parametrize("batch", [1, 3])
+    def test_logits_equal_the_plain_networks(self, frames: int, batch: int) -> None:
+        net = lived_in("cnn4")
+        x = torch.randn(batch, frames, 64, generator=torch.Generator().manual_seed(frames))
+        with torch.inference_mode():
+            torch.testing.assert_close(served(net, CPU)(x), net(x), rtol=1e-4, atol=1e-4)
+
+    @pytest.mark.parametrize("mels", [32, 40, 63])
+    def test_any_number_of_bands(self, mels: int) -> None:
+        net = lived_in("cnn4")
+        x = torch.randn(2, 40, mels, generator=torch.Generator().manual_seed(mels))
+        with torch.inference_mode():
+            torch.testing.assert_close(served(net, CPU)(x), net(x), rtol=1e-4, atol=1e-4)
+
+    def test_probabilities_are_within_a_thousandth_on_loud_input(self) -> None:
+        net = lived_in("cnn4")
+        x = 10 * torch.randn(4, 48, 64, generator=torch.Generator().manual_seed(3))
+        with torch.inference_mode():
+            difference = served(net, CPU)(x).softmax(1) - net(x).softmax(1)
+        assert difference.abs().max() < 1e-3
+
+    def test_does_not_follow_or_touch_the_network(self) -> None:
+        net = lived_in("cnn4")
+        before = {name: value.clone() for name, value in net.state_dict().items()}
+        view = served(net, CPU)
+        x = torch.ones(1, 32, 64)
+        first = view(x)
+        assert isinstance(view, FastCNN4)
+        for name, value in net.state_dict().items():
+            torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+        assert all(parameter.requires_grad for parameter in net.parameters())
+        with torch.no_grad():
+            net.classifier.weight.zero_()
+        torch.testing.assert_close(view(x), first, rtol=0, atol=0)
+
+
+class TestServedOthers:
+    @pytest.mark.parametrize("name", ["resnet50", "vgg16"])
+    def test_are_the_plain_network_in_eval_mode(self, name: str) -> None:
+        net = lived_in(name).train()
+        view = served(net, CPU)
+        assert not isinstance(view, CNN4 | FastCNN4)
+        assert not view.training
+        x = torch.randn(1, 32, 64, generator=torch.Generator().manual_seed(1))
+        with torch.inference_mode():
+            torch.testing.assert_close(view(x), net.eval()(x), rtol=0, atol=0)

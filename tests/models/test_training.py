@@ -1,0 +1,566 @@
+"""Training: it learns, resumes to the bit, and follows the protocol."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from models import training
+from models.attacks import fgsm
+from models.corpus.dataset import Dataset
+from models.defenses import DEFENSES
+from models.features import Standardizer, tile
+from models.training import (
+    Defense,
+    Step,
+    TrainingPlan,
+    TrainingState,
+    adversarial_batch,
+    batch_indices,
+    train,
+)
+
+pytestmark = pytest.mark.usefixtures("tiny_architecture")
+
+MELS = 32
+FRAMES = 32
+
+
+class Killed(BaseException):
+    """Ends a run between two iterations."""
+
+
+def corpus(n_clips: int = 18, seed: int = 0) -> Dataset:
+    """Three classes that differ in the band that is loud; clips of 20 to 50 frames."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(n_clips) % 3
+    lengths = torch.randint(20, 51, (n_clips,), generator=generator)
+    pieces = []
+    for label, length in zip(labels.tolist(), lengths.tolist(), strict=True):
+        clip = torch.randn(length, MELS, generator=generator)
+        clip[:, 10 * label : 10 * label + 10] += 2
+        pieces.append(clip)
+    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
+    return Dataset(torch.cat(pieces), offsets, labels)
+
+
+def plan(defense: str = "single", **changes: Any) -> TrainingPlan:
+    values: dict[str, Any] = {
+        "architecture": "tiny",
+        "n_classes": 3,
+        "defense": Defense(defense),
+        "epsilon": 0.1,
+        "iterations": 12,
+        "adversarial_from": 4,
+        "batch_size": 6,
+        "learning_rate": 0.01,
+        "decay_every": 5,
+        "frames": FRAMES,
+        "seed": 1,
+    }
+    return TrainingPlan(**{**values, **changes})
+
+
+def nobody(step: Step) -> None:
+    """Watches nothing."""
+
+
+def run(
+    state: TrainingState, data: Dataset | None = None, on_step: Callable[[Step], None] = nobody
+) -> dict[str, Tensor]:
+    """Train to the end; everything the network then holds, on the CPU."""
+    device = next(state.net.parameters()).device
+    data = (data or corpus()).to(device)
+    net = train(state, data, data.standardizer().to(device), on_step)
+    return {name: value.cpu() for name, value in net.state_dict().items()}
+
+
+def assert_equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+
+
+class TestLearning:
+    @pytest.mark.parametrize("defense", list(DEFENSES))
+    def test_a_separable_corpus_is_learned(self, defense: str, device: torch.device) -> None:
+        long = plan(defense, iterations=80, adversarial_from=20, decay_every=100)
+        state = TrainingState(long, device)
+        data = corpus().to(device)
+        steps: list[Step] = []
+        run(state, data, steps.append)
+
+        unseen = corpus(30, seed=9).to(device)
+        features, y = unseen.batch(torch.arange(30), FRAMES)
+        guess = state.net(data.standardizer()(features)).argmax(dim=1)
+        assert float((guess == y).double().mean()) > 0.9
+        assert steps[-1].loss < steps[0].loss / 2
+
+    def test_the_defence_withstands_what_breaks_an_undefended_network(self) -> None:
+        robust = {}
+        for defense in ("single", "vanilla"):
+            settled = plan(
+                defense, iterations=150, adversarial_from=30, epsilon=0.7, clip=None, decay=1.0
+            )
+            state = TrainingState(settled)
+            run(state)
+            x, y = corpus().batch(torch.arange(18), FRAMES)
+            x_adv = adversarial_batch(settled, state.net, corpus().standardizer()(x), y)
+            robust[defense] = float((state.net(x_adv).argmax(dim=1) == y).double().mean())
+        assert robust["vanilla"] > robust["single"]
+
+    def test_the_last_model_is_answered_in_eval_mode(self) -> None:
+        state = TrainingState(plan())
+        data = corpus()
+        net = train(state, data, data.standardizer(), nobody)
+        assert net is state.net
+        assert not any(module.training for module in net.modules())
+        assert state.iteration == 12
+
+    def test_every_iteration_is_in_train_mode_whoever_watches(self) -> None:
+        """A watcher evaluates the network now and then, and may forget to put it back."""
+        state, again = TrainingState(plan()), TrainingState(plan())
+        watched = run(state, on_step=lambda step: void(state.net.eval()))
+        assert_equal(watched, run(again))
+
+    def test_is_a_function_of_plan_and_data(self) -> None:
+        torch.manual_seed(1)
+        first = run(TrainingState(plan()))
+        torch.manual_seed(2)
+        assert_equal(first, run(TrainingState(plan())))
+        other = run(TrainingState(plan(seed=2)))
+        assert not torch.equal(first["classifier.weight"], other["classifier.weight"])
+
+    def test_making_a_state_leaves_the_global_generator_alone(self) -> None:
+        before = torch.random.get_rng_state()
+        TrainingState(plan())
+        assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def void(_: object) -> None:
+    """Forget an answer."""
+
+
+class TestResuming:
+    @pytest.mark.parametrize("at", [1, 3, 4, 5, 9, 11, 12])
+    @pytest.mark.parametrize("defense", ["vanilla", "similarity"])
+    def test_gives_the_weights_of_the_uninterrupted_run_to_the_bit(
+        self, defense: str, at: int, tmp_path: Path
+    ) -> None:
+        """Before, at and after the entry of adversarial data; in the middle of an epoch."""
+        path = tmp_path / "checkpoint.safetensors"
+        losses: list[float] = []
+        whole = run(TrainingState(plan(defense)), on_step=lambda step: losses.append(step.loss))
+
+        killed = TrainingState(plan(defense))
+        pieces: list[float] = []
+
+        def save_and_die(step: Step) -> None:
+            pieces.append(step.loss)
+            if step.iteration == at:
+                killed.save(path)
+                raise Killed
+
+        with pytest.raises(Killed):
+            run(killed, on_step=save_and_die)
+
+        resumed = TrainingState(plan(defense))
+        resumed.load(path)
+        assert resumed.iteration == at
+        assert_equal(run(resumed, on_step=lambda step: pieces.append(step.loss)), whole)
+        assert pieces == losses
+
+    def test_from_every_iteration_in_turn(self, tmp_path: Path) -> None:
+        """Twelve lives of one iteration each."""
+        path = tmp_path / "checkpoint.safetensors"
+        final: dict[str, Tensor] = {}
+        for life in range(12):
+            state = TrainingState(plan("similarity"))
+            if life:
+                state.load(path)
+
+            def one(step: Step, state: TrainingState = state) -> None:
+                state.save(path)
+                if step.iteration < 12:
+                    raise Killed
+
+            try:
+                final = run(state, on_step=one)
+            except Killed:
+                assert state.iteration == life + 1
+        assert_equal(final, run(TrainingState(plan("similarity"))))
+
+    def test_continues_on_a_device(self, device: torch.device, tmp_path: Path) -> None:
+        path = tmp_path / "checkpoint.safetensors"
+        state = TrainingState(plan("vanilla"), device)
+        whole = run(state, on_step=lambda step: state.save(path) if step.iteration == 6 else None)
+        resumed = TrainingState(plan("vanilla"), device)
+        resumed.load(path)
+        for name, value in run(resumed).items():
+            torch.testing.assert_close(value, whole[name], rtol=1e-3, atol=1e-4)
+
+    def test_a_finished_run_stays_finished(self, tmp_path: Path) -> None:
+        path = tmp_path / "checkpoint.safetensors"
+        state = TrainingState(plan())
+        whole = run(state)
+        state.save(path)
+        again = TrainingState(plan())
+        again.load(path)
+        steps: list[Step] = []
+        assert_equal(run(again, on_step=steps.append), whole)
+        assert steps == []
+
+
+class TestCheckpoint:
+    def saved(self, path: Path, iteration: int, **changes: Any) -> Path:
+        """A checkpoint after so many iterations of a plan."""
+        state = TrainingState(plan(**changes))
+
+        def stop(step: Step) -> None:
+            if step.iteration == iteration:
+                raise Killed
+
+        if iteration:
+            with pytest.raises(Killed):
+                run(state, on_step=stop)
+        state.save(path / "checkpoint.safetensors")
+        return path / "checkpoint.safetensors"
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"seed": 2},
+            {"learning_rate": 0.02},
+            {"batch_size": 3},
+            {"frames": 33},
+            {"decay": 0.5},
+            {"decay_every": 6},
+        ],
+        ids=str,
+    )
+    def test_of_another_plan_is_refused(self, changes: dict[str, Any], tmp_path: Path) -> None:
+        path = self.saved(tmp_path, 2)
+        state = TrainingState(plan(**changes))
+        before = {name: value.clone() for name, value in state.net.state_dict().items()}
+        with pytest.raises(ValueError, match="iteration 2 belongs to another plan"):
+            state.load(path)
+        assert state.iteration == 0
+        assert_equal(dict(state.net.state_dict()), before)
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"defense": Defense("similarity")},
+            {"defense": Defense("vanilla", alpha=0.3)},
+            {"epsilon": 0.5},
+            {"iterations": 20},
+            {"labels": "predicted"},
+            {"cooldown": 2},
+        ],
+        ids=str,
+    )
+    def test_of_a_plan_with_the_same_clean_phase_is_accepted_in_it(
+        self, changes: dict[str, Any], tmp_path: Path
+    ) -> None:
+        """Several defences may share the iterations before adversarial data enter."""
+        state = TrainingState(replace(plan("vanilla"), **changes))
+        state.load(self.saved(tmp_path, 4, defense="vanilla"))
+        assert state.iteration == 4
+        assert_equal(run(state), run(TrainingState(replace(plan("vanilla"), **changes))))
+
+    @pytest.mark.parametrize("changes", [{"defense": Defense("similarity")}, {"epsilon": 0.5}])
+    def test_and_refused_behind_it(self, changes: dict[str, Any], tmp_path: Path) -> None:
+        path = self.saved(tmp_path, 5, defense="vanilla")
+        with pytest.raises(ValueError, match="iteration 5 belongs to another plan"):
+            TrainingState(replace(plan("vanilla"), **changes)).load(path)
+
+    def test_a_single_training_may_begin_a_defended_one(self, tmp_path: Path) -> None:
+        path = self.saved(tmp_path, 4)
+        state = TrainingState(plan("similarity"))
+        state.load(path)
+        assert_equal(run(state), run(TrainingState(plan("similarity"))))
+
+    def test_but_not_with_iterations_in_which_the_defence_was_due(self, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match="another plan"):
+            TrainingState(plan("similarity")).load(self.saved(tmp_path, 5))
+
+    def test_nor_with_iterations_in_which_it_should_have_cooled(self, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match="another plan"):
+            TrainingState(replace(plan(), cooldown=10)).load(self.saved(tmp_path, 4))
+
+    def test_a_file_that_is_none_is_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "model.safetensors"
+        save_file({"weight": torch.zeros(3)}, path)
+        with pytest.raises(ValueError, match=r"model\.safetensors is not the checkpoint"):
+            TrainingState(plan()).load(path)
+
+    def test_leaves_no_draft_behind(self, tmp_path: Path) -> None:
+        self.saved(tmp_path, 1)
+        assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+
+    def test_a_crash_in_the_middle_of_writing_leaves_the_old_one(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = self.saved(tmp_path, 2)
+        old = path.read_bytes()
+
+        def half(tensors: dict[str, Tensor], to: Path, metadata: dict[str, str]) -> None:
+            to.write_bytes(old[: len(old) // 2])
+            raise Killed
+
+        with monkeypatch.context() as broken:
+            broken.setattr(training, "save_file", half)
+            state = TrainingState(plan())
+            state.load(path)
+            state.iteration = 3
+            with pytest.raises(Killed):
+                state.save(path)
+
+        assert path.read_bytes() == old
+        again = TrainingState(plan())
+        again.load(path)
+        assert again.iteration == 2
+        again.save(path)
+        again.load(path)
+
+
+class TestProtocol:
+    def test_the_defaults_are_the_papers(self) -> None:
+        default = TrainingPlan("cnn4", 7)
+        assert (default.iterations, default.batch_size, default.learning_rate) == (10_000, 16, 1e-3)
+        assert (default.decay, default.decay_every, default.clip) == (0.9, 100, 0.1)
+        assert (default.frames, default.labels) == (373, "true")
+        assert Defense() == Defense("single", alpha=0.5, beta=0.4, gamma=0.4, distance="mse")
+
+    def test_the_optimiser_is_adam(self) -> None:
+        assert isinstance(TrainingState(plan()).optimizer, torch.optim.Adam)
+
+    @pytest.mark.parametrize(
+        ("iteration", "rate"),
+        [(0, 1e-3), (99, 1e-3), (100, 9e-4), (199, 9e-4), (200, 8.1e-4), (9_999, 1e-3 * 0.9**99)],
+    )
+    def test_the_rate_falls_by_a_tenth_every_100_iterations(
+        self, iteration: int, rate: float
+    ) -> None:
+        assert TrainingPlan("cnn4", 7).rate(iteration) == pytest.approx(rate)
+
+    @pytest.mark.parametrize(
+        ("iteration", "share"), [(199, 1.0), (200, 1.0), (220, 0.8), (260, 0.4), (299, 0.01)]
+    )
+    def test_a_cooldown_ends_at_zero(self, iteration: int, share: float) -> None:
+        cooled = TrainingPlan("cnn4", 7, iterations=300, cooldown=100)
+        assert cooled.rate(iteration) == pytest.approx(
+            share * replace(cooled, cooldown=0).rate(iteration)
+        )
+
+    def test_the_optimiser_is_given_that_rate(self) -> None:
+        state = TrainingState(plan(decay=0.5))
+        given: list[tuple[float, float]] = []
+
+        def note(step: Step) -> None:
+            given.append((state.optimizer.param_groups[0]["lr"], step.learning_rate))
+
+        run(state, on_step=note)
+        assert given == [(0.01, 0.01)] * 5 + [(0.005, 0.005)] * 5 + [(0.0025, 0.0025)] * 2
+
+    @pytest.mark.parametrize(
+        ("defense", "iterations", "given", "first"),
+        [
+            ("vanilla", 10_000, None, 1_000),
+            ("vanilla", 50_000, None, 1_000),
+            ("similarity", 2_000, None, 200),
+            ("similarity", 5, None, 0),
+            ("vanilla", 2_000, 0, 0),
+            ("vanilla", 2_000, 700, 700),
+            ("single", 2_000, None, 2_000),
+            ("single", 2_000, 700, 2_000),
+        ],
+    )
+    def test_when_adversarial_data_enter(
+        self, defense: str, iterations: int, given: int | None, first: int
+    ) -> None:
+        chosen = plan(defense, iterations=iterations, adversarial_from=given)
+        assert chosen.first_adversarial == first
+
+    def test_steps_are_counted_from_one_and_say_whether_they_were_adversarial(self) -> None:
+        steps: list[Step] = []
+        run(TrainingState(plan("vanilla")), on_step=steps.append)
+        assert [step.iteration for step in steps] == list(range(1, 13))
+        assert [step.adversarial for step in steps] == [False] * 4 + [True] * 8
+        assert all(math.isfinite(step.loss) for step in steps)
+
+    def test_a_loss_that_is_not_finite_ends_the_run_and_says_where(self) -> None:
+        state = TrainingState(plan())
+
+        def poison(step: Step) -> None:
+            if step.iteration == 3:
+                state.net.classifier.weight.data.fill_(float("inf"))
+
+        with pytest.raises(FloatingPointError, match=r"nan in iteration 3: lower learning_rate"):
+            run(state, on_step=poison)
+        assert state.iteration == 3
+
+    @pytest.mark.parametrize("labels", ["true", "predicted"])
+    def test_the_attack_moves_away_from_the_chosen_label(self, labels: str) -> None:
+        chosen = plan("vanilla", labels=labels, clip=None)
+        net = TrainingState(chosen).net.train()
+        x, y = corpus().batch(torch.arange(6), FRAMES)
+        guess = net.eval()(x).argmax(dim=1)
+        assert not torch.equal(guess, y)
+        net.train()
+        target = y if labels == "true" else guess
+        expected = fgsm(net, x, target, chosen.epsilon)
+        assert torch.equal(adversarial_batch(chosen, net, x, y), expected)
+
+    def test_crafting_leaves_mixed_flags_and_batch_norm_as_they_were(self) -> None:
+        chosen = plan("vanilla", labels="predicted")
+        net = TrainingState(chosen).net.train()
+        net.get_submodule("blocks.1").eval()
+        flags = [module.training for module in net.modules()]
+        held = {name: value.clone() for name, value in net.state_dict().items()}
+        adversarial_batch(chosen, net, *corpus().batch(torch.arange(6), FRAMES))
+        assert [module.training for module in net.modules()] == flags
+        assert_equal(dict(net.state_dict()), held)
+
+    def test_the_attack_acts_on_z_scored_features(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An epsilon counts standard deviations of a band."""
+        seen: list[Tensor] = []
+
+        def spy(net: nn.Module, x: Tensor, y: Tensor, epsilon: float, clip: float | None) -> Tensor:
+            seen.append(x)
+            return x
+
+        monkeypatch.setattr(training, "fgsm", spy)
+        data = corpus()
+        chosen = plan("vanilla", iterations=1, adversarial_from=0)
+        standardizer = Standardizer(torch.full((MELS,), 3.0), torch.full((MELS,), 2.0))
+        train(TrainingState(chosen), data, standardizer, nobody)
+        features, _ = data.batch(batch_indices(chosen, 0, 18), FRAMES)
+        assert torch.equal(seen[0], (features - 3) / 2)
+
+
+class TestDefense:
+    def test_an_unknown_type_is_refused_when_the_plan_is_made(self) -> None:
+        with pytest.raises(ValueError, match=r"'trades'.*similarity.*single.*vanilla"):
+            Defense("trades")
+
+    @pytest.mark.parametrize(
+        ("type_", "expected"),
+        [
+            ("single", {"type": "single"}),
+            ("vanilla", {"type": "vanilla", "alpha": 0.5}),
+            (
+                "similarity",
+                {"type": "similarity", "beta": 0.4, "gamma": 0.4, "distance": "mse"},
+            ),
+        ],
+    )
+    def test_is_documented_by_the_weights_it_uses(
+        self, type_: str, expected: dict[str, Any]
+    ) -> None:
+        assert Defense(type_).to_dict() == expected
+
+    @pytest.mark.parametrize(
+        ("defense", "weights"),
+        [
+            (Defense("vanilla", alpha=0.3), {"alpha": 0.3}),
+            (
+                Defense("similarity", beta=0.2, gamma=0.1, distance="l2"),
+                {"beta": 0.2, "gamma": 0.1, "distance": "l2"},
+            ),
+        ],
+    )
+    def test_its_loss_is_the_registered_one_with_its_weights(
+        self, defense: Defense, weights: dict[str, Any]
+    ) -> None:
+        net = TrainingState(plan()).net.eval()
+        x, y = corpus().batch(torch.arange(6), FRAMES)
+        expected = DEFENSES[defense.type](net, x, x + 1, y, **weights)
+        assert defense.loss(net, x, x + 1, y).item() == expected.item()
+
+    def test_a_new_defence_is_one_function_and_one_line(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def only_adversarial(net: nn.Module, x: Tensor, x_adv: Tensor, y: Tensor) -> Tensor:
+            return nn.functional.cross_entropy(net(x_adv), y)
+
+        monkeypatch.setitem(DEFENSES, "only_adversarial", only_adversarial)
+        state = TrainingState(plan("only_adversarial"))
+        run(state)
+        assert state.plan.defense.to_dict() == {"type": "only_adversarial"}
+
+
+class TestBatches:
+    def epoch(self, chosen: TrainingPlan, number: int, n_clips: int) -> list[int]:
+        per_epoch = n_clips // chosen.batch_size
+        iterations = range(number * per_epoch, (number + 1) * per_epoch)
+        return [int(i) for at in iterations for i in batch_indices(chosen, at, n_clips)]
+
+    @pytest.mark.parametrize("number", [0, 1, 7])
+    def test_every_clip_is_seen_once_an_epoch(self, number: int) -> None:
+        assert sorted(self.epoch(plan(), number, 18)) == list(range(18))
+
+    def test_an_incomplete_last_batch_is_dropped(self) -> None:
+        seen = self.epoch(plan(), 0, 23)
+        assert len(seen) == len(set(seen)) == 18
+
+    def test_what_one_epoch_drops_another_sees(self) -> None:
+        assert {clip for number in range(20) for clip in self.epoch(plan(), number, 23)} == set(
+            range(23)
+        )
+
+    def test_epochs_and_seeds_have_orders_of_their_own(self) -> None:
+        orders = [
+            self.epoch(plan(), 0, 18),
+            self.epoch(plan(), 1, 18),
+            self.epoch(plan(seed=2), 0, 18),
+        ]
+        assert orders[0] != orders[1]
+        assert orders[0] != orders[2]
+
+    def test_follow_from_the_iteration_alone(self) -> None:
+        late = batch_indices(plan(), 1_000, 18)
+        batch_indices(plan(), 3, 18)
+        assert torch.equal(batch_indices(plan(), 1_000, 18), late)
+
+    @pytest.mark.parametrize("n_clips", [1, 4, 5])
+    def test_a_corpus_smaller_than_a_batch_is_repeated(self, n_clips: int) -> None:
+        batch = batch_indices(plan(), 0, n_clips).tolist()
+        assert len(batch) == 6
+        assert set(batch) == set(range(n_clips))
+
+
+class TestDataset:
+    def test_a_batch_is_its_clips_tiled(self, device: torch.device) -> None:
+        data = corpus().to(device)
+        chosen = torch.tensor([4, 0, 4, 17])
+        features, y = data.batch(chosen, 40)
+        assert features.shape == (4, 40, MELS)
+        assert y.tolist() == [4 % 3, 0, 4 % 3, 17 % 3]
+        for row, clip in zip(features, chosen.tolist(), strict=True):
+            assert torch.equal(row, tile(data.clip(clip), 40))
+
+    def test_half_precision_features_become_float32(self) -> None:
+        data = corpus()
+        half = Dataset(data.features.half(), data.offsets, data.labels)
+        assert half.batch(torch.tensor([0]), 40)[0].dtype == torch.float32
+
+    def test_a_subset_holds_the_chosen_clips_in_their_order(self) -> None:
+        data = corpus()
+        part = data.subset(torch.tensor([7, 2]))
+        assert len(part) == 2
+        assert torch.equal(part.clip(0), data.clip(7))
+        assert torch.equal(part.clip(1), data.clip(2))
+        assert part.labels.tolist() == [7 % 3, 2]
+
+    def test_its_standardizer_leaves_mean_zero_and_deviation_one(self) -> None:
+        data = corpus()
+        z = data.standardizer()(data.features)
+        torch.testing.assert_close(z.mean(dim=0), torch.zeros(MELS), rtol=0, atol=1e-5)
+        torch.testing.assert_close(z.std(dim=0), torch.ones(MELS))
