@@ -1,0 +1,57 @@
+"""Where the API listens: the URL of a host and port, and the socket there, if it is free."""
+
+import errno
+import os
+import socket
+
+
+class CannotListen(Exception):
+    """Why nothing can listen on an address, and what to do."""
+
+
+def base_url(host: str, port: int) -> str:
+    """The URL by which this machine reaches a server on ``host`` and ``port``."""
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
+    bracketed = f"[{reached}]" if ":" in reached else reached
+    return f"http://{bracketed}:{port}"
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket on the address, which does not listen yet: clients are refused until it does.
+
+    Raises:
+        CannotListen: the port is used, or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    server = socket.socket(family, socket.SOCK_STREAM)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        server.bind((host, port))
+    except OSError as error:
+        server.close()
+        raise CannotListen(_why(host, port, error)) from error
+    return server
+
+
+def refuse_a_used_port(host: str, port: int) -> None:
+    """Return if a server could listen there now.
+
+    Raises:
+        CannotListen: as `bind`.
+    """
+    bind(host, port).close()
+
+
+def _why(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"Port {port} on {host} is in use by another program. Stop that one, or choose another"
+            f" port: SERVAL_PORT={port + 1 if port < 65535 else 8000}"
+        )
+    if error.errno == errno.EACCES:
+        return (
+            f"Port {port} needs the rights of an administrator. Choose one above 1023:"
+            " SERVAL_PORT=8000"
+        )
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return f"Serval cannot listen on {host}, port {port}: {reason}. Choose another: SERVAL_HOST=…"

@@ -1,0 +1,1 @@
+"""Audits: a model, clips and attacks become rows, figures, pictures and sounds."""

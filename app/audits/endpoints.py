@@ -1,0 +1,296 @@
+"""POST /v1/audits, and what an audit has found. The rest is the same for all jobs."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import Depends, Header, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.datastructures import FormData
+from starlette.datastructures import UploadFile as StarletteFile
+from starlette.routing import Match
+from starlette.types import Scope as AsgiScope
+
+from app.audits import files, formats, service
+from app.audits.schemas import Artifact, AuditRequest, AuditRow, UploadedAuditRequest
+from app.audits.service import Services, Upload
+from app.auth import MayAudit, MaySubmitAudit, may
+from app.database import SessionDep
+from app.errors import Forbidden, Invalid
+from app.jobs.endpoints import JobId, job_routes, resource
+from app.jobs.idempotency import IdempotencyKey
+from app.jobs.schemas import Job, path_of
+from app.jobs.states import JobKind
+from app.keys.scopes import Scope
+from app.problems import problems
+from app.schemas import Page
+from app.settings import Settings
+from app.uploads import ANY_SIZE, Places, multipart, no_others, the_request
+
+router = job_routes(JobKind.AUDIT, may(Scope.AUDIT))
+
+# Files of less than a megabyte stay in memory, 256 MiB of them in a form at worst: a gigabyte in
+# all. And each form keeps a thread of the pool, of 40, busy while its clips are decoded.
+PLACES: Final = Places(4, "audits are being uploaded", code="uploads_busy", retry_after=5)
+
+
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    """What pydantic says of ``model``, for a document that defines its parts elsewhere."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)  # they are parts of AuditRequest too
+    return schema
+
+
+FORM: Final[dict[str, Any]] = {
+    "requestBody": {
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file", "request"],
+                    "properties": {
+                        "file": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "WAV files, one part each.",
+                        },
+                        "request": _schema(UploadedAuditRequest),
+                    },
+                },
+                "encoding": {"request": {"contentType": "application/json"}},
+                "example": {
+                    "file": ["first.wav", "second.wav"],
+                    "request": {
+                        "model": "cnn4-single-cremad",
+                        "attacks": [{"type": "fgsm", "epsilon": [0.02, 0.1]}],
+                        "labels": ["anger", None],
+                    },
+                },
+            }
+        }
+    }
+}
+
+
+class FormRoute(APIRoute):
+    """A route that only requests with a form find; others go on to the next route."""
+
+    def matches(self, scope: AsgiScope) -> tuple[Match, AsgiScope]:
+        kinds = [value for name, value in scope["headers"] if name == b"content-type"]
+        if not any(kind.lower().startswith(b"multipart/form-data") for kind in kinds):
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+def _services(request: Request) -> Services:
+    state = request.app.state
+    return Services(state.queue, state.storage, state.settings)
+
+
+ServicesDep = Annotated[Services, Depends(_services)]
+
+
+async def create_from_files(
+    request: Request,
+    response: Response,
+    caller: MaySubmitAudit,
+    services: ServicesDep,
+    idempotency_key: IdempotencyKey = None,
+) -> Job:
+    """`create_audit` for uploaded clips."""
+
+    def work(wanted: UploadedAuditRequest, uploads: Sequence[Upload]) -> tuple[Job, str]:
+        with request.app.state.sessions() as session:
+            accepted = service.create_uploaded(
+                session,
+                services,
+                wanted,
+                uploads,
+                owner=caller.owner,
+                idempotency_key=idempotency_key,
+            )
+            return resource(session, accepted.job.id, caller, JobKind.AUDIT)
+
+    with PLACES.one():
+        async with _form(request, services.settings) as form:
+            no_others(form, "file", "request")
+            wanted = await the_request(form, UploadedAuditRequest)
+            job, tag = await run_in_threadpool(work, wanted, _uploads(form))
+    return _accepted(response, job, tag)
+
+
+def _form(request: Request, settings: Settings) -> AbstractAsyncContextManager[FormData]:
+    most = settings.max_audit_files + 1  # the one too many is refused in our words
+    return multipart(
+        request,
+        most_bytes=settings.max_audit_bytes,
+        most_files=most + 1,  # the request may come as a file
+        most_fields=most,
+    )
+
+
+def _uploads(form: FormData) -> Sequence[Upload]:
+    found = form.getlist("file")
+    for number, part in enumerate(found):
+        if not isinstance(part, StarletteFile):
+            raise Invalid(
+                f"The form's part file.{number} is text, without a file name. Send each clip as a"
+                " file (curl: -F file=@PATH).",
+                code="file_missing",
+            )
+    return [Upload(p.filename or "", p.file) for p in found if isinstance(p, StarletteFile)]
+
+
+router.add_api_route(
+    "",
+    create_from_files,
+    methods=["POST"],
+    status_code=202,
+    max_body_size=ANY_SIZE,
+    route_class_override=FormRoute,
+    include_in_schema=False,  # told of with the other POST: OpenAPI has one a path
+)
+
+
+@router.post(
+    "",
+    status_code=202,
+    summary="Queue an audit",
+    openapi_extra=FORM,
+    responses=problems(400, 403, 404, 408, 409, 413, 415, 422, 429, 503),
+)
+def create_audit(
+    wanted: AuditRequest,
+    response: Response,
+    session: SessionDep,
+    caller: MaySubmitAudit,
+    services: ServicesDep,
+    idempotency_key: IdempotencyKey = None,
+) -> Job:
+    """Attack a model on a partition of a corpus, or, with a form, on uploaded clips.
+
+    The answer names the job: poll it, or follow its events. Its `result` has UAR, recalls and
+    confusion, clean and at each strength; the success rate over the clips that were right before;
+    and the share of the successes that survives as sound. With `harden` a model that is too weak is
+    trained anew with a defence, and audited again.
+    """
+    if wanted.harden is not None and not caller.may(Scope.TRAIN):
+        raise Forbidden(
+            "harden queues a training, and this key lacks the scope train. Leave it out, or use a"
+            " key with both scopes.",
+            code="scope_missing",
+        )
+    accepted = service.create(
+        session, services, wanted, owner=caller.owner, idempotency_key=idempotency_key
+    )
+    return _accepted(response, *resource(session, accepted.job.id, caller, JobKind.AUDIT))
+
+
+def _accepted(response: Response, job: Job, tag: str) -> Job:
+    response.headers["Location"] = job.urls.self
+    response.headers["ETag"] = tag
+    return job
+
+
+Accept = Annotated[str | None, Header(description="Used where `format` is not given.")]
+
+
+@router.get(
+    "/{job_id}/results",
+    summary="Its rows: what the model says of each clip",
+    response_model=Page[AuditRow],
+    responses={
+        200: {
+            "content": {
+                "application/x-ndjson": {"schema": {"type": "string"}},
+                "text/csv": {"schema": {"type": "string"}},
+            }
+        },
+        **problems(404, 406, 409, 422),
+    },
+)
+def get_results(
+    job_id: JobId,
+    request: Request,
+    session: SessionDep,
+    caller: MayAudit,
+    format: Annotated[Literal["json", "ndjson", "csv"] | None, Query()] = None,
+    accept: Accept = None,
+    after: Annotated[
+        int | None, Query(ge=0, le=2**31 - 1, description="The last index of the page before.")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Of JSON: how many at most.")] = 100,
+) -> Response:
+    """In the audit's order. JSON comes in pages; NDJSON and CSV (a line for each clip and strength)
+    come whole."""
+    _, folder = service.findings(session, request.app.state.storage, job_id, owner=caller.owner)
+    rows = folder / files.ROWS
+    kind = formats.chosen(accept, formats.ROWS, wanted=format)
+    if kind == "ndjson":
+        return FileResponse(rows, media_type=formats.ROWS["ndjson"], filename=f"{job_id}.ndjson")
+    if kind == "csv":
+        name = {"Content-Disposition": f'attachment; filename="{job_id}.csv"'}
+        return StreamingResponse(formats.csv_lines(rows), media_type="text/csv", headers=name)
+    data, has_more = formats.page(rows, after, limit)
+    return JSONResponse({"object": "list", "data": data, "has_more": has_more})
+
+
+@router.get(
+    "/{job_id}/report",
+    summary="Its report: all that is needed to do it again, and its result",
+    response_model=dict[str, Any],
+    responses=problems(404, 406, 409, 422),
+)
+def get_report(
+    job_id: JobId,
+    request: Request,
+    session: SessionDep,
+    caller: MayAudit,
+    format: Annotated[str | None, Query(max_length=20, examples=["json"])] = None,
+    accept: Accept = None,
+) -> Response:
+    """The model with the SHA-256 of its weights, the clips, the attacks, the versions of what
+    computed it, the result and the artifacts with their SHA-256. JSON only."""
+    job, folder = service.findings(session, request.app.state.storage, job_id, owner=caller.owner)
+    kind = formats.chosen(accept, formats.REPORTS, wanted=format)
+    return JSONResponse(files.read_report(folder, job.result), media_type=formats.REPORTS[kind])
+
+
+@router.get("/{job_id}/artifacts", summary="The files that it made", responses=problems(404, 409))
+def list_artifacts(
+    job_id: JobId, request: Request, session: SessionDep, caller: MayAudit
+) -> Page[Artifact]:
+    """Pictures, adversarial log-mels and sounds, all of them."""
+    _, folder = service.findings(session, request.app.state.storage, job_id, owner=caller.owner)
+    base = f"{path_of(job_id, JobKind.AUDIT)}/artifacts"
+    found = [
+        Artifact.model_validate(one | {"url": f"{base}/{one['name']}"})
+        for one in files.read_artifacts(folder)
+    ]
+    return Page(data=found, has_more=False)
+
+
+@router.get(
+    "/{job_id}/artifacts/{name}",
+    summary="One of its files",
+    response_class=FileResponse,
+    responses={
+        200: {"content": {"application/octet-stream": {"schema": {"type": "string"}}}},
+        206: {"description": "The asked-for range."},
+        **problems(404, 409),
+    },
+)
+def get_artifact(
+    job_id: JobId,
+    name: Annotated[str, Path(max_length=100, examples=["uar-curve.png"])],
+    request: Request,
+    session: SessionDep,
+    caller: MayAudit,
+) -> FileResponse:
+    """With `Range` a part of it."""
+    _, folder = service.findings(session, request.app.state.storage, job_id, owner=caller.owner)
+    known, path = service.artifact(folder, name)
+    return FileResponse(path, media_type=known["media_type"], filename=name)

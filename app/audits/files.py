@@ -1,0 +1,100 @@
+"""Where an audit's files lie, inside its job's folder.
+
+    inputs/               what was uploaded: 000001.wav …, and inputs.json
+    attempt-0001/         what the attempt of that number found, published whole:
+        rows.jsonl        one clip a line, see `app.audits.rows`
+        report.json       all that is needed to do the audit again, and its result
+        artifacts.json    what lies in artifacts/
+        artifacts/        log-mels, pictures, sounds
+
+Each attempt publishes a folder of its own. The one that counts is that of the attempt that the
+job's row names: an attempt that was thought dead and was not cannot spoil what clients read.
+"""
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from app.storage import Storage
+
+INPUTS: Final = "inputs"
+ROWS: Final = "rows.jsonl"
+REPORT: Final = "report.json"
+ARTIFACTS: Final = "artifacts"
+
+LOG_MELS: Final = "adversarial.safetensors"
+CURVE: Final = "uar-curve.png"
+is_artifact = re.compile(
+    r"adversarial\.safetensors|uar-curve\.png|figure2-[1-9]\.png"
+    r"|(?:clean-[0-9]{6}|adversarial-[0-9]{6}-[0-9]{2})\.wav"
+).fullmatch
+
+
+def picture_name(number: int) -> str:
+    """Of a picture pair, from 1."""
+    return f"figure2-{number}.png"
+
+
+def clean_name(index: int) -> str:
+    """Of a clip's own sound, as the model saw it, by the index of its row."""
+    return f"clean-{index:06d}.wav"
+
+
+def sound_name(index: int, point: int) -> str:
+    """Of an adversarial sound, by the index of its row and the place in the curve, from 1."""
+    return f"adversarial-{index:06d}-{point:02d}.wav"
+
+
+@dataclass(frozen=True)
+class Input:
+    """An uploaded clip: the name it came with (shown, never a path) and its label, if any."""
+
+    name: str
+    label: str | None
+
+
+def inputs_dir(storage: Storage, job_id: str) -> Path:
+    """Where the uploaded clips lie."""
+    return storage.job_dir(job_id) / INPUTS
+
+
+def input_path(folder: Path, number: int) -> Path:
+    """The uploaded clip of that number, from 0."""
+    return folder / f"{number + 1:06d}.wav"
+
+
+def write_inputs(folder: Path, inputs: list[Input]) -> None:
+    """Say what the uploaded clips are."""
+    text = json.dumps([asdict(one) for one in inputs])
+    (folder / "inputs.json").write_text(text, encoding="utf-8")
+
+
+def read_inputs(folder: Path) -> list[Input]:
+    """What the uploaded clips are, in their order."""
+    return [Input(**one) for one in json.loads((folder / "inputs.json").read_bytes())]
+
+
+def attempt_dir(storage: Storage, job_id: str, attempt: int) -> Path:
+    """Where the attempt of that number publishes what it found."""
+    return storage.job_dir(job_id) / f"attempt-{attempt:04d}"
+
+
+def read_report(folder: Path, result: dict[str, Any] | None) -> dict[str, Any]:
+    """The report. What an audit has caused stands in its row alone, which is told of it later."""
+    report: dict[str, Any] = json.loads((folder / REPORT).read_bytes())
+    if result is not None and "hardening" in result:
+        report["result"]["hardening"] = result["hardening"]
+    return report
+
+
+def read_artifacts(folder: Path) -> list[dict[str, Any]]:
+    """What lies in an attempt's artifacts/: name, media_type, description, bytes, sha256."""
+    found: list[dict[str, Any]] = json.loads((folder / "artifacts.json").read_bytes())
+    return found
+
+
+def write_artifacts(folder: Path, artifacts: list[dict[str, Any]]) -> None:
+    """Say what lies in artifacts/."""
+    (folder / "artifacts.json").write_text(json.dumps(artifacts, indent=1), encoding="utf-8")

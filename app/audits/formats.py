@@ -1,0 +1,104 @@
+"""The rows of an audit as JSON pages, NDJSON or CSV, and which of them a client asked for."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from app.audits.rows import read_rows
+from app.errors import NotAcceptable, shown
+
+ROWS: Final = {
+    "json": "application/json",
+    "ndjson": "application/x-ndjson",
+    "csv": "text/csv",
+}
+REPORTS: Final = {"json": "application/json"}
+LINES_A_CHUNK: Final = 200
+
+
+def chosen(accept: str | None, offers: Mapping[str, str], *, wanted: str | None = None) -> str:
+    """The ``wanted`` offer; else the first that the Accept header allows, best-liked range first.
+
+    Raises:
+        NotAcceptable: there is no such offer, or the header allows none.
+    """
+    if wanted is not None:
+        if wanted not in offers:
+            raise NotAcceptable(
+                f"format={shown(wanted)} is not there: ask for {', '.join(offers)}."
+            )
+        return wanted
+    ranges = [_range(part) for part in (accept or "*/*").split(",") if part.strip()]
+    for _, pattern in sorted((one for one in ranges if one[0] > 0), key=lambda one: -one[0]):
+        for name, media_type in offers.items():
+            if pattern in {"*/*", media_type, f"{media_type.split('/')[0]}/*"}:
+                return name
+    raise NotAcceptable(
+        f"Accept: {shown(accept)} allows nothing that there is. Accept {', '.join(offers.values())}"
+        f", or say ?format={'|'.join(offers)}."
+    )
+
+
+def _range(part: str) -> tuple[float, str]:
+    """A media range and how much it is wanted: RFC 9110, Sec. 12.5.1."""
+    pattern, *parameters = (piece.strip().lower() for piece in part.split(";"))
+    weight = 1.0
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name == "q":
+            try:
+                weight = float(value)
+            except ValueError:
+                weight = 0.0
+    return weight, pattern
+
+
+def page(path: Path, after: int | None, limit: int) -> tuple[list[dict[str, Any]], bool]:
+    """The rows behind index ``after``, and whether there are more."""
+    rows = list(islice(read_rows(path, 0 if after is None else after + 1), limit + 1))
+    return rows[:limit], len(rows) > limit
+
+
+def csv_lines(path: Path) -> Iterator[str]:
+    """One line for each clip and strength: tidy, as data frames want it."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    for number, row in enumerate(read_rows(path)):
+        classes = list(row["clean"]["scores"])
+        if number == 0:
+            writer.writerow(_head(classes))
+        writer.writerows(_lines(row, classes))
+        if number % LINES_A_CHUNK == LINES_A_CHUNK - 1:
+            yield buffer.getvalue()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue()
+
+
+def _head(classes: list[str]) -> list[str]:
+    return [
+        "index", "clip", "label", "clean", "attack", "labels", "eta", "epsilon", "adversarial",
+        "success", "audio", "snr_db",
+        *(f"clean:{name}" for name in classes),
+        *(f"adversarial:{name}" for name in classes),
+    ]  # fmt: skip
+
+
+def _lines(row: dict[str, Any], classes: list[str]) -> Iterator[list[Any]]:
+    clean = row["clean"]
+    for after in row["adversarial"]:
+        audio = after["audio"] or {"label": "", "snr_db": ""}
+        yield [
+            row["index"], row["clip"], row["label"], clean["label"], after["attack"],
+            after["labels"], after["clip"], after["epsilon"], after["label"],
+            _truth(after["success"]), audio["label"], audio["snr_db"],
+            *(clean["scores"][name] for name in classes),
+            *(after["scores"][name] for name in classes),
+        ]  # fmt: skip
+
+
+def _truth(value: bool | None) -> str:
+    return "" if value is None else str(value).lower()

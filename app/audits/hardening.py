@@ -1,0 +1,167 @@
+"""Audit → training → audit: an audit that finds its model too weak has a hardened one made.
+
+Each of the two later jobs is inserted in the very transaction in which the one before succeeds, so
+there is no moment at which a killed process could lose it, or make it twice. Whoever committed puts
+it on the road; if that process dies too, the reconciler does.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.audits import fit
+from app.audits.schemas import AuditRequest, Harden
+from app.corpora.tables import Corpus
+from app.errors import ServalError
+from app.ids import new_id
+from app.jobs import service as jobs
+from app.jobs.service import Submission
+from app.jobs.states import JobKind
+from app.jobs.tables import Job
+from app.jobs.transitions import move
+from app.settings import Settings
+from app.storage import Storage
+from app.trainings import service as trainings
+from app.trainings.schemas import TrainingRequest
+from models.checkpoint import ModelConfig
+
+
+def training(request: AuditRequest, harden: Harden, config: ModelConfig) -> TrainingRequest:
+    """The training that a too weak model calls for: its architecture, with the defence."""
+    return TrainingRequest(
+        corpus=request.corpus,
+        name=f"{request.model} hardened with {harden.defense.type}",
+        architecture=config.architecture,
+        defense=harden.defense,
+        epsilon=harden.when.epsilon,
+        clip=None,  # FGSM at one epsilon never changes a value by more
+        iterations=harden.iterations,
+        batch_size=harden.batch_size,
+        frames=config.frames,
+        seed=request.seed,
+    )
+
+
+def verdict(harden: Harden, curve: list[dict[str, Any]]) -> dict[str, Any]:
+    """Whether the model is too weak: ``{when, success_rate, triggered, training, audit}``.
+
+    Of several attacks at that strength the most successful one counts.
+    """
+    rates = [
+        point["success_rate"]
+        for point in curve
+        if point["epsilon"] == harden.when.epsilon and point["success_rate"] is not None
+    ]
+    worst = max(rates, default=None)
+    return {
+        "when": harden.when.model_dump(),
+        "success_rate": worst,
+        "triggered": worst is not None and worst > harden.when.success_rate_above,
+        "training": None,
+        "audit": None,
+    }
+
+
+def submission(
+    session: Session,
+    storage: Storage,
+    settings: Settings,
+    wanted: TrainingRequest,
+    *,
+    owner: str,
+    audit_id: str,
+) -> Submission:
+    """The training as a job that `start` inserts, with the audit's metadata.
+
+    Raises:
+        ServalError: it cannot be done any more, e.g. the corpus was deleted.
+    """
+    submission = trainings.submission(
+        session,
+        storage,
+        settings,
+        wanted,
+        owner=owner,
+        # No client can send a key with a space in it.
+        idempotency_key=f"harden {audit_id}",
+        parent_id=audit_id,
+    )
+    return replace(submission, metadata=session.get_one(Job, audit_id).metadata_)
+
+
+def start(session: Session, wanted: Submission, found: dict[str, Any]) -> dict[str, Any]:
+    """Insert the training in the transaction in which the audit succeeds.
+
+    Returns:
+        What joins the audit's result.
+    """
+    job = jobs.insert(session, wanted)
+    return {"hardening": found | {"training": job.id}}
+
+
+def follow_up(
+    session: Session, storage: Storage, training_id: str, model_id: str, config: ModelConfig
+) -> None:
+    """Insert the audit of the new model in the transaction in which its training succeeds.
+
+    Nothing happens if the training was not asked for by an audit.
+    """
+    row = session.get(Job, training_id)
+    parent = None if row is None or row.parent_id is None else session.get(Job, row.parent_id)
+    if row is None or parent is None or not (parent.result or {}).get("hardening"):
+        return
+    audit_id = new_id("audit")
+    wanted = AuditRequest.model_validate(parent.request | {"model": model_id, "harden": None})
+    corpus = session.get(Corpus, wanted.corpus)
+    jobs.insert(
+        session,
+        Submission(
+            kind=JobKind.AUDIT,
+            owner=parent.owner,
+            request=wanted.to_request(),
+            model=model_id,
+            metadata=parent.metadata_,
+            warnings=[] if corpus is None else fit.warnings(storage, config, corpus, wanted),
+            idempotency_key=f"harden {training_id}",
+            parent_id=training_id,
+        ),
+        job_id=audit_id,
+    )
+    _tell(session, parent, training_id, audit_id)
+
+
+def _tell(session: Session, parent: Job, training_id: str, audit_id: str) -> None:
+    """Name the new audit in the result of the first one."""
+    result = parent.result or {}
+    hardening = result["hardening"] | {"training": training_id, "audit": audit_id}
+    move(
+        session,
+        parent.id,
+        event="hardened",
+        data={"training": training_id, "audit": audit_id},
+        result=result | {"hardening": hardening},
+    )
+
+
+def check(
+    session: Session,
+    storage: Storage,
+    settings: Settings,
+    request: AuditRequest,
+    harden: Harden,
+    config: ModelConfig,
+    *,
+    owner: str,
+) -> None:
+    """Refuse what could not be trained, before the audit is queued.
+
+    Raises:
+        ServalError: as a submission of that training would.
+    """
+    wanted = training(request, harden, config)
+    try:
+        trainings.submission(session, storage, settings, wanted, owner=owner)
+    except ServalError as error:
+        error.detail = f"harden asks for a training that would be refused: {error.detail}"
+        raise

@@ -1,0 +1,12 @@
+"""The command line, `serval`.
+
+| commands | talk to |
+|---|---|
+| up, serve, worker | this machine: they are the service |
+| keys | the database |
+| predict, audit, train, corpus | a running service, over REST |
+"""
+
+from app.cli.main import main
+
+__all__ = ["main"]

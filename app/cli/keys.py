@@ -1,0 +1,113 @@
+"""`serval keys`: API keys, in the database of this machine's settings.
+
+It opens the database itself, not the service: so it works before the service ever ran, and needs no
+key. Who may read the database's file, or knows its DATABASE_URL, may make keys.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.errors import CliError
+from app.cli.output import Json, print_json, table
+from app.cli.processes import settings_with
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+app = typer.Typer(
+    name="keys",
+    no_args_is_help=True,
+    help="Make, list and revoke API keys. Opens the database directly (DATABASE_URL, or that in"
+    " SERVAL_DATA_DIR): it needs no key, and no running service.",
+)
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Option(help="What the key is for.")],
+    scopes: Annotated[
+        list[str],
+        typer.Option(
+            "--scopes",
+            "--scope",
+            help="predict, audit, train or admin; several by commas or by repetition.",
+        ),
+    ],
+    *,
+    json: Json = False,
+) -> None:
+    """Make a key and print its token, which is shown this once.
+
+    From then on every request needs a key.
+    """
+    from app.keys.service import create_key
+
+    if not 0 < len(name) <= 100 or not name.isprintable():
+        raise CliError(f"The name {name!r} must be one line of 1 to 100 characters.")
+    chosen = [scope.strip() for given in scopes for scope in given.split(",") if scope.strip()]
+    with _session() as session:
+        made = create_key(session, name=name, scopes=chosen)
+    if json:
+        print_json({"id": made.key.id, "scopes": made.key.scopes, "token": made.token})
+        return
+    typer.echo(made.token)
+    typer.echo(
+        f"This is {made.key.id} ({', '.join(made.key.scopes)}). Keep the token: it is not stored."
+        " Use it: export SERVAL_API_KEY=sk_…",
+        err=True,
+    )
+
+
+@app.command("list")
+def list_(*, json: Json = False) -> None:
+    """List the keys, revoked ones too. Their tokens are not stored."""
+    from app.keys.schemas import Key
+    from app.keys.service import list_keys
+
+    with _session() as session:
+        keys = [Key.of(row).model_dump(mode="json") for row in list_keys(session)]
+    if json:
+        print_json(keys)
+        return
+    table(
+        ("id", "name", "scopes", "created", "revoked"),
+        [
+            (k["id"], k["name"], ", ".join(k["scopes"]), k["created_at"], k["revoked_at"] or "")
+            for k in keys
+        ],
+    )
+
+
+@app.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(help="key_…, as `serval keys list` shows it.")],
+) -> None:
+    """Revoke a key. What it owns stays."""
+    from app.keys.service import revoke_key
+
+    with _session() as session:
+        key = revoke_key(session, key_id)
+    typer.echo(f"{key.id} ({key.name}) is revoked.")
+
+
+@contextmanager
+def _session() -> Iterator["Session"]:
+    """A session on the migrated database."""
+    from app.database import connect, sessions
+    from app.errors import ServalError
+    from app.migrations import upgrade
+
+    settings = settings_with()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    upgrade(settings.database_url)
+    engine = connect(settings.database_url)
+    try:
+        with sessions(engine)() as session:
+            yield session
+    except ServalError as error:
+        raise CliError(error.detail) from error
+    finally:
+        engine.dispose()

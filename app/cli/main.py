@@ -1,0 +1,54 @@
+"""The commands, put together."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from app.cli import audit, corpus, keys, predict, processes, train
+from app.cli.errors import CliError
+
+app = typer.Typer(
+    name="serval",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Serve speech-emotion-recognition models, audit their robustness, train hardened ones.",
+)
+app.command()(processes.up)
+app.command()(processes.serve)
+app.command()(processes.worker)
+app.command()(predict.predict)
+app.command()(audit.audit)
+app.command()(train.train)
+app.add_typer(corpus.app)
+app.add_typer(keys.app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"serval {version('serval')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", is_eager=True, callback=_show_version
+        ),
+    ] = False,
+) -> None:
+    """Options of `serval` itself."""
+
+
+def main() -> None:
+    """The command `serval`."""
+    try:
+        app()
+    except CliError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(1)

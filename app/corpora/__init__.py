@@ -1,0 +1,1 @@
+"""Corpora: labelled speech, uploaded and partitioned by speaker."""

@@ -1,0 +1,142 @@
+"""Corpora over REST."""
+
+import asyncio
+import threading
+from typing import Annotated, Any, BinaryIO, Final
+
+import anyio.to_thread
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from app.auth import Caller, may
+from app.corpora import service
+from app.corpora.schemas import Corpus, CorpusRequest
+from app.database import SessionDep
+from app.errors import ServalError
+from app.keys.scopes import Scope
+from app.problems import problems
+from app.schemas import Page
+from app.storage import Storage
+from app.uploads import ANY_SIZE, Places, multipart, no_others, the_file, the_request
+
+router = APIRouter(prefix="/v1/corpora", tags=["corpora"])
+
+MayUseCorpora = Annotated[Caller, Depends(may(Scope.AUDIT, Scope.TRAIN))]
+
+# An import keeps all cores busy. A second one may upload meanwhile, or at worst share the cores.
+PLACES: Final = Places(2, "corpora are being imported", code="imports_busy", retry_after=15)
+
+FORM: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file", "request"],
+                    "properties": {
+                        "file": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "A zip of WAV and FLAC files, with an `index.csv`"
+                            " (path, speaker, emotion; gender, sentence, split if known) or with"
+                            " the file names of a known corpus.",
+                        },
+                        "request": CorpusRequest.model_json_schema(),
+                    },
+                },
+                "encoding": {"request": {"contentType": "application/json"}},
+                "example": {"file": "cremad.zip", "request": {"name": "CREMA-D", "format": "auto"}},
+            }
+        },
+    }
+}
+
+
+class _Stopped(ServalError):
+    """The request is gone; nobody waits for the corpus, or for this answer."""
+
+    status, code, title = 499, "client_gone", "Client closed request"
+
+
+@router.post(
+    "",
+    status_code=201,
+    max_body_size=ANY_SIZE,
+    openapi_extra=FORM,
+    responses=problems(400, 408, 413, 415, 422, 503),
+)
+async def create_corpus(request: Request, response: Response, caller: MayUseCorpora) -> Corpus:
+    """Take in a corpus. It is decoded, its features are computed and it is partitioned by speaker
+    (unless `index.csv` gives a split) before the answer comes."""
+    settings = request.app.state.settings
+    with PLACES.one():
+        async with multipart(
+            request,
+            most_bytes=settings.max_corpus_bytes,
+            most_files=2,  # the request may come as one
+        ) as form:
+            no_others(form, "file", "request")
+            wanted = await the_request(form, CorpusRequest)
+            corpus = await _import(request, the_file(form).file, wanted, caller.owner)
+    response.headers["Location"] = f"{router.prefix}/{corpus.id}"
+    return corpus
+
+
+async def _import(request: Request, upload: BinaryIO, wanted: CorpusRequest, owner: str) -> Corpus:
+    """Import in a thread. While it unpacks and decodes, it ends within a second of the client's
+    going away or the request's cancellation; what is then being published is published."""
+    state = request.app.state
+    stopped = threading.Event()
+
+    def watch(_done: int, _total: int) -> None:
+        if stopped.is_set():
+            raise _Stopped("The client went away before the corpus was imported.")
+
+    async def gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        stopped.set()
+
+    def work() -> Corpus:
+        with state.sessions() as session:
+            row = service.create(
+                session, state.storage, state.settings, upload, wanted, owner=owner, watch=watch
+            )
+            return Corpus.of(row)
+
+    watcher = asyncio.ensure_future(gone())
+    try:
+        return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+    finally:
+        stopped.set()
+        watcher.cancel()
+
+
+@router.get("", responses=problems(422))
+def list_corpora(
+    session: SessionDep,
+    caller: MayUseCorpora,
+    limit: Annotated[int, Query(ge=1, le=100, description="How many at most.")] = 20,
+    after: Annotated[
+        str | None, Query(description="The last id of the page before.", max_length=64)
+    ] = None,
+) -> Page[Corpus]:
+    """Yours, newest first."""
+    rows, has_more = service.list_page(session, owner=caller.owner, after=after, limit=limit)
+    return Page(data=[Corpus.of(row) for row in rows], has_more=has_more)
+
+
+@router.get("/{corpus_id}", responses=problems(404))
+def get_corpus(corpus_id: str, session: SessionDep, caller: MayUseCorpora) -> Corpus:
+    """One corpus."""
+    return Corpus.of(service.get(session, corpus_id, owner=caller.owner))
+
+
+@router.delete("/{corpus_id}", status_code=204, responses=problems(404, 409))
+def delete_corpus(
+    corpus_id: str, request: Request, session: SessionDep, caller: MayUseCorpora
+) -> Response:
+    """Delete a corpus that no unfinished job uses. Results and models made with it stay."""
+    storage: Storage = request.app.state.storage
+    service.delete(session, storage, corpus_id, owner=caller.owner)
+    return Response(status_code=204)

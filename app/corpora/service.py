@@ -1,0 +1,209 @@
+"""Corpora: take in, read, list, delete; and hand their clips to audits and trainings.
+
+A corpus is a row and a folder. The folder is published whole before the row is committed, and
+removed after the row is; `app.leftovers` removes what a crash leaves in between.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from sqlalchemy import delete as delete_from
+from sqlalchemy import exists, select, tuple_
+from sqlalchemy.orm import Session
+
+from app import leftovers
+from app.corpora.importing import Imported, Watch, audio_file, import_archive
+from app.corpora.schemas import CorpusRequest
+from app.corpora.tables import Corpus
+from app.errors import Conflict, Invalid, NotFound, shown
+from app.ids import is_id, new_id
+from app.jobs.states import TERMINAL
+from app.jobs.tables import Job
+from app.settings import Settings
+from app.storage import Storage
+from models.corpus.dataset import Dataset
+from models.corpus.features import FeatureSet
+from models.corpus.manifest import Clip, CorpusError, Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Clips of a corpus for a network.
+
+    Attributes:
+        clips: what is known of each; `path` is what the client called it, for results to show.
+        files: its recording, WAV or FLAC, in the same order.
+        dataset: features and labels, in the same order.
+        left_out: clips of the partition whose emotion the network does not know, by emotion.
+    """
+
+    clips: tuple[Clip, ...]
+    files: tuple[Path, ...]
+    dataset: Dataset
+    left_out: dict[str, int]
+
+
+def create(
+    session: Session,
+    storage: Storage,
+    settings: Settings,
+    upload: BinaryIO,
+    request: CorpusRequest,
+    *,
+    owner: str,
+    watch: Watch,
+) -> Corpus:
+    """Take in an archive: the corpus appears whole, or not at all.
+
+    Args:
+        upload: the zip archive, seekable.
+        watch: told of the progress; what it raises ends the import.
+
+    Raises:
+        Invalid: the archive or the corpus is not accepted.
+    """
+    corpus_id = new_id("corpus")
+    final = storage.corpus_dir(corpus_id)
+    with storage.staging() as staged:
+        folder = staged / corpus_id
+        folder.mkdir()
+        imported = import_archive(
+            upload, folder, format_=request.format, settings=settings, watch=watch
+        )
+        leftovers.mark(folder)
+        storage.publish(folder, final)
+    corpus = _row(corpus_id, owner, request.name, imported)
+    session.add(corpus)
+    try:
+        session.commit()
+    except Exception:
+        storage.remove(final)
+        raise
+    leftovers.unmark(final)
+    return corpus
+
+
+def _row(corpus_id: str, owner: str, name: str, imported: Imported) -> Corpus:
+    manifest = imported.manifest
+    return Corpus(
+        id=corpus_id,
+        owner=owner,
+        name=name,
+        format=imported.format,
+        clips=len(manifest),
+        classes=manifest.counts("emotion"),
+        speakers=len(manifest.speakers),
+        partitions={split: _part(manifest.split(split)) for split in manifest.splits},
+        skipped=[{"path": one.path, "reason": one.reason} for one in imported.skipped],
+    )
+
+
+def _part(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "clips": len(manifest),
+        "speakers": len(manifest.speakers),
+        "classes": manifest.counts("emotion"),
+        "genders": manifest.counts("gender"),
+        "seconds": round(sum(clip.duration_s for clip in manifest), 3),
+    }
+
+
+def get(session: Session, corpus_id: str, *, owner: str) -> Corpus:
+    """The corpus.
+
+    Raises:
+        NotFound: there is none with this id, or it is another key's.
+    """
+    corpus = session.get(Corpus, corpus_id) if is_id(corpus_id, "corpus") else None
+    if corpus is None or corpus.owner != owner:
+        raise NotFound(f"There is no corpus {shown(corpus_id)}. GET /v1/corpora lists yours.")
+    return corpus
+
+
+def list_page(
+    session: Session, *, owner: str, after: str | None = None, limit: int = 20
+) -> tuple[list[Corpus], bool]:
+    """The owner's corpora, newest first, and whether there are more.
+
+    Raises:
+        Invalid: ``after`` is not the id of one of the owner's corpora.
+    """
+    query = select(Corpus).where(Corpus.owner == owner)
+    if after is not None:
+        last = session.get(Corpus, after) if is_id(after, "corpus") else None
+        if last is None or last.owner != owner:
+            raise Invalid(
+                f"after={shown(after)} is not the id of one of your corpora. Give the last id of"
+                " the page before, or leave it out."
+            )
+        query = query.where(tuple_(Corpus.created_at, Corpus.id) < (last.created_at, last.id))
+    query = query.order_by(Corpus.created_at.desc(), Corpus.id.desc()).limit(limit + 1)
+    corpora = list(session.scalars(query))
+    return corpora[:limit], len(corpora) > limit
+
+
+def delete(session: Session, storage: Storage, corpus_id: str, *, owner: str) -> None:
+    """Delete the corpus. What was made of it, results and models, stays.
+
+    Raises:
+        NotFound: as `get`.
+        Conflict: unfinished jobs use it.
+    """
+    corpus = get(session, corpus_id, owner=owner)
+    users = (
+        Job.owner == owner,
+        Job.status.not_in(TERMINAL),
+        Job.request["corpus"].as_string() == corpus_id,
+    )
+    # One statement: no job can be accepted between the look for users and the deletion.
+    deleted = session.execute(
+        delete_from(Corpus)
+        .where(Corpus.id == corpus.id, ~exists().where(*users))
+        .returning(Corpus.id)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if deleted is not None:
+        leftovers.mark(storage.corpus_dir(corpus_id))
+    session.commit()
+    if deleted is None:
+        session.expunge(corpus)
+        get(session, corpus_id, owner=owner)  # NotFound if another request was faster
+        found = list(session.scalars(select(Job.id).where(*users)))
+        example = f", e.g. {found[0]}" if found else ""  # they may have ended just now
+        raise Conflict(
+            f"{len(found)} unfinished jobs use this corpus{example}. Wait for them, or cancel them"
+            " first.",
+            code="corpus_in_use",
+        )
+    storage.remove(storage.corpus_dir(corpus_id))
+
+
+def dataset(storage: Storage, corpus: Corpus, partition: str, labels: Sequence[str]) -> Selection:
+    """The clips of a partition for a network.
+
+    Args:
+        corpus: its row.
+        partition: "train", "dev", "test", or "all".
+        labels: emotions in the order of the network's outputs; clips of others are left out.
+
+    Raises:
+        Invalid: the corpus lacks the partition or all of the emotions, or its files were damaged.
+    """
+    folder = storage.corpus_dir(corpus.id)
+    splits = () if partition == "all" else (partition,)
+    try:
+        features = FeatureSet.load(folder)
+        chosen, data = features.dataset(labels, *splits)
+        whole = features.manifest.split(*splits) if splits else features.manifest
+    except CorpusError as error:
+        raise Invalid(str(error), code=error.code) from error
+    number_of = {clip.path: number for number, clip in enumerate(features.manifest)}
+    return Selection(
+        clips=chosen.clips,
+        files=tuple(audio_file(folder, number_of[clip.path], clip) for clip in chosen),
+        dataset=data,
+        left_out=dict(Counter(c.emotion for c in whole if c.emotion not in labels)),
+    )

@@ -1,0 +1,31 @@
+"""Corpora: labelled speech with a speaker-independent partition."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database import Base, now
+
+
+class Corpus(Base):
+    """One uploaded corpus; its clips and manifest lie in `storage.corpus_dir(id)`."""
+
+    __tablename__ = "corpora"
+    __table_args__ = (Index("ix_corpora_owner_created", "owner", "created_at", "id"),)
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(40))
+    name: Mapped[str] = mapped_column(String(100))
+    format: Mapped[str] = mapped_column(String(32))
+    status: Mapped[str] = mapped_column(String(16), default="ready")
+    clips: Mapped[int]
+    classes: Mapped[dict[str, Any]]
+    """{label: number of clips}"""
+    speakers: Mapped[int]
+    partitions: Mapped[dict[str, Any]]
+    """{partition: {clips, speakers, classes}}"""
+    skipped: Mapped[list[Any]] = mapped_column(default=list)
+    """[{path, reason}]"""
+    created_at: Mapped[datetime] = mapped_column(default=now)

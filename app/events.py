@@ -1,0 +1,135 @@
+"""A job's events: what happened to it, as a list or as it happens (server-sent events).
+
+An event's id is its number within the job, so a client that was cut off goes on after the last one
+it saw (`Last-Event-ID`). Progress is not stored: a stream tells the present one when it changes,
+without an id.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import anyio
+from fastapi.concurrency import run_in_threadpool
+from fastapi.sse import ServerSentEvent
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.errors import TooMany
+from app.jobs.schemas import Event, Progress
+from app.jobs.states import JobStatus
+from app.jobs.tables import Job, JobEvent
+
+MOST_EVENTS = 1000  # of one answer or one look; the rest comes with the next
+
+
+class Waiters:
+    """Counts the requests that wait on jobs, and refuses the one too many."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.waiting = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Wait as one of them.
+
+        Raises:
+            TooMany: that many are waiting already.
+        """
+        if self.waiting >= self.most:
+            raise TooMany(
+                f"{self.most} requests are waiting on jobs already. Poll the job instead.",
+                code="too_many_waiters",
+                retry_after=2,
+            )
+        self.waiting += 1
+        try:
+            yield
+        finally:
+            self.waiting -= 1
+
+
+class Glance(NamedTuple):
+    """What one look at a job's row tells."""
+
+    version: int
+    status: JobStatus
+    progress: Progress
+
+
+def glance(sessions: sessionmaker[Session], job_id: str) -> Glance | None:
+    """Look at the job's row, or None if it is gone."""
+    columns = (
+        Job.version,
+        Job.status,
+        Job.progress_done,
+        Job.progress_total,
+        Job.progress_unit,
+        Job.progress_eta,
+    )
+    with sessions() as session:
+        row = session.execute(select(*columns).where(Job.id == job_id)).one_or_none()
+    if row is None:
+        return None
+    version, status, done, total, unit, eta = row
+    return Glance(version, status, Progress(done=done, total=total, unit=unit, eta_seconds=eta))
+
+
+def after(session: Session, job_id: str, seq: int = 0, limit: int = MOST_EVENTS) -> list[JobEvent]:
+    """The job's events with numbers above ``seq``, in order."""
+    query = (
+        select(JobEvent)
+        .where(JobEvent.job_id == job_id, JobEvent.seq > seq)
+        .order_by(JobEvent.seq)
+        .limit(limit)
+    )
+    return list(session.scalars(query))
+
+
+async def until_terminal(
+    sessions: sessionmaker[Session],
+    job_id: str,
+    *,
+    seconds: float,
+    poll_seconds: float,
+    gone: Callable[[], Awaitable[bool]],
+) -> None:
+    """Return when the job has ended, after ``seconds``, or when the client is ``gone``. No thread
+    is held meanwhile."""
+    with anyio.move_on_after(seconds):
+        while not await gone():
+            seen = await run_in_threadpool(glance, sessions, job_id)
+            if seen is None or seen.status.terminal:
+                return
+            await anyio.sleep(poll_seconds)
+
+
+async def follow(
+    sessions: sessionmaker[Session], job_id: str, *, seq: int, poll_seconds: float
+) -> AsyncIterator[ServerSentEvent]:
+    """The job's events after ``seq``, then each as it comes, until the job has ended."""
+
+    def look() -> list[Event]:
+        with sessions() as session:
+            return [Event.of(row) for row in after(session, job_id, seq)]
+
+    version, progress = -1, Progress()
+    while True:
+        seen = await run_in_threadpool(glance, sessions, job_id)
+        if seen is None:
+            return
+        if seen.version != version:
+            events = await run_in_threadpool(look)
+            for event in events:
+                seq = event.id
+                yield ServerSentEvent(event=event.type, data=event, id=str(event.id))
+            if len(events) == MOST_EVENTS:
+                continue
+            version = seen.version
+        if seen.status.terminal:
+            return
+        if seen.progress != progress:
+            progress = seen.progress
+            yield ServerSentEvent(event="progress", data=progress)
+        await anyio.sleep(poll_seconds)

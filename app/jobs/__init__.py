@@ -1,0 +1,1 @@
+"""Jobs: audits and trainings share one life cycle, one table and one set of routes."""

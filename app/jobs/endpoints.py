@@ -1,0 +1,214 @@
+"""The routes that audits and trainings have in common, made once for each kind."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.routing import APIRoute
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from sqlalchemy.orm import Session
+from starlette.routing import Match
+from starlette.types import Scope
+
+from app import events
+from app.auth import Caller
+from app.database import SessionDep
+from app.errors import Invalid, shown
+from app.jobs import service
+from app.jobs.etags import etag, unchanged
+from app.jobs.preferences import wait_seconds
+from app.jobs.schemas import Event, Job, JobStatus
+from app.jobs.states import JobKind
+from app.problems import problems
+from app.schemas import Page
+
+JobId = Annotated[str, Path(examples=["audit_01K9ZQ3W8M4V7T2X6B5N0C1DEF"])]
+Limit = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
+Prefer = Annotated[str | None, Header(examples=["wait=30"])]
+After = Annotated[str | None, Query(description="The last id of the page before.", max_length=64)]
+
+
+class StreamRoute(APIRoute):
+    """A route that only requests for `text/event-stream` find; others go on to the next route."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
+        if b"text/event-stream" not in accept.lower():
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+def _last_event_id(
+    value: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
+) -> int:
+    if value is None or not value.strip():
+        return 0
+    if not (value.isascii() and value.isdigit() and len(value) < 10):
+        raise Invalid(f"Last-Event-ID {shown(value)} is not the id of an event: give its number.")
+    return int(value)
+
+
+LastEventId = Annotated[int, Depends(_last_event_id)]
+
+
+async def _waiting_place(request: Request) -> AsyncIterator[None]:
+    with request.app.state.waiters.one():
+        yield
+
+
+def resource(
+    session: Session, job_id: str, caller: Caller, kind: JobKind | None
+) -> tuple[Job, str]:
+    """The job as the caller sees it, and its ETag."""
+    row = service.get(session, job_id, owner=caller.owner, kind=kind)
+    links = service.caused(session, [job_id])
+    return Job.of(row, links.get(job_id, ())), etag(row.version)
+
+
+def job_routes(kind: JobKind | None, caller_may: Any) -> APIRouter:
+    """GET list, GET one, POST cancel and GET events for one kind of job, or for all with None.
+
+    Args:
+        kind: what the routes serve.
+        caller_may: the dependency that says who may use them, such as ``may(Scope.AUDIT)``.
+    """
+    collection = kind.collection if kind else "jobs"
+    router = APIRouter(prefix=f"/v1/{collection}", tags=[collection])
+    for add in (_add_list, _add_get, _add_cancel, _add_stream, _add_events):
+        add(router, kind, Annotated[Caller, Depends(caller_may)])
+    return router
+
+
+# Below, `MayRead` is `Annotated[Caller, Depends(...)]`: FastAPI reads it when the route is made.
+
+
+def _add_list(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None:  # noqa: N803
+    @router.get("", summary="List them", responses=problems(422))
+    def list_jobs(
+        session: SessionDep,
+        caller: MayRead,
+        limit: Limit = 20,
+        after: After = None,
+        status: JobStatus | None = None,
+    ) -> Page[Job]:
+        """Yours, newest first."""
+        rows, has_more = service.list_page(
+            session, owner=caller.owner, kind=kind, status=status, after=after, limit=limit
+        )
+        links = service.caused(session, [row.id for row in rows])
+        return Page(data=[Job.of(row, links.get(row.id, ())) for row in rows], has_more=has_more)
+
+
+def _add_get(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None:  # noqa: N803
+    @router.get(
+        "/{job_id}",
+        summary="Its state and, at the end, its result",
+        response_model=Job,
+        responses={304: {"description": "Not changed since that ETag."}, **problems(404, 429)},
+    )
+    async def get_job(
+        job_id: JobId,
+        request: Request,
+        response: Response,
+        caller: MayRead,
+        prefer: Prefer = None,
+        if_none_match: Annotated[str | None, Header()] = None,
+    ) -> Job | Response:
+        """With `Prefer: wait=30` the answer comes when the job has ended, or after 30 seconds."""
+        state = request.app.state
+
+        def read() -> tuple[Job, str]:
+            with state.sessions() as session:
+                return resource(session, job_id, caller, kind)
+
+        job, tag = await run_in_threadpool(read)
+        seconds = wait_seconds(prefer, most=state.settings.max_wait_seconds)
+        if seconds:
+            response.headers["Preference-Applied"] = f"wait={seconds:g}"
+        if seconds and not job.status.terminal:
+            await _wait(request, job_id, seconds)
+            job, tag = await run_in_threadpool(read)
+        if unchanged(if_none_match, tag):
+            return Response(status_code=304, headers={"ETag": tag})
+        response.headers["ETag"] = tag
+        return job
+
+
+async def _wait(request: Request, job_id: str, seconds: float) -> None:
+    state = request.app.state
+    with state.waiters.one():
+        await events.until_terminal(
+            state.sessions,
+            job_id,
+            seconds=seconds,
+            poll_seconds=state.settings.poll_seconds,
+            gone=request.is_disconnected,
+        )
+
+
+def _add_cancel(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None:  # noqa: N803
+    @router.post("/{job_id}/cancel", summary="Cancel it", responses=problems(404))
+    def cancel_job(job_id: JobId, session: SessionDep, caller: MayRead) -> Job:
+        """A queued job is cancelled at once, a running one within a second. One that has ended
+        stays as it ended; cancelling twice is the same as once."""
+        service.cancel(session, job_id, owner=caller.owner, kind=kind)
+        return resource(session, job_id, caller, kind)[0]
+
+
+def _add_stream(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None:  # noqa: N803
+    def last_seen(job_id: JobId, request: Request, caller: MayRead, seq: LastEventId) -> int:
+        """The event to go on after. What is to be refused is refused before the stream begins."""
+        with request.app.state.sessions() as session:
+            row = service.get(session, job_id, owner=caller.owner, kind=kind)
+        if row.status.terminal and seq >= row.version:
+            raise HTTPException(204)  # tells an EventSource to stop reconnecting
+        return seq
+
+    async def follow_job(
+        job_id: JobId,
+        request: Request,
+        seq: Annotated[int, Depends(last_seen)],
+        _place: Annotated[None, Depends(_waiting_place)],
+    ) -> AsyncIterator[ServerSentEvent]:
+        state = request.app.state
+        async for event in events.follow(
+            state.sessions, job_id, seq=seq, poll_seconds=state.settings.poll_seconds
+        ):
+            yield event
+
+    router.add_api_route(
+        "/{job_id}/events",
+        follow_job,
+        methods=["GET"],
+        response_class=EventSourceResponse,
+        route_class_override=StreamRoute,
+        include_in_schema=False,  # told of in the list's description: OpenAPI has one GET a path
+    )
+
+
+def _add_events(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None:  # noqa: N803
+    @router.get(
+        "/{job_id}/events",
+        summary="What happened to it",
+        responses={
+            200: {
+                "description": "As a list, or with `Accept: text/event-stream` as they come.",
+                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            },
+            **problems(404, 422, 429),
+        },
+    )
+    def list_events(
+        job_id: JobId,
+        session: SessionDep,
+        caller: MayRead,
+        limit: Annotated[int, Query(ge=1, le=events.MOST_EVENTS)] = 100,
+        after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+    ) -> Page[Event]:
+        """Oldest first, those with ids above `after`. With `Accept: text/event-stream` they come
+        as server-sent events until the job has ended; `Last-Event-ID` goes on where it broke."""
+        service.get(session, job_id, owner=caller.owner, kind=kind)
+        rows = events.after(session, job_id, after, limit + 1)
+        data = [Event.of(row) for row in rows[:limit]]
+        return Page(data=data, has_more=len(rows) > limit)

@@ -1,0 +1,14 @@
+"""ETags of jobs (RFC 9110): weak, made from the version of the row."""
+
+
+def etag(version: int) -> str:
+    """The tag of that version."""
+    return f'W/"{version}"'
+
+
+def unchanged(if_none_match: str | None, tag: str) -> bool:
+    """Whether the client holds what ``tag`` names already. Compared weakly, as a GET's must be."""
+    if if_none_match is None:
+        return False
+    held = {one.strip().removeprefix("W/") for one in if_none_match.split(",")}
+    return "*" in held or tag.removeprefix("W/") in held

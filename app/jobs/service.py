@@ -1,0 +1,322 @@
+"""Jobs as the API sees them: accept, read, list, cancel.
+
+Accepting is one committed row and then an enqueue of its id. If the enqueue fails the row is taken
+back and the client is told to come again; if the process dies between the two, the row is there and
+the reconciler queues it.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlalchemy import delete, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app import leftovers
+from app.database import now
+from app.errors import Conflict, Invalid, NotFound, Unavailable, shown
+from app.ids import is_id, new_id
+from app.jobs.states import TERMINAL, JobKind, JobStatus
+from app.jobs.tables import Job, JobEvent
+from app.jobs.transitions import move
+from app.queue import JobQueue
+from app.storage import Storage
+
+# A submission is through in two seconds or gives up; a row that is older was accepted, and its
+# process died before it could say so.
+UNCONFIRMED_SECONDS = 10.0
+WAIT_FOR_FIRST_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What is to be accepted as a job."""
+
+    kind: JobKind
+    owner: str
+    request: dict[str, Any]
+    model: str | None = None
+    metadata: dict[str, Any] | None = None
+    warnings: Sequence[str] = ()
+    idempotency_key: str | None = None
+    digest: str = ""
+    """Stands for uploaded files in the fingerprint; the request stands for itself."""
+    parent_id: str | None = None
+    staged: Path | None = None
+    """A folder from `storage.staging()` that becomes the job's folder."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what was asked for, to know a replay from another request."""
+        asked = json.dumps([self.request, self.metadata, self.digest], sort_keys=True)
+        return hashlib.sha256(asked.encode()).hexdigest()
+
+
+class Accepted(NamedTuple):
+    """The job, and whether this submission made it (or is a replay of the one that did)."""
+
+    job: Job
+    created: bool
+
+
+def accept(session: Session, queue: JobQueue, storage: Storage, submission: Submission) -> Accepted:
+    """Take in a job: ping Redis, commit the row, queue its id.
+
+    Raises:
+        Unavailable: Redis is away; nothing is left behind.
+        Conflict: the first request with this idempotency key is still being processed.
+        Invalid: the idempotency key was used with another request.
+    """
+    replayed = _replay(session, submission)
+    if replayed is not None:
+        return Accepted(replayed, created=False)
+    queue.ping()
+    job_id = _new_id(submission.kind)
+    folder = storage.job_dir(job_id)
+    if submission.staged is not None:
+        leftovers.mark(submission.staged)
+        storage.publish(submission.staged, folder)
+    try:
+        job = record(session, submission, job_id=job_id)
+    except Exception:
+        storage.remove(folder)
+        raise
+    if job.id == job_id:
+        job = _enqueue(session, queue, storage, job)
+        leftovers.unmark(folder)  # only now: until it is queued the row may be taken back
+        return Accepted(job, created=True)
+    storage.remove(folder)  # another request with the same key was faster
+    replayed = _replay(session, submission)
+    if replayed is None:  # and has failed since
+        raise _still_running(submission)
+    return Accepted(replayed, created=False)
+
+
+def record(session: Session, submission: Submission, *, job_id: str | None = None) -> Job:
+    """Commit the row of a job, and tell its parent. The caller queues the id.
+
+    For workers too, which must get on without Redis: the reconciler queues what they record. With
+    an idempotency key, a second call gives the first one's row.
+    """
+    try:
+        job = insert(session, submission, job_id=job_id)
+        session.commit()
+    except IntegrityError:
+        session.rollback()
+        first = _first(session, submission)
+        if first is None:
+            raise
+        return first
+    return job
+
+
+def insert(session: Session, submission: Submission, *, job_id: str | None = None) -> Job:
+    """`record` in the caller's transaction: the job is there if and only if that commits.
+
+    Raises:
+        IntegrityError: the idempotency key was used.
+    """
+    job = Job(
+        id=job_id or _new_id(submission.kind),
+        kind=submission.kind,
+        owner=submission.owner,
+        model=submission.model,
+        request=submission.request,
+        metadata_=submission.metadata or {},
+        warnings=list(submission.warnings),
+        idempotency_key=submission.idempotency_key,
+        fingerprint=submission.fingerprint,
+        parent_id=submission.parent_id,
+    )
+    session.add(job)
+    session.flush()
+    session.add(JobEvent(job_id=job.id, seq=1, type=JobStatus.QUEUED, data={}))
+    if submission.parent_id is not None:
+        told = {"id": job.id, "kind": submission.kind}
+        move(session, submission.parent_id, event="caused", data=told)
+    return job
+
+
+def _new_id(kind: JobKind) -> str:
+    return new_id("audit" if kind is JobKind.AUDIT else "train")
+
+
+def mark_enqueued(session: Session, job_id: str) -> None:
+    """Note that the job's id is on the road; from now on it is never taken back."""
+    statement = update(Job).where(Job.id == job_id).values(enqueued_at=now())
+    session.execute(statement.execution_options(synchronize_session=False))
+    session.commit()
+
+
+def _enqueue(session: Session, queue: JobQueue, storage: Storage, job: Job) -> Job:
+    try:
+        queue.enqueue(job.id, job.kind)
+    except Unavailable:
+        if _take_back(session, job):
+            storage.remove(storage.job_dir(job.id))
+            raise
+        # Redis did take it, and a worker was faster than the time-out.
+    mark_enqueued(session, job.id)
+    return session.get_one(Job, job.id, populate_existing=True)
+
+
+def _take_back(session: Session, job: Job) -> bool:
+    """Delete the row unless somebody has acted on it already; whether it is gone."""
+    untouched = (Job.status == JobStatus.QUEUED, Job.attempt == 0, Job.enqueued_at.is_(None))
+    session.execute(
+        delete(Job).where(Job.id == job.id, *untouched).execution_options(synchronize_session=False)
+    )
+    session.commit()
+    session.expunge(job)
+    return session.get(Job, job.id) is None
+
+
+def _first(session: Session, submission: Submission) -> Job | None:
+    """The job that was made under the submission's idempotency key."""
+    if submission.idempotency_key is None:
+        return None
+    return session.execute(
+        select(Job)
+        .where(
+            Job.owner == submission.owner,
+            Job.kind == submission.kind,
+            Job.idempotency_key == submission.idempotency_key,
+        )
+        .execution_options(populate_existing=True)
+    ).scalar_one_or_none()
+
+
+def _replay(session: Session, submission: Submission) -> Job | None:
+    """The first job under this key once it is certain to stay, or None if there is none."""
+    until = time.monotonic() + WAIT_FOR_FIRST_SECONDS
+    while True:
+        first = _first(session, submission)
+        session.commit()  # gives the connection back, and the next look sees what came meanwhile
+        if first is None:
+            return None
+        if first.fingerprint != submission.fingerprint:
+            raise Invalid(
+                f"The Idempotency-Key {shown(submission.idempotency_key)} was used for another"
+                " request. Use a new key for a new request.",
+                code="idempotency_key_reused",
+            )
+        if _confirmed(first):
+            return first
+        if time.monotonic() > until:
+            raise _still_running(submission)
+        time.sleep(0.02)
+
+
+def _confirmed(job: Job) -> bool:
+    age = (now() - job.created_at).total_seconds()
+    return (
+        job.enqueued_at is not None
+        or job.status is not JobStatus.QUEUED
+        or age > UNCONFIRMED_SECONDS
+    )
+
+
+def _still_running(submission: Submission) -> Conflict:
+    return Conflict(
+        f"The first request with the Idempotency-Key {shown(submission.idempotency_key)} is still"
+        " being processed. Send this one again in a second.",
+        code="idempotency_key_in_use",
+        headers={"Retry-After": "1"},
+    )
+
+
+def get(session: Session, job_id: str, *, owner: str, kind: JobKind | None = None) -> Job:
+    """The job.
+
+    Raises:
+        NotFound: there is none with this id, it is of another kind, or another key's.
+    """
+    job = session.get(Job, job_id, populate_existing=True) if is_id(job_id) else None
+    if job is None or job.owner != owner or (kind is not None and job.kind is not kind):
+        noun = kind or "job"
+        where = f"/v1/{kind.collection}" if kind else "/v1/jobs"
+        raise NotFound(f"There is no {noun} {shown(job_id)}. GET {where} lists yours.")
+    return job
+
+
+def list_page(
+    session: Session,
+    *,
+    owner: str,
+    kind: JobKind | None = None,
+    status: JobStatus | None = None,
+    after: str | None = None,
+    limit: int = 20,
+) -> tuple[list[Job], bool]:
+    """The owner's jobs, newest first, and whether there are more.
+
+    Raises:
+        Invalid: ``after`` is not the id of one of the owner's jobs.
+    """
+    query = select(Job).where(Job.owner == owner)
+    if kind is not None:
+        query = query.where(Job.kind == kind)
+    if status is not None:
+        query = query.where(Job.status == status)
+    if after is not None:
+        last = session.get(Job, after) if is_id(after) else None
+        if last is None or last.owner != owner:
+            raise Invalid(
+                f"after={shown(after)} is not the id of one of your jobs. Give the last id of the"
+                " page before, or leave it out."
+            )
+        query = query.where(tuple_(Job.created_at, Job.id) < (last.created_at, last.id))
+    query = query.order_by(Job.created_at.desc(), Job.id.desc()).limit(limit + 1)
+    jobs = list(session.scalars(query))
+    return jobs[:limit], len(jobs) > limit
+
+
+class Link(NamedTuple):
+    """A job that another one caused."""
+
+    id: str
+    kind: JobKind
+
+
+def caused(session: Session, job_ids: Iterable[str]) -> dict[str, list[Link]]:
+    """For each of the jobs, those that it caused, oldest first."""
+    job_ids = list(job_ids)
+    if not job_ids:
+        return {}
+    query = (
+        select(Job.id, Job.kind, Job.parent_id)
+        .where(Job.parent_id.in_(job_ids))
+        .order_by(Job.created_at, Job.id)
+    )
+    links: dict[str, list[Link]] = {}
+    for job_id, kind, parent_id in session.execute(query):
+        assert parent_id is not None  # it is one of job_ids
+        links.setdefault(parent_id, []).append(Link(job_id, JobKind(kind)))
+    return links
+
+
+def cancel(session: Session, job_id: str, *, owner: str, kind: JobKind | None = None) -> Job:
+    """Cancel the job: at once if it is queued, else its worker is asked and stops within a second.
+
+    A job that has ended stays as it is: of a cancel and a finish that race, the first one wins.
+
+    Raises:
+        NotFound: as `get`.
+    """
+    while True:
+        job = get(session, job_id, owner=owner, kind=kind)
+        if job.status in TERMINAL or job.status is JobStatus.CANCELLING:
+            return job
+        queued = job.status is JobStatus.QUEUED
+        values: dict[str, Any] = (
+            {"status": JobStatus.CANCELLED, "finished_at": now()}
+            if queued
+            else {"status": JobStatus.CANCELLING}
+        )
+        move(session, job_id, Job.status == job.status, event=values["status"], **values)
+        session.commit()  # whether it moved, or the job moved first, the next look tells

@@ -1,0 +1,37 @@
+"""Keys over REST, for admins."""
+
+from fastapi import APIRouter, Request, Response
+
+from app.auth import MayAdmin
+from app.database import SessionDep
+from app.keys import service
+from app.keys.schemas import Key, KeyRequest, NewKey
+from app.problems import problems
+from app.schemas import Page
+
+router = APIRouter(prefix="/v1/keys", tags=["keys"])
+
+
+@router.post("", status_code=201, responses=problems(422))
+def create_key(
+    request: Request, wanted: KeyRequest, session: SessionDep, _caller: MayAdmin
+) -> NewKey:
+    """Make a key. Its token is in this answer and nowhere else. Once there is a key, every request
+    needs one."""
+    made = service.create_key(session, name=wanted.name, scopes=wanted.scopes)
+    request.app.state.keyring.forget()
+    return NewKey(token=made.token, **Key.of(made.key).model_dump())
+
+
+@router.get("")
+def list_keys(session: SessionDep, _caller: MayAdmin) -> Page[Key]:
+    """All keys, revoked ones too."""
+    return Page(data=[Key.of(row) for row in service.list_keys(session)], has_more=False)
+
+
+@router.delete("/{key_id}", status_code=204, responses=problems(404))
+def revoke_key(key_id: str, request: Request, session: SessionDep, _caller: MayAdmin) -> Response:
+    """Revoke a key. What it owns stays."""
+    service.revoke_key(session, key_id)
+    request.app.state.keyring.forget()
+    return Response(status_code=204)

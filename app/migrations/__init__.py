@@ -1,0 +1,74 @@
+"""The schema's history (Alembic), brought up to date by `upgrade(url)`; no command line needed."""
+
+from functools import cache
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, event, text
+
+from app.database import connect
+
+_LOCK = 0x5E57A1  # any constant: PostgreSQL's advisory lock of those who migrate
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    return config
+
+
+@cache
+def head() -> str:
+    """The newest revision."""
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    if revision is None:
+        raise RuntimeError("app/migrations/versions holds no revision")
+    return revision
+
+
+def current(connection: Connection) -> str | None:
+    """The revision that the database is at."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def check_revision(engine: Engine) -> None:
+    """Return if the database answers and is at the newest revision.
+
+    Raises:
+        RuntimeError: it is at another one.
+        sqlalchemy.exc.SQLAlchemyError: it does not answer.
+    """
+    with engine.connect() as connection:
+        found = current(connection)
+    if found != head():
+        raise RuntimeError(f"the database is at revision {found}, this program needs {head()}")
+
+
+def upgrade(url: str) -> None:
+    """Bring the database to the newest revision: all of it or nothing, one process at a time."""
+    engine = connect(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "begin", _lock_sqlite)
+    try:
+        _upgrade(engine)
+    finally:
+        engine.dispose()
+
+
+def _upgrade(engine: Engine) -> None:
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        if current(connection) == head():
+            return
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _lock_sqlite(connection: Connection) -> None:
+    # Python's sqlite3 opens no transaction for CREATE TABLE by itself.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,106 @@
+"""The five steps from the bytes of a request to the bytes of its answer, each a function.
+
+    decode_request → batch → predict → unbatch → encode_response
+
+`decode_request` runs in a pool of threads, `batch`, `predict` and `unbatch` in the inference
+thread, `encode_response` in the event loop. None of them knows of HTTP or of threads.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from app.predictions.schemas import Score
+from app.registry.loaded import LoadedModel
+from models.audio import AudioError, decode
+from models.features import LogMel, windows
+
+_log_mel = LogMel()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one clip may be."""
+
+    seconds: float
+    windows: int
+
+
+@dataclass(eq=False)
+class Clip:
+    """A clip as a network sees it.
+
+    Attributes:
+        x: z-scored log-mels, (windows, frames, mels).
+        duration_s: length of the source, seconds.
+        warnings: what the user should know although the clip was accepted.
+        decode_ms, features_ms: time that the two steps took.
+    """
+
+    x: Tensor
+    duration_s: float
+    warnings: tuple[str, ...]
+    decode_ms: float
+    features_ms: float
+
+
+@torch.inference_mode()
+def decode_request(body: bytes, model: LoadedModel, limits: Limits) -> Clip:
+    """The bytes of a WAV file → windows of z-scored log-mels.
+
+    Raises:
+        AudioError: the audio is not accepted, or has more windows than allowed.
+    """
+    began = time.perf_counter()
+    waveform = decode(body, max_seconds=limits.seconds)
+    decoded = time.perf_counter()
+    features = _log_mel(torch.from_numpy(waveform.samples))
+    x = windows(model.standardizer(features), model.config.frames)
+    if len(x) > limits.windows:
+        raise AudioError(
+            "too_long",
+            f"The clip lasts {waveform.duration_s:.1f} s, {len(x)} windows of this model; at most"
+            f" {limits.windows} are accepted. Cut it into shorter ones.",
+        )
+    ended = time.perf_counter()
+    return Clip(
+        x=x,
+        duration_s=waveform.duration_s,
+        warnings=waveform.warnings,
+        decode_ms=1000 * (decoded - began),
+        features_ms=1000 * (ended - decoded),
+    )
+
+
+def batch(clips: Sequence[Clip]) -> Tensor:
+    """The clips' windows in one tensor, (windows, frames, mels)."""
+    return clips[0].x if len(clips) == 1 else torch.cat([clip.x for clip in clips])
+
+
+@torch.inference_mode()
+def predict(model: LoadedModel, x: Tensor, device: torch.device, most: int) -> Tensor:
+    """Probabilities of each window, (windows, classes) float64 on the CPU.
+
+    Args:
+        x: (windows, frames, mels) on the CPU.
+        most: windows that go through the network at one time.
+    """
+    logits = torch.cat([model.network(part.to(device)) for part in torch.split(x, most)])
+    return logits.double().softmax(dim=1).cpu()
+
+
+def unbatch(probabilities: Tensor, clips: Sequence[Clip]) -> list[list[float]]:
+    """Each clip's probabilities: the mean of its windows'. NaN where the network gave NaN."""
+    parts = torch.split(probabilities, [len(clip.x) for clip in clips])
+    return [part.mean(dim=0).tolist() for part in parts]
+
+
+def encode_response(
+    probabilities: Sequence[float], labels: Sequence[str], top_k: int | None = None
+) -> list[Score]:
+    """The ``top_k`` most probable labels, or all, most probable first."""
+    ranked = sorted(zip(labels, probabilities, strict=True), key=lambda pair: -pair[1])
+    return [Score(label=label, score=score) for label, score in ranked[:top_k]]

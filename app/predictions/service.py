@@ -1,0 +1,217 @@
+"""Predictions: the parts put together, for whoever has a clip."""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+
+import structlog
+import torch
+from fastapi.concurrency import run_in_threadpool
+from prometheus_client import CollectorRegistry, Gauge, Histogram
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.errors import Invalid, NotFound, ServalError, Unavailable, shown
+from app.predictions.admission import Admission
+from app.predictions.audio_problems import audio_problem
+from app.predictions.engine import Engine
+from app.predictions.hooks import Limits
+from app.predictions.line import Outcome
+from app.predictions.scorer import THREADS, WINDOWS_A_CORE, Scorer
+from app.registry.loaded import LoadedModel, LoadedModels
+from app.settings import Settings
+from app.storage import Storage
+from models.audio import AudioError, encode_wav
+
+log = structlog.get_logger("serval.predictions")
+
+PATIENCE_SECONDS = 0.1
+"""A clip that takes longer is waiting for others: from then on its client is watched."""
+BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+class Predictions:
+    """What predicts: the loaded models, the places for requests, the inference thread.
+
+    Attributes:
+        models: the models in memory. Who deletes one tells it to forget it.
+        admission: the places for requests that are under way.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        sessions: sessionmaker[Session],
+        storage: Storage,
+        metrics: CollectorRegistry,
+    ) -> None:
+        device = chosen_device(settings.device)
+        self._settings = settings
+        self.admission = Admission(settings.predict_queue, settings.predict_queue_bytes)
+        self.models = LoadedModels(
+            sessions,
+            storage,
+            device=device,
+            most=settings.loaded_models,
+            most_bytes=settings.loaded_models_bytes,
+        )
+        batches = Histogram(
+            "serval_predict_batch_windows",
+            "Windows that went through a network at one time.",
+            buckets=BATCH_BUCKETS,
+            registry=metrics,
+        )
+        scorer = Scorer(
+            device,
+            Limits(settings.max_clip_seconds, settings.max_clip_windows),
+            WINDOWS_A_CORE * THREADS if device.type == "cpu" else settings.predict_batch,
+        )
+        self.engine = Engine(
+            scorer, stuck_seconds=settings.predict_timeout_seconds, on_batch=batches.observe
+        )
+        waiting = Gauge("serval_predict_waiting", "Predictions under way.", registry=metrics)
+        waiting.set_function(lambda: self.admission.requests)
+        loaded = Gauge("serval_loaded_models", "Models in memory.", registry=metrics)
+        loaded.set_function(lambda: len(self.models))
+
+    def check(self) -> None:
+        """Return if predictions work; raise, saying why, if they do not."""
+        self.engine.check()
+
+    async def start(self) -> None:
+        """Start the inference thread, and let the default model score a clip.
+
+        The first prediction is slow: memory is fetched, kernels are chosen. No client waits for it.
+        """
+        self.engine.start()
+        if not self._settings.warm_up:
+            return
+        try:
+            model = await self.model(None, owner="")
+            hiss = torch.rand(16_000, generator=torch.Generator().manual_seed(0)).numpy()
+            await self.engine.submit(model, encode_wav(hiss))
+        except NotFound as error:
+            log.warning("no default model", detail=error.detail)
+        except ServalError as error:
+            log.error("the default model does not predict", detail=error.detail)
+
+    async def stop(self) -> None:
+        """Finish what was submitted, and end the threads."""
+        await run_in_threadpool(self.engine.stop)
+
+    async def model(self, model_id: str | None, *, owner: str) -> LoadedModel:
+        """The named model, or the default one, loaded.
+
+        Raises:
+            NotFound: there is none of that name for this owner.
+        """
+        if model_id is not None:
+            return await self.models.get(model_id, owner=owner)
+        default = self._settings.default_model
+        try:
+            return await self.models.get(default, owner=owner)
+        except NotFound:
+            raise NotFound(
+                f"There is no model {shown(default)}, which is the default here"
+                " (SERVAL_DEFAULT_MODEL). Name another with ?model=; GET /v1/models lists them."
+            ) from None
+
+    async def score(
+        self,
+        model_id: str | None,
+        *,
+        owner: str,
+        size: int,
+        body: Callable[[], Awaitable[bytes]],
+        gone: Callable[[], Awaitable[None]],
+    ) -> tuple[LoadedModel, Outcome]:
+        """Score one clip, within the time that a prediction may take.
+
+        Args:
+            model_id: None for the default model.
+            size: bytes of the body, as announced.
+            body: reads the body, once there is a place for it.
+            gone: returns when nobody waits for the answer any more.
+
+        Raises:
+            NotFound: there is no such model.
+            BadRequest, Invalid: the audio is not accepted.
+            TooMany: there is no place.
+            Unavailable: it took too long, or predictions do not work.
+            ClientGone: nobody waits for the answer.
+        """
+        seconds = self._settings.predict_timeout_seconds
+        with self.admission.one(size):
+            try:
+                async with asyncio.timeout(seconds) as limit:
+                    model = await self.model(model_id, owner=owner)
+                    clip = self.engine.submit(model, await body())
+                    outcome = await _unless(gone, clip)
+            except AudioError as error:
+                raise audio_problem(error) from None
+            except TimeoutError:
+                if not limit.expired():
+                    raise
+                raise Unavailable(
+                    f"The prediction was not ready after {seconds:g} s, the upload included."
+                    " Send it again.",
+                    code="predict_timeout",
+                ) from None
+        if not all(math.isfinite(each) for each in outcome.probabilities):
+            raise Invalid(
+                f"The model {model.id} gives NaN for this clip: its weights overflow.",
+                code="non_finite_scores",
+            )
+        return model, outcome
+
+
+class ClientGone(ServalError):
+    """Nobody waits for the answer any more. It is told to the log alone."""
+
+    status, code, title = 499, "client_gone", "Client closed request"
+
+    def __init__(self) -> None:
+        super().__init__("The client went away before the answer was ready.")
+
+
+async def _unless(gone: Callable[[], Awaitable[None]], clip: "asyncio.Future[Outcome]") -> Outcome:
+    """The outcome of the clip, which is given up when nobody waits for it any more.
+
+    Most clips are ready before anybody could leave: only those that wait are watched.
+    """
+    watch: asyncio.Future[None] | None = None
+
+    def look() -> None:
+        nonlocal watch
+        watch = asyncio.ensure_future(gone())
+        watch.add_done_callback(lambda _: clip.cancel())
+
+    later = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, look)
+    try:
+        return await clip
+    except asyncio.CancelledError:
+        if watch is not None and watch.done() and not watch.cancelled():
+            raise ClientGone from None
+        raise
+    finally:
+        later.cancel()
+        if watch is not None:
+            watch.cancel()
+
+
+def chosen_device(name: str) -> torch.device:
+    """The device of a setting: "auto" is CUDA's if there is one, else the CPU.
+
+    Raises:
+        ValueError: there is no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"SERVAL_DEVICE is {name!r}: give auto, cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            f"SERVAL_DEVICE is {name!r}, and there is no CUDA device: give auto or cpu"
+        )
+    return device

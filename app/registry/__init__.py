@@ -1,0 +1,1 @@
+"""The registry of models: starters, uploads and what was trained here."""

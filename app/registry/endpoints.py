@@ -1,0 +1,145 @@
+"""The registry over REST."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import ValidationError
+from starlette.datastructures import FormData
+
+from app.auth import MayTrain, MayUse
+from app.database import SessionDep
+from app.errors import Invalid
+from app.problems import invalid, problems
+from app.registry import service
+from app.registry.schemas import Model, ModelUpload
+from app.schemas import Page
+from app.uploads import ANY_SIZE, Places, multipart, no_others, the_file, the_text
+
+router = APIRouter(prefix="/v1/models", tags=["models"])
+
+# Checking an upload takes its size twice in memory.
+PLACES: Final = Places(2, "models are being uploaded", code="uploads_busy", retry_after=5)
+
+FORM: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["weights", "config"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "weights": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "The state of the network as a safetensors file.",
+                        },
+                        "config": {
+                            "type": "string",
+                            "description": "JSON, as text or as a file: `architecture`, `labels`,"
+                            " `mean` and `std` of the 64 mel bands; `frames`, `defense`,"
+                            " `training` and `metrics` if known.",
+                        },
+                        "name": ModelUpload.model_json_schema()["properties"]["name"],
+                    },
+                },
+            }
+        },
+    }
+}
+
+
+@router.post(
+    "",
+    summary="Upload a model",
+    status_code=201,
+    max_body_size=ANY_SIZE,
+    openapi_extra=FORM,
+    responses=problems(400, 408, 413, 415, 422, 503),
+)
+async def create_model(request: Request, response: Response, caller: MayTrain) -> Model:
+    """Weights as safetensors and their configuration as JSON. Nothing is ever unpickled; both are
+    checked against the architecture, and the model can be used at once."""
+    state = request.app.state
+
+    def register(weights: bytes, config: bytes, name: str | None) -> Model:
+        with state.sessions() as session:
+            return Model.of(
+                service.register(
+                    session, state.storage, weights, config, owner=caller.owner, name=name
+                )
+            )
+
+    with PLACES.one():
+        async with multipart(
+            request, most_bytes=state.settings.max_model_bytes, most_files=2, most_fields=2
+        ) as form:
+            no_others(form, "weights", "config", "name")
+            weights, config = await the_file(form, "weights").read(), await _config(form)
+            model = await run_in_threadpool(register, weights, config, _name(form))
+    response.headers["Location"] = f"{router.prefix}/{model.id}"
+    return model
+
+
+@router.get("", summary="List models", responses=problems(422))
+def list_models(
+    request: Request,
+    session: SessionDep,
+    caller: MayUse,
+    limit: Annotated[int, Query(ge=1, le=100, description="How many at most.")] = 20,
+    after: Annotated[
+        str | None, Query(description="The last id of the page before.", max_length=100)
+    ] = None,
+) -> Page[Model]:
+    """Yours, newest first, and then the starters that ship with the service."""
+    found, has_more = service.list_page(
+        session, request.app.state.storage, owner=caller.owner, after=after, limit=limit
+    )
+    return Page(data=[Model.of(entry) for entry in found], has_more=has_more)
+
+
+@router.get("/{model_id}", summary="One model", responses=problems(404))
+def get_model(model_id: str, request: Request, session: SessionDep, caller: MayUse) -> Model:
+    """Its labels, front end, defence, measured robustness, and the training that made it."""
+    storage = request.app.state.storage
+    return Model.of(service.get(session, storage, model_id, owner=caller.owner))
+
+
+@router.delete(
+    "/{model_id}", summary="Delete a model", status_code=204, responses=problems(403, 404, 409)
+)
+async def delete_model(model_id: str, request: Request, caller: MayTrain) -> Response:
+    """Delete a model that no unfinished job uses. A starter stays (403)."""
+    state = request.app.state
+
+    def remove() -> None:
+        with state.sessions() as session:
+            service.remove(session, state.storage, model_id, owner=caller.owner)
+
+    await run_in_threadpool(remove)
+    state.predictions.models.forget(model_id)
+    return Response(status_code=204)
+
+
+async def _config(form: FormData) -> bytes:
+    """The form's configuration, sent as text or as a file."""
+    found = await the_text(form, "config")
+    if found is None:
+        raise Invalid(
+            "The form's part 'config' is absent. Send the configuration's JSON"
+            " (curl: -F config=@config.json).",
+            code="config_missing",
+        )
+    return found
+
+
+def _name(form: FormData) -> str | None:
+    found = form.get("name")
+    if found is None:
+        return None
+    try:
+        return ModelUpload.model_validate({"name": found}).name
+    except ValidationError as error:
+        raise invalid(list(error.errors()), what="The form") from None

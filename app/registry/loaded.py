@@ -1,0 +1,159 @@
+"""The models that are in memory, ready to predict: the most recently used ones."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import torch
+from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.orm import Session, sessionmaker
+from torch import nn
+
+from app.errors import NotFound
+from app.registry import service
+from app.storage import Storage
+from models.checkpoint import ModelConfig
+from models.features import Standardizer
+from models.serving import served
+
+RECHECK_SECONDS = 5.0
+"""How long a loaded model is believed to exist still. This process hears of its own deletions at
+once; another process on the same database may delete too."""
+
+
+@dataclass(eq=False)
+class LoadedModel:
+    """A network on its device, with its front end.
+
+    Attributes:
+        owner: the key that it belongs to; None for a starter.
+        network: (batch, frames, mels) float32 → logits (batch, classes).
+        size: bytes that its weights take.
+    """
+
+    id: str
+    owner: str | None
+    config: ModelConfig
+    standardizer: Standardizer
+    network: nn.Module
+    size: int
+    checked_at: float = field(default_factory=time.monotonic)
+
+
+class LoadedModels:
+    """Loads models when they are asked for, and keeps the last used ones.
+
+    For the event loop alone: it is not safe to call from several threads.
+
+    Args:
+        device: where the networks go.
+        most: how many are kept.
+        most_bytes: how many bytes of weights are kept; the one in use stays even if it is larger.
+    """
+
+    def __init__(
+        self,
+        sessions: sessionmaker[Session],
+        storage: Storage,
+        *,
+        device: torch.device,
+        most: int,
+        most_bytes: int,
+    ) -> None:
+        self.device = device
+        self._sessions = sessions
+        self._storage = storage
+        self._most = most
+        self._most_bytes = most_bytes
+        self._kept: OrderedDict[str, LoadedModel] = OrderedDict()
+        self._loading: dict[str, asyncio.Task[LoadedModel]] = {}
+        self._one_at_a_time = asyncio.Lock()
+
+    async def get(self, model_id: str, *, owner: str) -> LoadedModel:
+        """The model, loaded if it is not yet. A starter, or a model just used, costs no query.
+
+        Raises:
+            NotFound: there is none with this id, or it is another key's.
+            ServalError: its files are damaged.
+        """
+        known = self._kept.get(model_id)
+        if known is not None and known.owner is None:
+            self._kept.move_to_end(model_id)
+            return known
+        moment = time.monotonic()
+        fresh = known is not None and moment - known.checked_at < RECHECK_SECONDS
+        if known is None or known.owner != owner or not fresh:
+            entry = await self._find(model_id, owner)
+            known = self._kept.get(model_id) or await self._loaded(entry)
+            known.checked_at = moment
+        if model_id in self._kept:
+            self._kept.move_to_end(model_id)
+        return known
+
+    def forget(self, model_id: str) -> None:
+        """Let go of a model that was deleted. What is being predicted with it is finished."""
+        self._kept.pop(model_id, None)
+        loading = self._loading.pop(model_id, None)
+        if loading is not None:
+            loading.cancel()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def size(self) -> int:
+        """Bytes that the kept models' weights take."""
+        return sum(model.size for model in self._kept.values())
+
+    async def _find(self, model_id: str, owner: str) -> service.Entry:
+        def find() -> service.Entry:
+            with self._sessions() as session:
+                return service.get(session, self._storage, model_id, owner=owner)
+
+        try:
+            return await run_in_threadpool(find)
+        except NotFound:
+            known = self._kept.get(model_id)
+            if known is not None and known.owner == owner:
+                self.forget(model_id)
+            raise
+
+    async def _loaded(self, entry: service.Entry) -> LoadedModel:
+        """Load it, or wait for the one load of it that is under way."""
+        task = self._loading.get(entry.id)
+        if task is None:
+            task = asyncio.create_task(self._load(entry))
+            self._loading[entry.id] = task
+            task.add_done_callback(lambda _: self._loading.pop(entry.id, None))
+        try:
+            return await asyncio.shield(task)  # a client that leaves does not stop the others' load
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise NotFound(f"The model {entry.id} was deleted while it was loading.") from None
+            raise
+
+    async def _load(self, entry: service.Entry) -> LoadedModel:
+        # Loading takes memory several times over: one model at a time.
+        async with self._one_at_a_time:
+            model = await run_in_threadpool(_make_ready, entry, self.device)
+        self._kept[entry.id] = model
+        while len(self._kept) > 1 and (
+            len(self._kept) > self._most or self.size > self._most_bytes
+        ):
+            self._kept.popitem(last=False)
+        return model
+
+
+def _make_ready(entry: service.Entry, device: torch.device) -> LoadedModel:
+    """In a thread: read, check, arrange for the device."""
+    network = served(service.load_entry(entry), device)
+    tensors = [*network.parameters(), *network.buffers()]
+    return LoadedModel(
+        id=entry.id,
+        owner=entry.owner,
+        config=entry.config,
+        standardizer=entry.config.standardizer,
+        network=network,
+        size=sum(tensor.nbytes for tensor in tensors),
+    )

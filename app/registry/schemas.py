@@ -1,0 +1,68 @@
+"""The model resource."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from app.registry.service import Entry
+from app.schemas import Name, Schema, Timestamp
+
+CNN4_METRICS = {"test": {"clean_uar": 0.63, "fgsm_uar": {"0.02": 0.38, "0.1": 0.03}}}
+
+
+class ModelUpload(Schema):
+    """What is told of an uploaded model besides its weights and its configuration."""
+
+    name: Name = Field(examples=["CNN-4, call centre"])
+
+
+class Model(Schema):
+    """A model that can predict and be audited."""
+
+    id: str = Field(examples=["cnn4-single-cremad"])
+    object: Literal["model"] = "model"
+    name: str = Field(examples=["cnn4-single-cremad"])
+    starter: bool = Field(description="Whether it ships with the service.")
+    architecture: str = Field(examples=["cnn4"])
+    labels: list[str] = Field(
+        description="Emotions in the order of the network's outputs.",
+        examples=[["anger", "disgust", "fear", "happiness", "neutral", "sadness"]],
+    )
+    front_end: str = Field(
+        description="What turns a waveform into the network's input.",
+        examples=["logmel-16k-512-256-64"],
+    )
+    frames: int = Field(description="Frames of a window, 16 ms each.", examples=[187])
+    defense: dict[str, Any] = Field(
+        description="The loss it was trained with.", examples=[{"type": "similarity", "beta": 0.4}]
+    )
+    metrics: dict[str, Any] = Field(
+        description="Unweighted average recall for each partition, clean and, for each epsilon,"
+        " under FGSM.",
+        examples=[CNN4_METRICS],
+    )
+    sha256: str = Field(description="Of the weights file.", examples=["9f86d081884c7d65…"])
+    training: str | None = Field(
+        description="The training that made it here.",
+        examples=["train_01K9ZQ3W8M4V7T2X6B5N0C1DEF"],
+    )
+    created_at: Timestamp | None = Field(description="Null for a starter.")
+
+    @classmethod
+    def of(cls, entry: Entry) -> "Model":
+        """The resource of a model of the registry."""
+        config = entry.config
+        return cls(
+            id=entry.id,
+            name=entry.name,
+            starter=entry.owner is None,
+            architecture=config.architecture,
+            labels=list(config.labels),
+            front_end=config.front_end,
+            frames=config.frames,
+            defense=config.defense,
+            metrics=config.metrics,
+            sha256=entry.sha256,
+            training=entry.training_id,
+            created_at=entry.created_at,
+        )

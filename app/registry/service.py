@@ -1,0 +1,282 @@
+"""The registry: which models there are, whose they are, and their weights.
+
+A starter is a folder beside the code and belongs to everybody. Any other model is a row and a
+folder `storage.model_dir(id)`; the row is what counts: a folder without one is invisible, and
+`app.leftovers` removes it if a crash left it.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import delete, exists, select, tuple_
+from sqlalchemy.orm import Session
+
+from app import leftovers
+from app.database import now
+from app.errors import Conflict, Forbidden, Invalid, NotFound, ServalError, shown
+from app.ids import is_id, new_id
+from app.jobs.states import TERMINAL
+from app.jobs.tables import Job
+from app.registry.starters import Starter, starters
+from app.registry.tables import Model
+from app.storage import Storage
+from models.architectures import SpectrogramNet
+from models.checkpoint import (
+    CONFIG,
+    WEIGHTS,
+    CheckpointError,
+    ModelConfig,
+    network,
+    save_model,
+    sha256,
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model of the registry, starter or not.
+
+    Attributes:
+        owner: the key that it belongs to; None for a starter, which everybody may use.
+        sha256: of the weights file.
+        training_id: the training that made it here.
+        created_at: None for a starter.
+        folder: where its two files lie.
+    """
+
+    id: str
+    owner: str | None
+    name: str
+    config: ModelConfig
+    sha256: str
+    training_id: str | None
+    created_at: datetime | None
+    folder: Path
+
+
+def get(session: Session, storage: Storage, model_id: str, *, owner: str) -> Entry:
+    """The model as ``owner`` may see it.
+
+    Raises:
+        NotFound: there is none with this id, or it is another key's.
+    """
+    row = session.get(Model, model_id, populate_existing=True) if is_id(model_id, "model") else None
+    if row is not None and row.owner == owner:
+        return _entry(storage, row)
+    starter = starters().get(model_id)
+    if starter is None:
+        raise NotFound(f"There is no model {shown(model_id)}. GET /v1/models lists yours.")
+    return _starter_entry(starter)
+
+
+def load(
+    session: Session, storage: Storage, model_id: str, *, owner: str
+) -> tuple[SpectrogramNet, ModelConfig]:
+    """The model's network, in eval mode on the CPU, and its configuration.
+
+    Raises:
+        NotFound: as `get`.
+        ServalError: its files are gone or damaged.
+    """
+    entry = get(session, storage, model_id, owner=owner)
+    return load_entry(entry), entry.config
+
+
+def load_entry(entry: Entry) -> SpectrogramNet:
+    """The network of a model that was found; see `load`. Needs no session."""
+    try:
+        weights = (entry.folder / WEIGHTS).read_bytes()
+        if sha256(weights) != entry.sha256:
+            raise CheckpointError("wrong_sha256", "the weights are not those that were registered")
+        return network(weights, entry.config)
+    except (OSError, CheckpointError) as error:
+        raise ServalError(
+            f"The files of the model {entry.id} are damaged: {error}. Upload or train it again.",
+            code="model_damaged",
+        ) from error
+
+
+def publish(
+    session: Session,
+    storage: Storage,
+    net: SpectrogramNet,
+    config: ModelConfig,
+    *,
+    owner: str,
+    name: str,
+    training_id: str | None = None,
+) -> Model:
+    """Put a model into the registry, in the caller's transaction: nothing is committed here.
+
+    The files are written first, so call it before the transaction's other writes: SQLite's write
+    lock is then not held while the disk works. If the transaction is rolled back, the model was
+    never there; its folder is swept later.
+
+    Returns:
+        The row, flushed; the model is visible once the caller commits.
+    """
+    with storage.staging() as staged:
+        digest = save_model(staged, net, config)
+        row = _insert(session, storage, staged, config, digest, owner=owner, name=name)
+    row.training_id = training_id
+    session.flush()
+    return row
+
+
+def register(
+    session: Session,
+    storage: Storage,
+    weights: bytes,
+    config_json: bytes,
+    *,
+    owner: str,
+    name: str | None,
+) -> Entry:
+    """Take in an uploaded model, and commit it. Its file stays as it came, byte for byte.
+
+    Args:
+        weights: content of a safetensors file; hostile bytes are fine.
+        config_json: content of a ``config.json``; the same.
+        name: the architecture's, if None.
+
+    Raises:
+        Invalid: the two are not what they claim to be, or do not fit together.
+    """
+    try:
+        config = ModelConfig.from_json(config_json)
+        network(weights, config)
+    except CheckpointError as error:
+        raise Invalid(f"The model is not accepted: {error}.", code=error.code) from None
+    with storage.staging() as staged:
+        (staged / WEIGHTS).write_bytes(weights)
+        (staged / CONFIG).write_text(config.to_json())
+        row = _insert(
+            session,
+            storage,
+            staged,
+            config,
+            sha256(weights),
+            owner=owner,
+            name=name or config.architecture,
+        )
+    session.commit()
+    return _entry(storage, row)
+
+
+def _insert(
+    session: Session,
+    storage: Storage,
+    staged: Path,
+    config: ModelConfig,
+    digest: str,
+    *,
+    owner: str,
+    name: str,
+) -> Model:
+    model_id = new_id("model")
+    leftovers.mark(staged)
+    storage.publish(staged, storage.model_dir(model_id))
+    row = Model(
+        id=model_id,
+        owner=owner,
+        name=name,
+        architecture=config.architecture,
+        labels=list(config.labels),
+        config=json.loads(config.to_json()),
+        sha256=digest,
+        metrics=config.metrics,
+        created_at=now(),
+    )
+    session.add(row)
+    leftovers.unmark_on_commit(session, storage.model_dir(model_id))
+    return row
+
+
+def list_page(
+    session: Session, storage: Storage, *, owner: str, after: str | None = None, limit: int = 20
+) -> tuple[list[Entry], bool]:
+    """The owner's models, newest first, then the starters; and whether there are more.
+
+    Raises:
+        Invalid: ``after`` is not the id of a model that the owner sees.
+    """
+    shared = [_starter_entry(starter) for starter in starters().values()]
+    names = [entry.id for entry in shared]
+    if after in names:
+        rest = shared[names.index(after) + 1 :]
+        return rest[:limit], len(rest) > limit
+    query = select(Model).where(Model.owner == owner)
+    if after is not None:
+        last = session.get(Model, after) if is_id(after, "model") else None
+        if last is None or last.owner != owner:
+            raise Invalid(
+                f"after={shown(after)} is not the id of a model of yours. Give the last id of the"
+                " page before, or leave it out."
+            )
+        query = query.where(tuple_(Model.created_at, Model.id) < (last.created_at, last.id))
+    query = query.order_by(Model.created_at.desc(), Model.id.desc()).limit(limit + 1)
+    found = [_entry(storage, row) for row in session.scalars(query)] + shared
+    return found[:limit], len(found) > limit
+
+
+def remove(session: Session, storage: Storage, model_id: str, *, owner: str) -> None:
+    """Delete the model.
+
+    Raises:
+        NotFound: as `get`.
+        Forbidden: it is a starter.
+        Conflict: a job that has not ended uses it.
+    """
+    entry = get(session, storage, model_id, owner=owner)
+    if entry.owner is None:
+        raise Forbidden(
+            f"{entry.id} is a starter model: it ships with the service and stays.",
+            code="starter_model",
+        )
+    in_use = (Job.model == model_id, Job.owner == owner, Job.status.not_in(TERMINAL))
+    deleted = session.execute(
+        delete(Model)
+        .where(Model.id == model_id, ~exists().where(*in_use))
+        .returning(Model.id)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if deleted is not None:
+        leftovers.mark(entry.folder)
+    session.commit()
+    if deleted is None:
+        get(session, storage, model_id, owner=owner)  # NotFound if another request was faster
+        job_id = session.scalar(select(Job.id).where(*in_use).limit(1))
+        raise Conflict(
+            f"{model_id} is in use by {job_id or 'a job'}, which has not ended. Wait for it, or"
+            " cancel it.",
+            code="model_in_use",
+        )
+    storage.remove(entry.folder)
+
+
+def _entry(storage: Storage, row: Model) -> Entry:
+    return Entry(
+        id=row.id,
+        owner=row.owner,
+        name=row.name,
+        config=ModelConfig.from_json(json.dumps(row.config)),
+        sha256=row.sha256,
+        training_id=row.training_id,
+        created_at=row.created_at,
+        folder=storage.model_dir(row.id),
+    )
+
+
+def _starter_entry(starter: Starter) -> Entry:
+    return Entry(
+        id=starter.id,
+        owner=None,
+        name=starter.id,
+        config=starter.config,
+        sha256=starter.sha256,
+        training_id=None,
+        created_at=None,
+        folder=starter.folder,
+    )

@@ -1,0 +1,27 @@
+"""Models that were uploaded or trained here. The starters are files and have no rows."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database import Base, now
+
+
+class Model(Base):
+    """One model; its weights and config lie in `storage.model_dir(id)`."""
+
+    __tablename__ = "models"
+    __table_args__ = (Index("ix_models_owner_created", "owner", "created_at", "id"),)
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(40))
+    name: Mapped[str] = mapped_column(String(100))
+    architecture: Mapped[str] = mapped_column(String(32))
+    labels: Mapped[list[str]]
+    config: Mapped[dict[str, Any]]
+    sha256: Mapped[str] = mapped_column(String(64))
+    metrics: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    training_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
+    created_at: Mapped[datetime] = mapped_column(default=now)

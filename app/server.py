@@ -1,0 +1,76 @@
+"""The API as a process: `serval serve`."""
+
+import signal
+import sys
+import tempfile
+from socket import socket as Socket
+from typing import Final
+
+from app.addresses import CannotListen, base_url, bind
+from app.settings import Settings
+
+# From SIGTERM: how long requests may go on. Then they are cancelled, event streams first of all.
+GRACE_SECONDS: Final = 5
+KEEP_ALIVE_SECONDS: Final = 75  # longer than common proxies', so that it is they who hang up
+
+
+def serve(settings: Settings) -> None:
+    """Answer requests until SIGTERM or Ctrl-C.
+
+    Raises:
+        CannotListen: the address is used, or not safe while there is no API key.
+    """
+    with bind(settings.host, settings.port) as socket:
+        _refuse_an_open_door(settings)
+        _spool_uploads_to_disk(settings)
+        port = socket.getsockname()[1]
+        sys.stderr.write(f"Serval serves {base_url(settings.host, port)}\n")
+        _run(settings, socket)
+
+
+def _run(settings: Settings, socket: Socket) -> None:
+    import uvicorn
+
+    from app.main import create_app
+
+    app = create_app(settings)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            log_level="warning",  # requests are logged by `app.envelope`
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+    )
+    # When it has ended, the server raises the signal again that ended it: an end in good order.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    server.run([socket])
+    if not server.started:
+        sys.exit(1)
+
+
+def _refuse_an_open_door(settings: Settings) -> None:
+    from app.auth import refuse_to_listen
+    from app.database import connect, sessions
+    from app.migrations import upgrade
+
+    upgrade(settings.database_url)
+    engine = connect(settings.database_url)
+    reason = refuse_to_listen(sessions(engine), settings.host)
+    engine.dispose()
+    if reason is not None:
+        raise CannotListen(reason)
+
+
+def _spool_uploads_to_disk(settings: Settings) -> None:
+    """Large parts of forms go to the data folder: /tmp is memory on many machines."""
+    folder = settings.data_dir.absolute() / "staging"
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.tempdir = str(folder)

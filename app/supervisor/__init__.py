@@ -1,0 +1,1 @@
+"""`serval up`: all of the service's processes, started together, watched, and stopped together."""

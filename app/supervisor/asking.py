@@ -1,0 +1,35 @@
+"""What the supervisor asks the API; with the standard library alone, so that it starts at once."""
+
+import http.client
+import json
+from typing import Final
+from urllib.parse import urlsplit
+
+ANSWER_SECONDS: Final = 3.0
+
+
+def why_not_ready(url: str) -> str | None:
+    """What the /readyz of the API at ``url`` says is missing, or None if nothing is."""
+    try:
+        status, body = _get(url, "/readyz")
+        return None if status == 200 else str(json.loads(body)["detail"])
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        return "the API does not answer yet."
+
+
+def needs_a_key(url: str) -> bool:
+    """Whether the API asks everybody for a key, also on this machine."""
+    try:
+        return _get(url, "/v1/models")[0] == 401
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def _get(url: str, path: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=ANSWER_SECONDS)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()

@@ -1,0 +1,11 @@
+"""Every table of the service in one metadata: for migrations, and for tests that empty them."""
+
+from app.corpora.tables import Corpus
+from app.database import Base
+from app.jobs.tables import Job, JobEvent
+from app.keys.tables import ApiKey
+from app.registry.tables import Model
+
+__all__ = ["ApiKey", "Corpus", "Job", "JobEvent", "Model", "metadata"]
+
+metadata = Base.metadata

@@ -1,0 +1,1 @@
+"""Trainings: a corpus, an architecture and a defence become a model of the registry."""

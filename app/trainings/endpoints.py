@@ -1,0 +1,48 @@
+"""POST /v1/trainings; reading, cancelling and following are the same for all jobs."""
+
+from fastapi import Request, Response
+
+from app.auth import MaySubmitTraining, may
+from app.database import SessionDep
+from app.jobs.endpoints import job_routes, resource
+from app.jobs.idempotency import IdempotencyKey
+from app.jobs.schemas import Job
+from app.jobs.states import JobKind
+from app.keys.scopes import Scope
+from app.problems import problems
+from app.trainings import service
+from app.trainings.schemas import TrainingRequest
+
+router = job_routes(JobKind.TRAINING, may(Scope.TRAIN))
+
+
+@router.post("", status_code=202, responses=problems(400, 404, 409, 422, 429, 503))
+def create_training(
+    wanted: TrainingRequest,
+    request: Request,
+    response: Response,
+    session: SessionDep,
+    caller: MaySubmitTraining,
+    idempotency_key: IdempotencyKey = None,
+) -> Job:
+    """Queue a training. The answer names the job: poll it, or follow its events.
+
+    Events: `step` with the loss of an iteration, `evaluation` with UAR on `dev`, clean and under
+    FGSM. A training whose worker dies goes on from its last checkpoint and tells the iterations
+    since then again, with the same numbers. When it has succeeded, `result.model` is in the
+    registry.
+    """
+    state = request.app.state
+    accepted = service.create(
+        session,
+        state.queue,
+        state.storage,
+        state.settings,
+        wanted,
+        owner=caller.owner,
+        idempotency_key=idempotency_key,
+    )
+    job, tag = resource(session, accepted.job.id, caller, JobKind.TRAINING)
+    response.headers["Location"] = job.urls.self
+    response.headers["ETag"] = tag
+    return job

@@ -1,0 +1,142 @@
+"""Trainings as the API sees them: what is checked before one is queued."""
+
+from sqlalchemy.orm import Session
+
+from app.corpora import service as corpora
+from app.corpora.tables import Corpus
+from app.errors import FieldProblem, Invalid, shown
+from app.jobs import service as jobs
+from app.jobs.service import Accepted, Submission
+from app.jobs.states import JobKind
+from app.queue import JobQueue
+from app.settings import Settings
+from app.storage import Storage
+from app.trainings.schemas import TrainingRequest
+from models.corpus.features import INDEX_NAME
+from models.corpus.index import read_index
+from models.corpus.manifest import CorpusError, Manifest
+from models.corpus.partition import check_disjoint
+
+
+def create(
+    session: Session,
+    queue: JobQueue,
+    storage: Storage,
+    settings: Settings,
+    request: TrainingRequest,
+    *,
+    owner: str,
+    idempotency_key: str | None = None,
+) -> Accepted:
+    """Queue a training.
+
+    Raises:
+        NotFound: there is no such corpus, or it is another key's.
+        Invalid: nothing can be learnt from it, or the training is larger than allowed.
+        Unavailable: the queue is away; nothing is left behind.
+    """
+    wanted = submission(
+        session, storage, settings, request, owner=owner, idempotency_key=idempotency_key
+    )
+    return jobs.accept(session, queue, storage, wanted)
+
+
+def submission(
+    session: Session,
+    storage: Storage,
+    settings: Settings,
+    request: TrainingRequest,
+    *,
+    owner: str,
+    idempotency_key: str | None = None,
+    parent_id: str | None = None,
+) -> Submission:
+    """The training as a job that may be accepted; see `create`. For workers, which record it."""
+    _check_size(settings, request)
+    corpus = corpora.get(session, request.corpus, owner=owner)
+    warnings = _check_corpus(storage, corpus, request)
+    return Submission(
+        kind=JobKind.TRAINING,
+        owner=owner,
+        request=request.to_request(),
+        metadata=request.metadata,
+        warnings=warnings,
+        idempotency_key=idempotency_key,
+        parent_id=parent_id,
+    )
+
+
+def _check_size(settings: Settings, request: TrainingRequest) -> None:
+    if request.iterations > settings.max_iterations:
+        raise _refuse(
+            "iterations",
+            request.iterations,
+            f"is more than the {settings.max_iterations} that this service allows",
+            f"give at most {settings.max_iterations}",
+        )
+    frames = request.batch_size * request.frames
+    if frames > settings.max_batch_frames:
+        raise _refuse(
+            "batch_size",
+            request.batch_size,
+            f"clips of {request.frames} frames are {frames} a step, more than the"
+            f" {settings.max_batch_frames} that this service allows",
+            f"give at most {max(2, settings.max_batch_frames // request.frames)}, or fewer frames",
+        )
+
+
+def _check_corpus(storage: Storage, corpus: Corpus, request: TrainingRequest) -> list[str]:
+    """What the owner should know of a corpus that will do.
+
+    Raises:
+        Invalid: it will not do.
+    """
+    try:
+        manifest = read_index((storage.corpus_dir(corpus.id) / INDEX_NAME).read_bytes())
+        check_disjoint(manifest)
+        learnt = manifest.split(*request.train_on.split("+"))
+    except CorpusError as error:
+        raise _refuse("corpus", corpus.id, str(error), code=error.code) from error
+    except OSError as error:
+        raise _refuse("corpus", corpus.id, "its files are gone", "upload it again") from error
+    if len(learnt.emotions) < 2:
+        raise _refuse(
+            "corpus",
+            corpus.id,
+            f"its partition {request.train_on} has clips of one emotion only"
+            f" ({', '.join(learnt.emotions)}), and telling emotions apart needs two",
+            "give a corpus with at least two emotions in it",
+            code="one_class",
+        )
+    return _warnings(manifest, learnt, request)
+
+
+def _warnings(manifest: Manifest, learnt: Manifest, request: TrainingRequest) -> list[str]:
+    found = []
+    scored = [split for split in ("dev", "test") if split not in request.train_on]
+    absent = [split for split in scored if split not in manifest.splits]
+    if absent:
+        found.append(f"The corpus has no partition {' or '.join(absent)}: no figures for it.")
+    for split in scored:
+        if split in manifest.splits:
+            part = manifest.split(split)
+            strange = sorted(set(part.emotions) - set(learnt.emotions))
+            if strange:
+                found.append(
+                    f"Clips of {split} with emotions that {request.train_on} lacks are left out:"
+                    f" {', '.join(strange)}."
+                )
+    if len(learnt) < request.batch_size:
+        found.append(
+            f"{request.train_on} has {len(learnt)} clips, fewer than one batch of"
+            f" {request.batch_size}: they are repeated in it."
+        )
+    return found
+
+
+def _refuse(
+    field: str, value: object, message: str, remedy: str | None = None, *, code: str | None = None
+) -> Invalid:
+    problem = FieldProblem(field=field, value=shown(value), message=message, remedy=remedy)
+    advice = f": {remedy}" if remedy else ""
+    return Invalid(f"{field} {shown(value)}: {message}{advice}.", code=code, errors=[problem])

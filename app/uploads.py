@@ -1,0 +1,242 @@
+"""Forms with large files: read to disk while they come, and never further than allowed.
+
+FastAPI reads a form before it asks who sent it. Endpoints that take hundreds of megabytes read it
+themselves, with `multipart`, once they know that the caller may, and that there is room: `Places`.
+"""
+
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final, TypeVar
+
+import anyio
+from fastapi import Request, UploadFile
+from pydantic import ValidationError
+from pydantic_core import from_json
+from starlette.datastructures import FormData
+from starlette.datastructures import UploadFile as StarletteFile
+from starlette.types import Message
+
+from app.errors import (
+    BadRequest,
+    Invalid,
+    TooLarge,
+    TooSlow,
+    Unavailable,
+    UnsupportedMedia,
+    shown,
+)
+from app.problems import invalid
+from app.schemas import Schema
+
+# What a route declares as its `max_body_size`, for `multipart` to hold it to the setting.
+ANY_SIZE: Final = 2**50
+# A client that sends nothing for so long is gone, or wants to occupy the place.
+STALL_SECONDS: Final = 60.0
+# A line of half a megabit, on which CREMA-D takes three hours. A client that is slower on average
+# keeps a place for no good reason: at this rate the largest corpus (2 GiB) has it for nine hours.
+LEAST_BYTES_PER_SECOND: Final = 64 * 1024
+# How far behind that rate a body may fall: at its start, or while a line is down.
+BEHIND_SECONDS: Final = 60.0
+MAX_FIELD_BYTES: Final = 1024 * 1024
+
+S = TypeVar("S", bound=Schema)
+
+
+class Places:
+    """How many requests of a kind this process works on at one time, uploads included.
+
+    A place is taken before the first byte is read, because what is read takes room already. It is
+    given back at the latest when `multipart` loses patience with the client, or the work is done.
+    """
+
+    def __init__(self, most: int, busy: str, *, code: str, retry_after: float) -> None:
+        """
+        Args:
+            most: places.
+            busy: what `most` of are under way, for the error: "corpora are being imported".
+            code: of the error.
+            retry_after: seconds after which it is worth to come again.
+        """
+        self.most = most
+        self._busy = busy
+        self._code = code
+        self._retry_after = retry_after
+        self._free = threading.BoundedSemaphore(most)
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """A place, as long as it lasts.
+
+        Raises:
+            Unavailable: all are taken.
+        """
+        if not self._free.acquire(blocking=False):
+            raise Unavailable(
+                f"{self.most} {self._busy} already. Send this one again later.",
+                code=self._code,
+                retry_after=self._retry_after,
+            )
+        try:
+            yield
+        finally:
+            self._free.release()
+
+
+@asynccontextmanager
+async def multipart(
+    request: Request, *, most_bytes: int, most_files: int = 1, most_fields: int = 1
+) -> AsyncIterator[FormData]:
+    """The request's form. Files of more than a megabyte are on disk; they are gone at the end.
+
+    Args:
+        most_bytes: of the whole body.
+        most_files: parts that are files.
+        most_fields: parts that are text, each of at most a megabyte.
+
+    Raises:
+        UnsupportedMedia: it is not multipart/form-data.
+        TooLarge: the body is larger; of one without a length, so much of it is read.
+        TooSlow: the body stopped coming, or comes too slowly.
+        BadRequest: the form is malformed.
+    """
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind != "multipart/form-data":
+        raise UnsupportedMedia(
+            f"The Content-Type is {shown(kind)}; send multipart/form-data (curl does with -F)."
+        )
+    bounded = _bounded(request, most_bytes)
+    async with bounded.form(
+        max_files=most_files, max_fields=most_fields, max_part_size=MAX_FIELD_BYTES
+    ) as form:
+        yield form
+
+
+def _bounded(request: Request, most: int) -> Request:
+    """The same request, whose body ends in an error after ``most`` bytes, or if it is too slow."""
+    error = TooLarge(f"The body is larger than the {most} bytes that this endpoint accepts.")
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > most:
+        raise error
+    received = 0
+    began = anyio.current_time()
+
+    async def receive() -> Message:
+        nonlocal received
+        due = began + BEHIND_SECONDS + received / LEAST_BYTES_PER_SECOND
+        left = due - anyio.current_time()
+        try:
+            with anyio.fail_after(min(STALL_SECONDS, left)):
+                message = await request.receive()
+        except TimeoutError:
+            raise _too_slow(received, stalled=left > STALL_SECONDS) from None
+        received += len(message.get("body", b""))
+        if received > most:
+            raise error
+        return message
+
+    return Request(request.scope, receive)
+
+
+def _too_slow(received: int, *, stalled: bool) -> TooSlow:
+    if stalled:
+        return TooSlow(
+            f"The body stopped coming for {STALL_SECONDS:g} s after {received} bytes."
+            " Send the request again.",
+            code="upload_stalled",
+        )
+    return TooSlow(
+        f"The body comes too slowly: {received} bytes so far. It may fall {BEHIND_SECONDS:g} s"
+        f" behind {LEAST_BYTES_PER_SECOND} bytes a second. Send it over a faster line.",
+        code="upload_too_slow",
+    )
+
+
+def the_file(form: FormData, name: str = "file") -> UploadFile:
+    """The form's only file.
+
+    Raises:
+        Invalid: it is absent, there are several, or it is not sent as a file.
+    """
+    found = _only(form, name)
+    if not isinstance(found, StarletteFile):
+        what = "is text, without a file name" if isinstance(found, str) else "is absent"
+        raise Invalid(
+            f"The form's part {name!r} {what}. Send the file as {name} (curl: -F {name}=@PATH).",
+            code="file_missing",
+        )
+    return UploadFile(found.file, size=found.size, filename=found.filename, headers=found.headers)
+
+
+def _only(form: FormData, name: str) -> StarletteFile | str | None:
+    """The form's one part of that name, or None.
+
+    Raises:
+        Invalid: there are several.
+    """
+    found = form.getlist(name)
+    if len(found) > 1:
+        raise Invalid(
+            f"The form has {len(found)} parts {name!r}. Send one.",
+            code="part_repeated",
+        )
+    return found[0] if found else None
+
+
+async def the_text(form: FormData, name: str) -> bytes | None:
+    """The form's part, or None if it is absent.
+
+    It may come with a file name: browsers give one ("blob") to every part that has a Content-Type
+    of its own, which OpenAPI asks of JSON parts.
+
+    Raises:
+        Invalid: there are several.
+        TooLarge: it has more than a megabyte.
+    """
+    found = _only(form, name)
+    if found is None or isinstance(found, str):
+        return None if found is None else found.encode()
+    content = await found.read(MAX_FIELD_BYTES + 1)
+    if len(content) > MAX_FIELD_BYTES:
+        raise TooLarge(f"The form's part {name!r} is larger than {MAX_FIELD_BYTES} bytes.")
+    return content
+
+
+async def the_request(form: FormData, schema: type[S], name: str = "request") -> S:
+    """The form's JSON part, as an instance of ``schema``.
+
+    Raises:
+        Invalid: it is absent or does not hold.
+        TooLarge: it has more than a megabyte.
+        BadRequest: it is not JSON.
+    """
+    found = await the_text(form, name)
+    if found is None:
+        raise Invalid(
+            f"The form's part {name!r} is absent. Send it as JSON (curl: -F {name}='{{…}}').",
+            code="request_missing",
+        )
+    try:
+        value = from_json(found)
+    except ValueError as error:
+        raise BadRequest(
+            f"The form's part {name!r} is not JSON: {error}.", code="malformed_json"
+        ) from None
+    try:
+        return schema.model_validate(value)
+    except ValidationError as error:
+        raise invalid(list(error.errors()), what=f"The form's part {name!r}") from None
+
+
+def no_others(form: FormData, *names: str) -> None:
+    """Refuse parts that nobody reads.
+
+    Raises:
+        Invalid: naming the first.
+    """
+    unknown = [name for name in form if name not in names]
+    if unknown:
+        raise Invalid(
+            f"The form has an unknown part {shown(unknown[0])}; it may have {', '.join(names)}.",
+            code="unknown_field",
+        )

@@ -1,0 +1,203 @@
+"""Results, report and artifacts of an audit."""
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
+
+from app.audits import files
+from app.ids import new_id
+from app.jobs import service as jobs
+from app.jobs.service import Submission
+from app.jobs.states import JobKind
+from app.storage import Storage
+from tests.conftest import MakeKey
+
+PATHS = ("results", "report", "artifacts", "artifacts/uar-curve.png")
+
+
+class TestAccess:
+    @pytest.mark.parametrize("path", PATHS)
+    def test_anonymous_is_401(
+        self, client: TestClient, finished: str, make_key: MakeKey, path: str
+    ) -> None:
+        make_key("audit")
+        assert client.get(f"/v1/audits/{finished}/{path}").status_code == 401
+
+    @pytest.mark.parametrize("path", PATHS)
+    def test_anothers_is_404(
+        self, client: TestClient, finished: str, make_key: MakeKey, path: str
+    ) -> None:
+        key = make_key("audit")
+        answer = client.get(f"/v1/audits/{finished}/{path}", headers=key.headers)
+        assert answer.status_code == 404
+
+    @pytest.mark.parametrize("path", PATHS)
+    def test_none_is_404(self, client: TestClient, path: str) -> None:
+        assert client.get(f"/v1/audits/{new_id('audit')}/{path}").status_code == 404
+
+    @pytest.mark.parametrize("path", PATHS)
+    def test_of_an_audit_that_has_not_succeeded_are_409(
+        self, client: TestClient, session: Session, path: str
+    ) -> None:
+        job = jobs.record(session, Submission(JobKind.AUDIT, "local", {}))
+        answer = client.get(f"/v1/audits/{job.id}/{path}")
+        assert (answer.status_code, answer.json()["code"]) == (409, "no_results")
+        assert "is queued" in answer.json()["detail"]
+
+    @pytest.mark.parametrize("path", PATHS)
+    def test_removed_files_are_404(
+        self, client: TestClient, finished: str, storage: Storage, path: str
+    ) -> None:
+        storage.remove(storage.job_dir(finished))
+        answer = client.get(f"/v1/audits/{finished}/{path}")
+        assert answer.status_code == 404
+        assert "were removed" in answer.json()["detail"]
+
+
+class TestResults:
+    def test_come_as_pages(self, client: TestClient, finished: str) -> None:
+        first = client.get(f"/v1/audits/{finished}/results", params={"limit": 5}).json()
+        assert (first["object"], first["has_more"]) == ("list", True)
+        assert [row["index"] for row in first["data"]] == [0, 1, 2, 3, 4]
+        rest = client.get(
+            f"/v1/audits/{finished}/results", params={"limit": 100, "after": 4}
+        ).json()
+        assert rest["has_more"] is False
+        assert [row["index"] for row in rest["data"]] == [5, 6, 7, 8, 9, 10, 11]
+
+    def test_a_row_tells_what_the_model_says(self, client: TestClient, finished: str) -> None:
+        row = client.get(f"/v1/audits/{finished}/results").json()["data"][1]
+        scores = {"anger": 0.2, "joy": 0.3, "sadness": 0.5}
+        attack = {"attack": "fgsm", "labels": "true", "clip": None}
+        assert row == {
+            "index": 1,
+            "clip": "é1.wav",
+            "label": "joy",
+            "clean": {"label": "joy", "scores": scores},
+            "adversarial": [
+                attack
+                | {"epsilon": 0, "success": False, "label": "joy", "scores": scores, "audio": None},
+                attack
+                | {
+                    "epsilon": 0.1,
+                    "success": True,
+                    "label": "sadness",
+                    "scores": {"anger": 0.5, "joy": 0.2, "sadness": 0.3},
+                    "audio": {"label": "anger", "snr_db": 20.5},
+                },
+            ],
+        }
+
+    @pytest.mark.parametrize("params", [{"format": "ndjson"}, {}])
+    def test_ndjson_is_all_rows(
+        self, client: TestClient, finished: str, params: dict[str, str]
+    ) -> None:
+        headers = {"Accept": "text/html;q=0.5, application/x-ndjson"}
+        answer = client.get(f"/v1/audits/{finished}/results", params=params, headers=headers)
+        assert answer.headers["content-type"].startswith("application/x-ndjson")
+        rows = [json.loads(text) for text in answer.text.splitlines()]
+        assert [row["index"] for row in rows] == list(range(12))
+
+    def test_csv_has_a_line_for_each_clip_and_strength(
+        self, client: TestClient, finished: str
+    ) -> None:
+        answer = client.get(f"/v1/audits/{finished}/results", params={"format": "csv"})
+        assert answer.headers["content-type"].startswith("text/csv")
+        rows = list(csv.DictReader(io.StringIO(answer.content.decode(), newline="")))
+        assert len(rows) == 24
+        assert rows[0]["label"] == ""
+        broken = rows[3]
+        assert (broken["clip"], broken["epsilon"], broken["success"]) == ("é1.wav", "0.1", "true")
+        assert (broken["clean"], broken["adversarial"], broken["audio"]) == (
+            "joy",
+            "sadness",
+            "anger",
+        )
+        assert float(broken["adversarial:anger"]) == 0.5
+
+    def test_the_format_goes_before_the_header(self, client: TestClient, finished: str) -> None:
+        answer = client.get(
+            f"/v1/audits/{finished}/results",
+            params={"format": "json"},
+            headers={"Accept": "text/csv"},
+        )
+        assert answer.headers["content-type"] == "application/json"
+
+    def test_what_there_is_not_is_406(self, client: TestClient, finished: str) -> None:
+        headers = {"Accept": "application/xml"}
+        answer = client.get(f"/v1/audits/{finished}/results", headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (406, "not_acceptable")
+        assert "text/csv" in answer.json()["detail"]
+
+    @pytest.mark.parametrize("params", [{"limit": 0}, {"after": -1}, {"format": "xml"}])
+    def test_bad_parameters_are_422(
+        self, client: TestClient, finished: str, params: dict[str, Any]
+    ) -> None:
+        answer = client.get(f"/v1/audits/{finished}/results", params=params)
+        assert answer.status_code == 422
+
+
+class TestReport:
+    def test_is_json(self, client: TestClient, finished: str) -> None:
+        answer = client.get(f"/v1/audits/{finished}/report", params={"format": "json"})
+        assert answer.json() == {"object": "report", "audit": finished}
+
+    @pytest.mark.parametrize("wanted", ["html", "pdf"])
+    def test_is_nothing_else(self, client: TestClient, finished: str, wanted: str) -> None:
+        path = f"/v1/audits/{finished}/report"
+        assert client.get(path, params={"format": wanted}).status_code == 406
+        assert client.get(path, headers={"Accept": f"text/{wanted}"}).status_code == 406
+
+
+class TestArtifacts:
+    def test_are_listed_with_their_addresses(self, client: TestClient, finished: str) -> None:
+        (found,) = client.get(f"/v1/audits/{finished}/artifacts").json()["data"]
+        assert found["name"] == "uar-curve.png"
+        assert client.get(found["url"]).content == bytes(range(256)) * 4
+
+    def test_are_served_as_what_they_are(self, client: TestClient, finished: str) -> None:
+        answer = client.get(f"/v1/audits/{finished}/artifacts/uar-curve.png")
+        assert answer.headers["content-type"] == "image/png"
+        assert answer.headers["content-disposition"].endswith('filename="uar-curve.png"')
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+    def test_come_in_parts(self, client: TestClient, finished: str) -> None:
+        path = f"/v1/audits/{finished}/artifacts/uar-curve.png"
+        part = client.get(path, headers={"Range": "bytes=256-259"})
+        assert part.status_code == 206
+        assert part.content == bytes([0, 1, 2, 3])
+        assert part.headers["content-range"] == "bytes 256-259/1024"
+        beyond = client.get(path, headers={"Range": "bytes=5000-"})
+        assert beyond.status_code == 416
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "secret.txt",
+            "figure2-1.png",
+            "..%2Freport.json",
+            "%2e%2e%2freport.json",
+            "uar-curve.png%00",
+            "uar-curve.png%0a",
+            "C:\\boot.ini",
+            "x" * 90,
+        ],
+    )
+    def test_what_the_audit_did_not_make_is_404(
+        self, client: TestClient, finished: str, name: str
+    ) -> None:
+        answer = client.get(f"/v1/audits/{finished}/artifacts/{name}")
+        assert answer.status_code == 404
+        assert answer.headers["content-type"] == "application/problem+json"
+
+    def test_only_names_of_a_fixed_form_are_looked_up(self) -> None:
+        assert files.is_artifact(files.picture_name(1))
+        assert files.is_artifact(files.sound_name(7, 3))
+        assert files.is_artifact(files.clean_name(7))
+        assert not files.is_artifact("adversarial-000001-01.wav\n")
+        assert not files.is_artifact("../adversarial.safetensors")

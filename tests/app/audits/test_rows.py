@@ -1,0 +1,61 @@
+"""Rows as lines of a file, and back."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.audits.formats import ROWS, chosen
+from app.audits.rows import RowFormat, line, read_rows
+from app.errors import NotAcceptable
+from models.audit import Attack
+from tests.app.audits.conftest import ATTACK, LABELS, found_rows
+
+FORMAT = RowFormat(LABELS, [ATTACK])
+
+
+class TestRowFormat:
+    def test_what_is_written_is_read_again(self) -> None:
+        for number, row in enumerate(found_rows()):
+            text = line(FORMAT.to_json(number, "x", row))
+            assert FORMAT.from_json(json.loads(text)) == row
+
+    def test_a_row_of_other_attacks_is_refused(self) -> None:
+        value = RowFormat(LABELS, [Attack((0.0, 0.2))]).to_json(0, "x", found_rows()[0])
+        with pytest.raises(ValueError, match="other attacks"):
+            FORMAT.from_json(value)
+
+    def test_success_is_open_where_the_model_was_wrong(self) -> None:
+        value = FORMAT.to_json(0, "x", found_rows()[2])
+        assert [one["success"] for one in value["adversarial"]] == [False, False]
+        value["label"] = "anger"
+        again = FORMAT.to_json(0, "x", FORMAT.from_json(value))
+        assert [one["success"] for one in again["adversarial"]] == [None, None]
+
+    def test_rows_are_read_from_any_number_on(self, tmp_path: Path) -> None:
+        path = tmp_path / "rows.jsonl"
+        path.write_bytes(b"".join(line({"index": number}) for number in range(5)))
+        assert [row["index"] for row in read_rows(path, 3)] == [3, 4]
+
+
+class TestChosen:
+    @pytest.mark.parametrize(
+        ("accept", "expected"),
+        [
+            (None, "json"),
+            ("*/*", "json"),
+            ("", "json"),
+            ("text/csv", "csv"),
+            ("text/*", "csv"),
+            ("application/x-ndjson, application/json;q=0.5", "ndjson"),
+            ("application/json;q=0.5, TEXT/CSV; q=0.9", "csv"),
+            ("text/html, */*;q=0.1", "json"),
+        ],
+    )
+    def test_the_best_liked_that_there_is(self, accept: str | None, expected: str) -> None:
+        assert chosen(accept, ROWS) == expected
+
+    @pytest.mark.parametrize("accept", ["text/html", "text/csv;q=0", "text/csv;q=x"])
+    def test_nothing_that_there_is(self, accept: str) -> None:
+        with pytest.raises(NotAcceptable):
+            chosen(accept, ROWS)

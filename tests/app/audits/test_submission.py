@@ -1,0 +1,546 @@
+"""POST /v1/audits: what is queued, and what is refused with which words."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.audits import endpoints, files
+from app.corpora.tables import Corpus
+from app.ids import new_id
+from app.jobs.tables import Job
+from app.settings import Settings
+from app.storage import Storage
+from models.checkpoint import weights_bytes
+from tests.app.tiny import tiny_config, tiny_net
+from tests.conftest import MakeKey, TestKey
+from tests.spoken import wav
+
+HARDEN = {"defense": {"type": "vanilla"}, "when": {"epsilon": 0.1, "success_rate_above": 0.3}}
+
+
+def jobs(session: Session) -> int:
+    return session.scalar(select(func.count()).select_from(Job)) or 0
+
+
+def refused(
+    client: TestClient, body: Any, status: int = 422, headers: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """The problem with ``body``, which is JSON, or text that is nearly JSON."""
+    if isinstance(body, str):
+        kind = {"Content-Type": "application/json"}
+        answer = client.post("/v1/audits", content=body, headers=kind)
+    else:
+        answer = client.post("/v1/audits", json=body, headers=headers)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    return problem
+
+
+@pytest.fixture
+def _nothing_is_queued_and_the_next_works(
+    client: TestClient, body: Any, session: Session
+) -> Iterator[None]:
+    """What is refused leaves nothing behind."""
+    good = deepcopy(body)
+    yield
+    assert jobs(session) == 0
+    assert client.post("/v1/audits", json=good).status_code == 202
+
+
+def model_of(client: TestClient, key: TestKey) -> str:
+    """The id of a model that the key has uploaded, which knows the corpus' emotions."""
+    made = client.post(
+        "/v1/models",
+        files={"weights": ("w", weights_bytes(tiny_net()))},
+        data={"config": tiny_config("anger", "joy", "sadness").to_json()},
+        headers=key.headers,
+    )
+    return str(made.json()["id"])
+
+
+class TestCreateAudit:
+    def test_anonymous_is_401(self, client: TestClient, body: Any, make_key: MakeKey) -> None:
+        make_key("audit")
+        assert client.post("/v1/audits", json=body).status_code == 401
+
+    def test_a_key_without_the_scope_is_403(
+        self, client: TestClient, body: Any, make_key: MakeKey
+    ) -> None:
+        key = make_key("predict")
+        assert client.post("/v1/audits", json=body, headers=key.headers).status_code == 403
+
+    def test_is_queued_and_named(self, client: TestClient, body: Any, model: str) -> None:
+        answer = client.post("/v1/audits", json=body)
+        assert answer.status_code == 202
+        job = answer.json()
+        assert (job["object"], job["status"], job["model"]) == ("audit", "queued", model)
+        assert answer.headers["location"] == f"/v1/audits/{job['id']}"
+        assert client.get(answer.headers["location"]).headers["etag"] == answer.headers["etag"]
+        assert job["urls"]["artifacts"] == f"/v1/audits/{job['id']}/artifacts"
+        assert job["urls"]["report"] == f"/v1/audits/{job['id']}/report"
+
+    def test_every_default_is_spelt_out(self, client: TestClient, body: Any) -> None:
+        stored = client.post("/v1/audits", json=body).json()["input"]
+        assert stored == {
+            "model": "knowing",
+            "corpus": body["corpus"],
+            "partition": "test",
+            "limit": None,
+            "seed": 0,
+            "save_adversarial": True,
+            "attacks": [{"type": "fgsm", "epsilon": [0, 0.1], "labels": "true", "clip": None}],
+            "harden": None,
+        }
+
+    def test_metadata_comes_back(self, client: TestClient, body: Any) -> None:
+        job = client.post("/v1/audits", json=body | {"metadata": {"who": "me"}}).json()
+        assert job["metadata"] == {"who": "me"}
+
+    @pytest.mark.usefixtures("_nothing_is_queued_and_the_next_works")
+    def test_an_unknown_model_is_404_and_named(self, client: TestClient, body: Any) -> None:
+        problem = refused(client, body | {"model": "cnn5"}, 404)
+        assert "There is no model 'cnn5'" in problem["detail"]
+
+    @pytest.mark.usefixtures("_nothing_is_queued_and_the_next_works")
+    def test_an_unknown_corpus_is_404_and_named(self, client: TestClient, body: Any) -> None:
+        absent = new_id("corpus")
+        problem = refused(client, body | {"corpus": absent}, 404)
+        assert f"There is no corpus '{absent}'" in problem["detail"]
+
+    def test_anothers_corpus_is_404_and_ones_own_works(
+        self, client: TestClient, body: Any, make_key: MakeKey, corpus: Corpus, session: Session
+    ) -> None:
+        key = make_key("audit")  # the corpus is local's
+        problem = refused(client, body, 404, key.headers)
+        assert f"There is no corpus '{corpus.id}'" in problem["detail"]
+        assert jobs(session) == 0
+        corpus.owner = key.id
+        session.commit()
+        assert client.post("/v1/audits", json=body, headers=key.headers).status_code == 202
+
+    def test_anothers_model_is_404_and_ones_own_works(
+        self, client: TestClient, body: Any, make_key: MakeKey, corpus: Corpus, session: Session
+    ) -> None:
+        theirs, mine = make_key("train"), make_key("audit", "train")
+        corpus.owner = mine.id
+        session.commit()
+        model = model_of(client, theirs)
+        problem = refused(client, body | {"model": model}, 404, mine.headers)
+        assert f"There is no model '{model}'" in problem["detail"]
+        assert jobs(session) == 0
+        own = body | {"model": model_of(client, mine)}
+        assert client.post("/v1/audits", json=own, headers=mine.headers).status_code == 202
+
+    def test_the_same_idempotency_key_gives_the_same_job(
+        self, client: TestClient, body: Any, session: Session
+    ) -> None:
+        headers = {"Idempotency-Key": "once"}
+        first, second = (client.post("/v1/audits", json=body, headers=headers) for _ in range(2))
+        assert first.json()["id"] == second.json()["id"]
+        assert jobs(session) == 1
+
+    def test_a_second_payload_under_the_same_key_is_422(
+        self, client: TestClient, body: Any
+    ) -> None:
+        headers = {"Idempotency-Key": "once"}
+        client.post("/v1/audits", json=body, headers=headers)
+        other = client.post("/v1/audits", json=body | {"seed": 1}, headers=headers)
+        assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+    def test_while_the_queue_is_away_nothing_half_made_stays(
+        self, client: TestClient, body: Any, session: Session, app: Any
+    ) -> None:
+        from app.queue import JobQueue, brief_client
+
+        app.state.queue = JobQueue(brief_client("redis://127.0.0.1:1/0", timeout_seconds=0.2))
+        answer = client.post("/v1/audits", json=body)
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) > 0
+        assert jobs(session) == 0
+
+
+@pytest.mark.usefixtures("_nothing_is_queued_and_the_next_works")
+class TestEpsilon:
+    @pytest.mark.parametrize(
+        ("epsilon", "shown", "remedy"),
+        [
+            ([0.1, -0.02], "-0.02", "at least 0"),
+            ([1e9], "1000000000.0", "at most 10"),
+            ([0.01 * n for n in range(200)], "[0.0, 0.01", "at most 32"),
+            ([], "[]", "at least 1"),
+            ([True], "True", None),
+            (["0.1"], "'0.1'", None),
+            (0.1, "0.1", None),
+            (None, "None", None),
+        ],
+    )
+    def test_out_of_range_is_422_with_the_value_and_the_remedy(
+        self, client: TestClient, body: Any, epsilon: Any, shown: str, remedy: str | None
+    ) -> None:
+        body["attacks"][0]["epsilon"] = epsilon
+        problem = refused(client, body)
+        (fault,) = problem["errors"]
+        assert fault["field"].startswith("attacks.0.epsilon")
+        assert shown in fault["value"]
+        assert remedy is None or remedy in fault["remedy"]
+
+    @pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
+    def test_what_is_no_number_is_422(self, client: TestClient, body: Any, word: str) -> None:
+        text = json.dumps(body).replace("[0.0, 0.1]", f"[0.02, {word}]")
+        (fault,) = refused(client, text)["errors"]
+        assert fault["field"] == "attacks.0.epsilon.1"
+        assert fault["value"] == str(float(word))
+        assert "finite" in fault["remedy"]
+
+    @pytest.mark.parametrize(
+        ("epsilon", "shown", "remedy"),
+        [
+            (-0.02, "-0.02", "greater than 0"),
+            (0, "0", "greater than 0"),
+            (1e9, "1000000000.0", "at most 10"),
+            (float("nan"), "nan", "finite"),
+            (float("inf"), "inf", "finite"),
+            ([0.01 * n for n in range(200)], "[0.0, 0.01", None),
+            ("0.1", "'0.1'", None),
+        ],
+    )
+    def test_the_one_that_hardening_looks_at_is_held_to_the_same(
+        self, client: TestClient, body: Any, epsilon: Any, shown: str, remedy: str | None
+    ) -> None:
+        when = {"epsilon": epsilon, "success_rate_above": 0.3}
+        (fault,) = refused(client, json.dumps(body | {"harden": HARDEN | {"when": when}}))["errors"]
+        assert fault["field"] == "harden.when.epsilon"
+        assert shown in fault["value"]
+        assert remedy is None or remedy in fault["remedy"]
+
+    def test_twice_the_same_is_422(self, client: TestClient, body: Any) -> None:
+        body["attacks"][0]["epsilon"] = [0.1, 0.02, 0.1]
+        assert "0.1 more than once" in refused(client, body)["detail"]
+
+    def test_the_same_attack_twice_is_422(self, client: TestClient, body: Any) -> None:
+        body["attacks"] *= 2
+        assert "two attacks are fgsm with true labels" in refused(client, body)["detail"]
+
+    def test_many_attacks_share_a_limit(self, client: TestClient, body: Any) -> None:
+        many = [0.01 * n for n in range(30)]
+        body["attacks"] = [
+            {"type": "fgsm", "epsilon": many, "clip": clip} for clip in (0.1, 0.2, 0.3)
+        ]
+        assert "90 strengths together" in refused(client, body)["detail"]
+
+
+class TestOtherFields:
+    @pytest.mark.usefixtures("_nothing_is_queued_and_the_next_works")
+    @pytest.mark.parametrize(
+        ("change", "field"),
+        [
+            ({"attacks": []}, "attacks"),
+            ({"attacks": [{"type": "cw", "epsilon": [0.1]}]}, "attacks.0.type"),
+            ({"attacks": [{"epsilon": [0.1]}]}, "attacks.0.type"),
+            ({"epsilons": [0.1]}, "epsilons"),
+            ({"attacks": [{"type": "fgsm", "epsilon": [0.1], "eps": 1}]}, "attacks.0.eps"),
+            ({"harden": HARDEN | {"after": 1}}, "harden.after"),
+            ({"partition": "validation"}, "partition"),
+            ({"limit": 0}, "limit"),
+            ({"seed": -1}, "seed"),
+            ({"save_adversarial": "yes"}, "save_adversarial"),
+            ({"labels": ["anger"]}, "labels"),
+            ({"metadata": {"x": "y" * 20_000}}, "metadata"),
+        ],
+    )
+    def test_what_does_not_hold_is_422_and_named(
+        self, client: TestClient, body: Any, change: dict[str, Any], field: str
+    ) -> None:
+        problem = refused(client, body | change)
+        assert field in [fault["field"] for fault in problem["errors"]]
+
+    def test_a_partition_that_the_corpus_lacks_is_422(
+        self, client: TestClient, body: Any, corpus: Corpus, session: Session
+    ) -> None:
+        corpus.partitions = {name: corpus.partitions[name] for name in ("train", "dev")}
+        session.commit()
+        problem = refused(client, body)
+        assert problem["code"] == "unknown_split"
+        assert "train, dev, all" in problem["errors"][0]["remedy"]
+
+
+class TestFit:
+    def test_a_model_that_knows_none_of_the_emotions_is_422(
+        self, client: TestClient, body: Any
+    ) -> None:
+        problem = refused(client, body | {"model": "tiny-a"})
+        assert problem["code"] == "no_common_emotions"
+        assert "calm, cross, sad" in problem["detail"]
+
+    def test_emotions_that_the_model_does_not_know_are_a_warning(
+        self, client: TestClient, body: Any, corpus: Corpus, session: Session
+    ) -> None:
+        part = corpus.partitions["test"] | {"classes": {"anger": 4, "boredom": 3, "joy": 4}}
+        corpus.partitions = corpus.partitions | {"test": part}
+        session.commit()
+        job = client.post("/v1/audits", json=body).json()
+        assert job["warnings"] == [
+            "Clips of emotions that the model does not know are left out: boredom (3 clips)."
+        ]
+
+
+class TestHarden:
+    def test_is_accepted(self, client: TestClient, body: Any) -> None:
+        answer = client.post("/v1/audits", json=body | {"harden": HARDEN})
+        assert answer.status_code == 202, answer.text
+        assert answer.json()["input"]["harden"]["iterations"] == 10_000
+
+    def test_at_a_strength_that_is_not_tried_is_422(self, client: TestClient, body: Any) -> None:
+        when = {"epsilon": 0.02, "success_rate_above": 0.3}
+        problem = refused(client, body | {"harden": HARDEN | {"when": when}})
+        assert "harden.when.epsilon is 0.02, which no attack tries" in problem["detail"]
+        assert "one of 0, 0.1" in problem["detail"]
+
+    def test_without_a_defence_is_422(self, client: TestClient, body: Any) -> None:
+        harden = HARDEN | {"defense": {"type": "single"}}
+        problem = refused(client, body | {"harden": harden})
+        assert problem["errors"][0]["field"].startswith("harden.defense")
+
+    def test_without_a_train_partition_is_422(
+        self, client: TestClient, body: Any, corpus: Corpus, storage: Storage
+    ) -> None:
+        index = storage.corpus_dir(corpus.id) / "index.csv"
+        index.write_text(
+            index.read_text().replace(",train\r\n", ",dev\r\n").replace(",train\n", ",dev\n")
+        )
+        problem = refused(client, body | {"harden": HARDEN})
+        assert "harden asks for a training that would be refused" in problem["detail"]
+
+    def test_more_iterations_than_allowed_are_422(self, client: TestClient, body: Any) -> None:
+        problem = refused(client, body | {"harden": HARDEN | {"iterations": 10_000_000}})
+        assert "iterations" in problem["detail"]
+
+    def test_needs_the_scope_train(
+        self, client: TestClient, body: Any, make_key: MakeKey, session: Session, corpus: Corpus
+    ) -> None:
+        auditor, both = make_key("audit"), make_key("audit", "train")
+        for key, status in ((auditor, 403), (both, 202)):
+            corpus.owner = key.id
+            session.commit()
+            answer = client.post("/v1/audits", json=body | {"harden": HARDEN}, headers=key.headers)
+            assert answer.status_code == status, answer.text
+
+
+class TestUploads:
+    def test_forms_beyond_four_at_a_time_are_asked_to_come_again(
+        self, client: TestClient, session: Session
+    ) -> None:
+        with ExitStack() as taken:
+            for _ in range(4):
+                taken.enter_context(endpoints.PLACES.one())
+            answer = self.post(client, [("a.wav", wav("anger"))])
+        assert (answer.status_code, answer.json()["code"]) == (503, "uploads_busy")
+        assert int(answer.headers["retry-after"]) >= 1
+        assert jobs(session) == 0
+        assert self.post(client, [("a.wav", wav("anger"))]).status_code == 202
+
+    def test_a_request_as_a_browser_appends_a_blob_is_taken(self, client: TestClient) -> None:
+        request = {"model": "knowing", "attacks": [{"type": "fgsm", "epsilon": [0.1]}]}
+        parts = [
+            ("file", ("a.wav", wav("anger"), "audio/wav")),
+            ("request", ("blob", json.dumps(request).encode(), "application/json")),
+        ]
+        answer = client.post("/v1/audits", files=parts)
+        assert answer.status_code == 202, answer.text
+
+    def post(
+        self,
+        client: TestClient,
+        files_: list[tuple[str, bytes]],
+        *,
+        labels: Any = None,
+        model: str = "knowing",
+        headers: dict[str, str] | None = None,
+        **more: Any,
+    ) -> Any:
+        request = {
+            "model": model,
+            "attacks": [{"type": "fgsm", "epsilon": [0.1]}],
+            "labels": labels,
+            **more,
+        }
+        return client.post(
+            "/v1/audits",
+            files=[("file", (name, content, "audio/wav")) for name, content in files_],
+            data={"request": json.dumps(request)},
+            headers=headers,
+        )
+
+    @pytest.fixture(autouse=True)
+    def _model(self, model: str) -> None:
+        """Every test here asks for it."""
+
+    @pytest.mark.parametrize(
+        ("epsilon", "field", "shown"),
+        [
+            ([0.1, -0.02], "epsilon.1", "-0.02"),
+            ([float("nan")], "epsilon.0", "nan"),
+            ([1e9], "epsilon.0", "1000000000.0"),
+            ([0.01 * n for n in range(200)], "epsilon", "[0.0, 0.01"),
+        ],
+    )
+    def test_a_strength_out_of_range_is_422_and_the_next_upload_works(
+        self, client: TestClient, session: Session, epsilon: list[float], field: str, shown: str
+    ) -> None:
+        clips = [("a.wav", wav("anger"))]
+        answer = self.post(client, clips, attacks=[{"type": "fgsm", "epsilon": epsilon}])
+        assert answer.status_code == 422
+        assert answer.headers["content-type"] == "application/problem+json"
+        (fault,) = answer.json()["errors"]
+        assert fault["field"] == f"attacks.0.{field}"
+        assert shown in fault["value"]
+        assert jobs(session) == 0
+        assert self.post(client, clips).status_code == 202
+
+    def test_an_unknown_model_and_anothers_are_404_and_named(
+        self, client: TestClient, make_key: MakeKey
+    ) -> None:
+        theirs, mine = make_key("train"), make_key("audit")
+        clips = [("a.wav", wav("anger"))]
+        for model in ("cnn5", model_of(client, theirs)):
+            answer = self.post(client, clips, model=model, headers=mine.headers)
+            assert answer.status_code == 404
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert f"There is no model '{model}'" in answer.json()["detail"]
+        assert self.post(client, clips, headers=mine.headers).status_code == 202
+
+    def test_are_kept_with_their_labels(self, client: TestClient, storage: Storage) -> None:
+        clips = [("a.wav", wav("anger")), ("b.wav", wav("joy"))]
+        answer = self.post(client, clips, labels=["anger", None])
+        assert answer.status_code == 202, answer.text
+        job = answer.json()
+        assert job["input"]["labels"] == ["anger", None]
+        assert "1 of 2 clips have no label" in job["warnings"][0]
+        folder = files.inputs_dir(storage, job["id"])
+        assert [one.name for one in files.read_inputs(folder)] == ["a.wav", "b.wav"]
+        assert files.input_path(folder, 1).read_bytes() == wav("joy")
+
+    def test_without_labels_the_predictions_are_attacked(self, client: TestClient) -> None:
+        job = self.post(client, [("a.wav", wav("anger"))]).json()
+        assert job["input"]["labels"] == [None]
+        assert "No clip has a label" in job["warnings"][0]
+
+    def test_a_bad_clip_is_422_and_named(self, client: TestClient, session: Session) -> None:
+        clips = [("a.wav", wav("anger")), ("\u202e<b>.wav", b"ID3" + b"0" * 500)]
+        answer = self.post(client, clips)
+        problem = answer.json()
+        assert answer.status_code == 422
+        assert problem["code"] == "not_wav"
+        assert problem["errors"][0]["field"] == "file.1"
+        assert "\\\\u202e<b>.wav" in problem["errors"][0]["value"]
+        assert jobs(session) == 0
+
+    def test_all_bad_clips_are_named(self, client: TestClient) -> None:
+        clips = [("a.wav", b""), ("b.wav", wav("joy")), ("c.wav", wav("joy")[:30])]
+        problem = self.post(client, clips).json()
+        assert [fault["field"] for fault in problem["errors"]] == ["file.0", "file.2"]
+        assert "1 more" in problem["detail"]
+
+    def test_nothing_of_a_refused_upload_stays(self, client: TestClient, storage: Storage) -> None:
+        self.post(client, [("a.wav", b"text")])
+        assert not list((storage.root / "staging").iterdir())
+        assert not list((storage.root / "jobs").iterdir())
+
+    def test_an_unknown_label_is_422_with_those_that_the_model_knows(
+        self, client: TestClient
+    ) -> None:
+        clips = [("a.wav", wav("anger")), ("b.wav", wav("joy"))]
+        problem = self.post(client, clips, labels=["anger", "boredom"]).json()
+        assert problem["code"] == "unknown_label"
+        (fault,) = problem["errors"]
+        assert (fault["field"], fault["value"]) == ("labels.1", "'boredom'")
+        assert "anger, joy, sadness" in fault["remedy"]
+
+    @pytest.mark.parametrize("labels", [[], ["anger", "joy"]])
+    def test_a_label_too_many_or_too_few_is_422(self, client: TestClient, labels: Any) -> None:
+        problem = self.post(client, [("a.wav", wav("anger"))], labels=labels).json()
+        assert problem["code"] == "wrong_number_of_labels"
+        assert "there are 1 files" in problem["detail"]
+
+    def test_a_file_too_many_is_422(self, client: TestClient, app: Any, settings: Settings) -> None:
+        app.state.settings = settings.model_copy(update={"max_audit_files": 2})
+        problem = self.post(client, [("a.wav", wav("anger"))] * 3).json()
+        assert problem["code"] == "wrong_number_of_files"
+        assert "1 to 2" in problem["detail"]
+
+    def test_no_file_is_422(self, client: TestClient) -> None:
+        request = {"model": "knowing", "attacks": [{"type": "fgsm", "epsilon": [0.1]}]}
+        answer = client.post("/v1/audits", files={"request": (None, json.dumps(request))})
+        assert (answer.status_code, answer.json()["code"]) == (422, "wrong_number_of_files")
+
+    def test_a_text_part_in_place_of_a_file_is_422(self, client: TestClient) -> None:
+        request = {"model": "knowing", "attacks": [{"type": "fgsm", "epsilon": [0.1]}]}
+        parts = [("request", (None, json.dumps(request))), ("file", (None, "a.wav"))]
+        answer = client.post("/v1/audits", files=parts)
+        assert (answer.status_code, answer.json()["code"]) == (422, "file_missing")
+
+    @pytest.mark.parametrize("field", ["corpus", "partition", "limit", "harden"])
+    def test_what_belongs_to_a_corpus_is_refused(self, client: TestClient, field: str) -> None:
+        more: dict[str, Any] = {field: "x"}
+        answer = self.post(client, [("a.wav", wav("anger"))], **more)
+        assert answer.status_code == 422
+        assert field in answer.json()["detail"]
+
+    def test_too_large_a_form_is_413(
+        self, client: TestClient, app: Any, settings: Settings
+    ) -> None:
+        app.state.settings = settings.model_copy(update={"max_audit_bytes": 1000})
+        assert self.post(client, [("a.wav", wav("anger"))]).status_code == 413
+
+    def test_a_retry_with_the_same_key_is_the_same_job(
+        self, client: TestClient, session: Session, storage: Storage
+    ) -> None:
+        headers = {"Idempotency-Key": "once"}
+        clips = [("a.wav", wav("anger"))]
+        first, second = (self.post(client, clips, headers=headers).json() for _ in range(2))
+        assert first["id"] == second["id"]
+        assert len(list((storage.root / "jobs").iterdir())) == jobs(session) == 1
+
+    def test_other_clips_under_the_same_key_are_422(self, client: TestClient) -> None:
+        headers = {"Idempotency-Key": "once"}
+        self.post(client, [("a.wav", wav("anger"))], headers=headers)
+        other = self.post(client, [("a.wav", wav("joy"))], headers=headers)
+        assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+    def test_names_are_shown_and_never_paths(self, client: TestClient, storage: Storage) -> None:
+        job = self.post(client, [("../../etc/passwd", wav("anger")), ("\x00\n", wav("joy"))]).json()
+        folder = files.inputs_dir(storage, job["id"])
+        assert sorted(path.name for path in folder.iterdir()) == [
+            "000001.wav",
+            "000002.wav",
+            "inputs.json",
+        ]
+        assert all(one.name.isprintable() for one in files.read_inputs(folder))
+
+
+class TestSize:
+    def test_more_scores_than_allowed_are_422(
+        self, client: TestClient, body: Any, app: Any, settings: Settings
+    ) -> None:
+        app.state.settings = settings.model_copy(update={"max_audit_scores": 100})
+        problem = refused(client, body)
+        assert problem["code"] == "too_many_scores"
+        assert "12 clips and 3 labels these are 108 scores" in problem["detail"]
+        assert client.post("/v1/audits", json=body | {"limit": 11}).status_code == 202
+
+
+class TestDocument:
+    def test_tells_of_both_bodies(self, client: TestClient) -> None:
+        document = client.get("/openapi.json").json()
+        content = document["paths"]["/v1/audits"]["post"]["requestBody"]["content"]
+        assert set(content) == {"application/json", "multipart/form-data"}
+        assert "$defs" not in json.dumps(content)
+        assert "Fgsm" in document["components"]["schemas"]

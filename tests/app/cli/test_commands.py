@@ -1,0 +1,407 @@
+"""`serval` against a running service: what it sends, shows, and how it ends."""
+
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import typer
+
+from app.cli import following
+from app.cli.api import Api, Unreachable
+from tests.app.cli.conftest import Serval
+from tests.app.corpora.zips import corpus_zip, wav
+from tests.conftest import MakeKey
+from workers.workplace import Workplace
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    path = tmp_path / "clip.wav"
+    path.write_bytes(wav())
+    return path
+
+
+@pytest.fixture
+def corpus(serval: Serval, url: str, speech: Path) -> str:
+    """The id of an uploaded corpus named "speech"."""
+    return str(json.loads(serval("corpus", "add", speech, "--json").out)["id"])
+
+
+class TestTheCommandLine:
+    def test_it_says_what_it_can_do(self, serval: Serval) -> None:
+        said = serval("--help").out
+        for command in ("up", "serve", "worker", "predict", "audit", "train", "corpus", "keys"):
+            assert f" {command} " in said
+
+    def test_it_knows_its_version(self, serval: Serval) -> None:
+        assert serval("--version").out.startswith("serval 0.")
+
+    def test_a_service_that_does_not_answer_is_named_with_the_remedy(self, serval: Serval) -> None:
+        said = serval("corpus", "list", "--url", "http://127.0.0.1:1")
+        assert said.status == 1
+        assert "No Serval answers at http://127.0.0.1:1" in said.err
+        assert "serval up" in said.err
+
+    def test_an_address_that_is_none_is_refused(self, serval: Serval) -> None:
+        said = serval("corpus", "list", "--url", "localhost:80:80")
+        assert said.status == 1
+        assert said.err
+
+    def test_a_setting_that_does_not_hold_is_named(
+        self, serval: Serval, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SERVAL_PREDICT_BATCH", "-3")
+        said = serval("serve")
+        assert said.status == 1
+        assert "SERVAL_PREDICT_BATCH" in said.err
+        assert "-3" in said.err
+
+
+class TestPredict:
+    def test_it_shows_the_emotions_of_each_clip(self, serval: Serval, url: str, clip: Path) -> None:
+        said = serval("predict", clip, clip, "--model", "tiny-a")
+        assert said.status == 0, said.err
+        assert said.out.count("calm") == 2
+        assert "tiny-a" in said.out
+        assert "0.20 s" in said.out
+
+    def test_as_json_it_prints_the_answers(self, serval: Serval, url: str, clip: Path) -> None:
+        (found,) = json.loads(serval("predict", clip, "--model", "tiny-a", "--json").out)
+        assert found["object"] == "prediction"
+        assert found["file"] == str(clip)
+        assert sum(one["score"] for one in found["scores"]) == pytest.approx(1)
+
+    def test_a_problem_is_shown_with_its_detail_and_ends_with_1(
+        self, serval: Serval, url: str, clip: Path
+    ) -> None:
+        said = serval("predict", clip, "--model", "nobody")
+        assert said.status == 1
+        assert said.err.startswith("Not found: ")
+        assert "nobody" in said.err
+        assert said.out == ""
+
+    def test_a_clip_that_is_no_wav_is_refused_with_the_reason(
+        self, serval: Serval, url: str, tmp_path: Path
+    ) -> None:
+        (tmp_path / "text.wav").write_text("this is text")
+        said = serval("predict", tmp_path / "text.wav", "--model", "tiny-a")
+        assert said.status == 1
+        assert "not a WAV file" in said.err
+
+    def test_a_file_that_is_not_there_is_named(self, serval: Serval, url: str) -> None:
+        said = serval("predict", "nothing.wav")
+        assert said.status == 1
+        assert "nothing.wav cannot be read" in said.err
+
+    def test_the_key_is_sent(self, serval: Serval, url: str, clip: Path, make_key: MakeKey) -> None:
+        key = make_key("predict")
+        assert "Unauthorized" in serval("predict", clip, "--model", "tiny-a").err
+        assert serval("predict", clip, "--model", "tiny-a", "--key", key.token).status == 0
+
+
+class TestCorpus:
+    def test_a_folder_is_packed_and_uploaded(self, serval: Serval, url: str, speech: Path) -> None:
+        said = serval("corpus", "add", speech)
+        assert said.status == 0, said.err
+        assert "speech (index" in said.out
+        assert "anger 4, neutral 4" in said.out
+        assert "skipped" not in said.err
+
+    def test_an_archive_is_uploaded_as_it_is(
+        self, serval: Serval, url: str, tmp_path: Path
+    ) -> None:
+        (tmp_path / "small.zip").write_bytes(corpus_zip(None, **{"notes.txt": b""}))
+        said = serval("corpus", "add", tmp_path / "small.zip", "--name", "mine")
+        assert "mine (index" in said.out
+        assert "skipped notes.txt: neither WAV nor FLAC" in said.err
+
+    def test_it_is_listed_shown_and_removed_by_its_name(
+        self, serval: Serval, url: str, corpus: str
+    ) -> None:
+        assert corpus in serval("corpus", "list").out
+        assert [one["id"] for one in json.loads(serval("corpus", "list", "--json").out)] == [corpus]
+        assert corpus in serval("corpus", "show", "speech").out
+        assert serval("corpus", "remove", "speech").out == f"{corpus} is removed.\n"
+        assert "No corpus is named 'speech'" in serval("corpus", "show", "speech").err
+
+    def test_a_name_of_several_is_not_guessed(
+        self, serval: Serval, url: str, corpus: str, speech: Path
+    ) -> None:
+        serval("corpus", "add", speech)
+        said = serval("corpus", "remove", "speech")
+        assert said.status == 1
+        assert corpus in said.err
+
+    def test_a_corpus_that_is_refused_ends_with_1_and_the_reason(
+        self, serval: Serval, url: str, speech: Path
+    ) -> None:
+        (speech / "ann" / "anger.wav").unlink()
+        said = serval("corpus", "add", speech)
+        assert said.status == 1
+        assert "ann/anger.wav" in said.err
+
+    def test_a_folder_without_recordings_is_refused_before_it_is_sent(
+        self, serval: Serval, tmp_path: Path
+    ) -> None:
+        (tmp_path / "empty").mkdir()
+        said = serval("corpus", "add", tmp_path / "empty")
+        assert "holds no WAV or FLAC files" in said.err
+
+    def test_a_path_that_is_not_there_is_named(self, serval: Serval) -> None:
+        assert "nowhere cannot be read" in serval("corpus", "add", "nowhere").err
+
+
+class TestTrain:
+    @pytest.fixture
+    def short(self, corpus: str) -> tuple[str, ...]:
+        return ("train", "--corpus", "speech", "--architecture", "tiny", "--iterations", "3",
+                "--batch-size", "2")  # fmt: skip
+
+    def test_it_is_followed_to_its_end(
+        self, serval: Serval, worker: Workplace, short: tuple[str, ...]
+    ) -> None:
+        said = serval(*short, "--defense", "vanilla", "--alpha", "0.4", "--epsilon", "0.05")
+        assert said.status == 0, said.err
+        assert "model_" in said.out
+        assert "dev" in said.out
+        assert "ε 0.05" in said.out
+        assert "loss" in said.err
+        assert "succeeded" in said.err
+
+    def test_as_json_it_prints_the_job_as_it_ended(
+        self, serval: Serval, worker: Workplace, short: tuple[str, ...]
+    ) -> None:
+        said = serval(*short, "--json", "--seed", "7")
+        job = json.loads(said.out)
+        assert job["status"] == "succeeded"
+        assert job["input"]["seed"] == 7
+        assert said.err == ""
+
+    def test_without_waiting_it_prints_the_id(self, serval: Serval, short: tuple[str, ...]) -> None:
+        assert serval(*short, "--no-wait").out.startswith("train_")
+
+    def test_what_the_service_refuses_is_shown(self, serval: Serval, corpus: str) -> None:
+        said = serval("train", "--corpus", corpus, "--iterations", "-1")
+        assert said.status == 1
+        assert "iterations" in said.err
+
+    def test_a_job_that_fails_ends_with_1_and_its_reason(
+        self, serval: Serval, short: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def failed(*_: Any, **__: Any) -> dict[str, Any]:
+            error = {"code": "diverged", "message": "the loss is NaN"}
+            return {"id": "train_1", "status": "failed", "error": error}
+
+        monkeypatch.setattr("app.cli.train.follow", failed)
+        said = serval(*short)
+        assert said.status == 1
+        assert "train_1 failed: the loss is NaN (diverged)" in said.err
+
+
+class TestAudit:
+    def test_on_a_corpus_it_shows_the_curve(
+        self, serval: Serval, worker: Workplace, corpus: str
+    ) -> None:
+        names = ("--model", self.model(serval), "--corpus", "speech")
+        said = serval("audit", *names, "--epsilon", "0,0.5", "--partition", "all")
+        assert said.status == 0, said.err
+        assert "on 8 clips: UAR" in said.out
+        assert "0.500" in said.out
+
+    def model(self, serval: Serval) -> str:
+        """A model that knows the corpus' emotions."""
+        said = serval(
+            "train", "--corpus", "speech", "--architecture", "tiny", "--iterations", "2",
+            "--batch-size", "2", "--json",
+        )  # fmt: skip
+        return str(json.loads(said.out)["result"]["model"])
+
+    def test_on_wav_files_without_labels_there_is_no_uar(
+        self, serval: Serval, worker: Workplace, url: str, clip: Path
+    ) -> None:
+        said = serval("audit", clip, "--model", "tiny-a", "--epsilon", "0.1")
+        assert said.status == 0, said.err
+        assert "on 1 clips: no labels, so no UAR" in said.out
+
+    def test_on_wav_files_with_labels(
+        self, serval: Serval, worker: Workplace, url: str, clip: Path
+    ) -> None:
+        arguments = ("--model", "tiny-a", "--epsilon", "0.1", "--label", "calm", "--json")
+        job = json.loads(serval("audit", clip, *arguments).out)
+        assert job["result"]["n"] == 1
+        assert job["result"]["clean"]["uar"] is not None
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            ((), "either --corpus, or WAV files"),
+            (("a.wav", "--corpus", "speech"), "either --corpus, or WAV files"),
+            (("a.wav", "--epsilon", "strong"), "'strong'"),
+            (("a.wav", "--label", "calm", "--label", "sad"), "2 labels for 1 files"),
+            (("a.wav", "--harden", "vanilla"), "--harden would have no effect without --corpus"),
+            (("a.wav", "--limit", "5"), "--limit would have no effect without --corpus"),
+            (("a.wav", "--partition", "dev"), "--partition would have no effect without --corpus"),
+            (("a.wav", "--harden-at", "0.1"), "--harden-at would have no effect without --harden"),
+            (("--corpus", "c", "--label", "sad"), "--label would have no effect without WAV files"),
+        ],
+    )
+    def test_what_makes_no_sense_is_refused(
+        self, serval: Serval, arguments: tuple[str, ...], told: str
+    ) -> None:
+        said = serval("audit", "--model", "tiny-a", *arguments)
+        assert said.status == 1
+        assert told in said.err
+
+    def test_hardening_is_asked_for(self, serval: Serval, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[dict[str, Any]] = []
+
+        def send(_api: Api, _method: str, _path: str, **given: Any) -> dict[str, str]:
+            asked.append(given["json"])
+            return {"id": "audit_1"}
+
+        monkeypatch.setattr(Api, "send", send)
+        said = serval(
+            "audit", "--model", "tiny-a", "--corpus", "corpus_1", "--epsilon", "0.04",
+            "--harden", "vanilla", "--harden-at", "0.04", "--harden-above", "0.5", "--no-wait",
+        )  # fmt: skip
+        assert said.out == "audit_1\n"
+        assert asked == [
+            {
+                "model": "tiny-a",
+                "corpus": "corpus_1",
+                "partition": "test",
+                "attacks": [{"type": "fgsm", "epsilon": [0.04], "labels": "true"}],
+                "harden": {
+                    "defense": {"type": "vanilla"},
+                    "when": {"epsilon": 0.04, "success_rate_above": 0.5},
+                },
+            }
+        ]
+
+
+class TestKeys:
+    def test_one_that_was_made_opens_the_service(
+        self, serval: Serval, url: str, clip: Path
+    ) -> None:
+        made = serval("keys", "create", "--name", "call centre", "--scopes", "predict,audit")
+        assert made.status == 0
+        token = made.out.strip()
+        assert token.startswith("sk_")
+        assert "(audit, predict)" in made.err
+        assert serval("predict", clip, "--model", "tiny-a").status == 1
+        assert serval("predict", clip, "--model", "tiny-a", "--key", token).status == 0
+
+    def test_the_first_one_is_made_before_the_service_ever_ran_and_without_a_key(
+        self, serval: Serval, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.delenv("DATABASE_URL")
+        monkeypatch.setenv("SERVAL_DATA_DIR", str(tmp_path / "nothing here yet"))
+        made = serval("keys", "create", "--name", "first", "--scope", "admin")
+        assert made.status == 0
+        assert "first" in serval("keys", "list").out
+        assert serval("keys", "--help").out.count("no running service") == 1
+
+    def test_they_are_listed_without_their_tokens_and_revoked(self, serval: Serval) -> None:
+        args = ("keys", "create", "--name", "x", "--scope", "train", "--scope", "audit", "--json")
+        made = json.loads(serval(*args).out)
+        assert made["scopes"] == ["audit", "train"]
+        listed = serval("keys", "list")
+        assert made["id"] in listed.out
+        assert made["token"] not in listed.out
+        assert serval("keys", "revoke", made["id"]).out == f"{made['id']} (x) is revoked.\n"
+        (key,) = json.loads(serval("keys", "list", "--json").out)
+        assert key["revoked_at"] is not None
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            (("create", "--name", "x", "--scopes", "everything"), "'everything' is not a scope"),
+            (("create", "--name", "x", "--scopes", ","), "needs a scope"),
+            (("create", "--name", "", "--scopes", "audit"), "1 to 100 characters"),
+            (("revoke", "key_1"), "no key 'key_1'"),
+        ],
+    )
+    def test_what_does_not_hold_is_refused(
+        self, serval: Serval, arguments: tuple[str, ...], told: str
+    ) -> None:
+        said = serval("keys", *arguments)
+        assert said.status == 1
+        assert told in said.err
+
+
+class TestServe:
+    def test_another_address_than_loopback_is_refused_while_there_is_no_key(
+        self, serval: Serval
+    ) -> None:
+        said = serval("serve", "--host", "0.0.0.0", "--port", "0")
+        assert said.status == 1
+        assert "serval keys create" in said.err
+
+    def test_a_port_in_use_is_named_with_the_remedy(self, serval: Serval, url: str) -> None:
+        port = url.rpartition(":")[2]
+        said = serval("serve", "--port", port)
+        assert said.status == 1
+        assert f"Port {port} on 127.0.0.1 is in use" in said.err
+        assert "SERVAL_PORT=" in said.err
+
+
+class TestFollowing:
+    """What happens while a job is watched."""
+
+    JOB: ClassVar = {
+        "id": "train_1",
+        "object": "training",
+        "status": "queued",
+        "urls": {"self": "/v1/trainings/train_1", "cancel": "/v1/trainings/train_1/cancel"},
+    }
+
+    def test_it_goes_on_after_the_last_event_when_the_service_was_restarted(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[str] = []
+
+        def stream(_api: Api, _path: str, last: str) -> Any:
+            asked.append(last)
+            if len(asked) == 1:
+                yield "7", following.Event("running", {})
+                raise Unreachable("gone")
+            yield "8", following.Event("succeeded", {})
+
+        monkeypatch.setattr(following, "_stream", stream)
+        monkeypatch.setattr(following, "RETRY_SECONDS", 0)
+        api = FakeApi("succeeded")
+        events = list(following._events(api, "/v1/trainings/train_1"))  # type: ignore[arg-type]
+        assert asked == ["", "7"]
+        assert [event.type for event in events] == ["running", "succeeded"]
+
+    def test_ctrl_c_ends_the_watching_and_says_how_to_cancel(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def interrupted(*_: Any) -> Any:
+            yield following.Event("running", {})
+            threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+            threading.Event().wait(10)
+
+        monkeypatch.setattr(following, "_events", interrupted)
+        with pytest.raises(typer.Exit) as ended:
+            following.follow(FakeApi("running"), self.JOB)  # type: ignore[arg-type]
+        assert ended.value.exit_code == 130
+        said = capsys.readouterr().err
+        assert "train_1 goes on" in said
+        assert "curl -X POST http://service/v1/trainings/train_1/cancel" in said
+
+
+class FakeApi:
+    """A service whose job has a status."""
+
+    url = "http://service"
+
+    def __init__(self, status: str) -> None:
+        self.status = status
+
+    def get(self, _path: str) -> dict[str, str]:
+        return {"status": self.status}

@@ -1,0 +1,92 @@
+"""A road for submissions, without the audits and trainings that come on it."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.auth import MaySubmitAudit
+from app.database import SessionDep, connect, sessions
+from app.jobs import service
+from app.jobs.attempts import Attempt, claim
+from app.jobs.idempotency import IdempotencyKey
+from app.jobs.schemas import Job
+from app.jobs.service import Submission
+from app.jobs.states import JobKind
+from app.jobs.tables import Job as Row
+from app.settings import Settings
+
+Make = Callable[..., Row]
+Claim = Callable[[str], Attempt]
+router = APIRouter(prefix="/v1/probes")
+
+
+@router.post("", status_code=202)
+def submit(
+    wanted: dict[str, Any],
+    request: Request,
+    response: Response,
+    session: SessionDep,
+    caller: MaySubmitAudit,
+    key: IdempotencyKey = None,
+) -> Job:
+    """Submit an audit, as the endpoints of audits and trainings do."""
+    submission = Submission(
+        kind=JobKind.AUDIT, owner=caller.owner, request=wanted, idempotency_key=key
+    )
+    state = request.app.state
+    accepted = service.accept(session, state.queue, state.storage, submission)
+    response.headers["Location"] = f"/v1/jobs/{accepted.job.id}"
+    return Job.of(accepted.job)
+
+
+@pytest.fixture
+def app(app: FastAPI) -> FastAPI:
+    """The application, with `POST /v1/probes`."""
+    app.include_router(router)
+    return app
+
+
+@pytest.fixture
+def make_sessions(settings: Settings) -> Iterator[sessionmaker[Session]]:
+    """Sessions of another process, such as a worker."""
+    engine = connect(settings.database_url)
+    yield sessions(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def make_job(session: Session) -> Make:
+    """Commit the row of a job."""
+
+    def make(kind: JobKind = JobKind.AUDIT, *, owner: str = "local", **more: Any) -> Row:
+        request = more.pop("request", {"model": "cnn4-single"})
+        return service.record(session, Submission(kind, owner, request, **more))
+
+    return make
+
+
+@pytest.fixture
+def run(make_sessions: sessionmaker[Session]) -> Claim:
+    """Claim a job as a worker does."""
+
+    def start(job_id: str) -> Attempt:
+        attempt = claim(make_sessions, job_id)
+        assert attempt is not None
+        return attempt
+
+    return start
+
+
+@pytest.fixture
+def read(client: TestClient) -> Callable[[str], dict[str, Any]]:
+    """The resource of a job."""
+
+    def get(job_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = client.get(f"/v1/jobs/{job_id}").json()
+        return found
+
+    return get

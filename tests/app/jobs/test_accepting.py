@@ -1,0 +1,273 @@
+"""Accepting a job: one committed row, then its id on the queue; or nothing at all."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from redis import Redis
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.database import now
+from app.errors import Conflict, Invalid, Unavailable
+from app.jobs import service
+from app.jobs.attempts import claim
+from app.jobs.service import Submission, accept
+from app.jobs.states import JobKind, JobStatus
+from app.jobs.tables import Job
+from app.leftovers import MARK
+from app.main import create_app
+from app.queue import JobQueue, brief_client
+from app.settings import Settings
+from app.storage import Storage
+from tests.app.jobs.conftest import Make, router
+from tests.conftest import MakeKey
+
+BODY = {"model": "cnn4-single", "attacks": [{"type": "fgsm", "epsilon": [0.02]}]}
+
+
+def submission(key: str | None = None, **more: Any) -> Submission:
+    given: dict[str, Any] = {"kind": JobKind.AUDIT, "owner": "local", "request": BODY}
+    return Submission(idempotency_key=key, **given | more)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    storage = Storage(tmp_path / "data")
+    storage.prepare()
+    return storage
+
+
+@pytest.fixture
+def queue(redis_url: str) -> Iterator[JobQueue]:
+    queue = JobQueue(brief_client(redis_url, timeout_seconds=0.5))
+    yield queue
+    queue.close()
+
+
+class Broken(JobQueue):
+    """A queue that answers a ping and then goes away."""
+
+    def enqueue(self, job_id: str, kind: JobKind) -> None:
+        raise Unavailable("It went away.")
+
+
+@pytest.fixture
+def broken(queue: JobQueue) -> JobQueue:
+    return Broken(queue.redis)
+
+
+def rows(session: Session) -> list[Job]:
+    session.commit()
+    return list(session.scalars(select(Job).execution_options(populate_existing=True)))
+
+
+class TestAccept:
+    def test_the_row_is_committed_and_the_id_queued(
+        self, session: Session, queue: JobQueue, storage: Storage, redis_url: str
+    ) -> None:
+        accepted = accept(session, queue, storage, submission())
+        assert accepted.created
+        (row,) = rows(session)
+        assert (row.id, row.status, row.request) == (accepted.job.id, JobStatus.QUEUED, BODY)
+        assert row.enqueued_at is not None
+        with Redis.from_url(redis_url) as redis:
+            assert redis.lrange("rq:queue:audits", 0, -1) == [row.id.encode()]
+
+    def test_without_redis_nothing_is_left_behind(self, session: Session, storage: Storage) -> None:
+        away = JobQueue(brief_client("redis://127.0.0.1:1/0", timeout_seconds=0.2))
+        with storage.staging() as folder, pytest.raises(Unavailable):
+            accept(session, away, storage, submission("k", staged=folder))
+        assert rows(session) == []
+        assert list((storage.root / "jobs").iterdir()) == []
+
+    def test_if_redis_goes_in_between_the_row_and_the_files_are_taken_back(
+        self, session: Session, broken: JobQueue, storage: Storage
+    ) -> None:
+        with storage.staging() as folder:
+            (folder / "clip.wav").touch()
+            with pytest.raises(Unavailable):
+                accept(session, broken, storage, submission("k", staged=folder))
+        assert rows(session) == []
+        assert list((storage.root / "jobs").iterdir()) == []
+
+    def test_the_same_key_works_once_redis_is_back(
+        self, session: Session, queue: JobQueue, broken: JobQueue, storage: Storage
+    ) -> None:
+        with pytest.raises(Unavailable):
+            accept(session, broken, storage, submission("k"))
+        assert accept(session, queue, storage, submission("k")).created
+
+    def test_what_a_worker_took_already_is_not_taken_back(
+        self,
+        session: Session,
+        queue: JobQueue,
+        storage: Storage,
+        make_sessions: sessionmaker[Session],
+    ) -> None:
+        class Late(JobQueue):
+            """Redis took the id, a worker started it, and then the answer was lost."""
+
+            def enqueue(self, job_id: str, kind: JobKind) -> None:
+                assert claim(make_sessions, job_id) is not None
+                raise Unavailable("No answer came.")
+
+        accepted = accept(session, Late(queue.redis), storage, submission())
+        assert accepted.job.status is JobStatus.RUNNING
+
+    def test_uploaded_files_become_the_jobs_folder(
+        self, session: Session, queue: JobQueue, storage: Storage
+    ) -> None:
+        with storage.staging() as folder:
+            (folder / "clip.wav").write_bytes(b"RIFF")
+            job = accept(session, queue, storage, submission(staged=folder)).job
+        assert (storage.job_dir(job.id) / "clip.wav").read_bytes() == b"RIFF"
+        assert not (storage.job_dir(job.id) / MARK).exists()
+
+    @pytest.mark.parametrize("step", ["record", "_enqueue"])
+    def test_files_that_a_crash_leaves_are_marked_as_left_behind(
+        self,
+        session: Session,
+        queue: JobQueue,
+        storage: Storage,
+        monkeypatch: pytest.MonkeyPatch,
+        step: str,
+    ) -> None:
+        def crash(*_: object, **__: object) -> None:
+            raise SystemExit
+
+        monkeypatch.setattr(service, step, crash)
+        with storage.staging() as folder, pytest.raises(SystemExit):
+            accept(session, queue, storage, submission(staged=folder))
+        (left,) = (storage.root / "jobs").iterdir()
+        assert (left / MARK).exists()
+
+
+class TestIdempotency:
+    def test_the_same_request_gives_the_same_job(
+        self, session: Session, queue: JobQueue, storage: Storage
+    ) -> None:
+        first, second = (accept(session, queue, storage, submission("k")) for _ in range(2))
+        assert (first.created, second.created) == (True, False)
+        assert first.job.id == second.job.id
+
+    def test_it_needs_no_redis_to_answer_again(
+        self, session: Session, queue: JobQueue, storage: Storage
+    ) -> None:
+        first = accept(session, queue, storage, submission("k"))
+        away = JobQueue(brief_client("redis://127.0.0.1:1/0", timeout_seconds=0.2))
+        assert accept(session, away, storage, submission("k")).job.id == first.job.id
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"request": BODY | {"model": "other"}},
+            {"digest": "other files"},
+            {"metadata": {"a": 1}},
+        ],
+    )
+    def test_another_request_under_the_key_is_refused(
+        self, session: Session, queue: JobQueue, storage: Storage, changed: dict[str, Any]
+    ) -> None:
+        accept(session, queue, storage, submission("k"))
+        with pytest.raises(Invalid, match="was used for another request"):
+            accept(session, queue, storage, submission("k", **changed))
+
+    def test_keys_of_other_owners_and_kinds_do_not_collide(
+        self, session: Session, queue: JobQueue, storage: Storage
+    ) -> None:
+        others: list[dict[str, Any]] = [{}, {"owner": "key_2"}, {"kind": JobKind.TRAINING}]
+        made = [accept(session, queue, storage, submission("k", **other)) for other in others]
+        assert all(accepted.created for accepted in made)
+
+    def test_while_the_first_is_under_way_the_second_is_told_to_wait(
+        self, session: Session, queue: JobQueue, storage: Storage, make_job: Make
+    ) -> None:
+        make_job(request=BODY, idempotency_key="k")  # committed, not yet queued
+        with pytest.raises(Conflict) as conflict:
+            accept(session, queue, storage, submission("k"))
+        assert conflict.value.code == "idempotency_key_in_use"
+        assert "Retry-After" in conflict.value.headers
+
+    def test_a_first_whose_process_died_counts_as_accepted(
+        self, session: Session, queue: JobQueue, storage: Storage, make_job: Make
+    ) -> None:
+        job = make_job(request=BODY, idempotency_key="k")
+        job.created_at = now() - timedelta(seconds=service.UNCONFIRMED_SECONDS + 1)
+        session.commit()
+        assert accept(session, queue, storage, submission("k")).job.id == job.id
+
+    def test_a_worker_that_records_twice_makes_one_child(
+        self, session: Session, make_job: Make
+    ) -> None:
+        parent = make_job()
+        children = {
+            make_job(
+                JobKind.TRAINING, parent_id=parent.id, idempotency_key=f"harden {parent.id}"
+            ).id
+            for _ in range(2)
+        }
+        assert len(children) == 1
+
+
+class TestOverHttp:
+    def test_100_racing_submissions_with_one_key_make_one_job(
+        self, app: FastAPI, client: TestClient, session: Session, redis_url: str
+    ) -> None:
+        start = threading.Barrier(25)
+
+        def submit(_: int) -> Any:
+            start.wait(30)
+            return client.post("/v1/probes", json=BODY, headers={"Idempotency-Key": "race"})
+
+        with ThreadPoolExecutor(25) as pool:
+            answers = list(pool.map(submit, range(100)))
+        assert {answer.status_code for answer in answers} <= {202, 409}
+        assert len({answer.json()["id"] for answer in answers if answer.status_code == 202}) == 1
+        assert len(rows(session)) == 1
+        with Redis.from_url(redis_url) as redis:
+            assert redis.llen("rq:queue:audits") == 1
+
+    @pytest.mark.parametrize("bad", ["", " ", "a b", "x" * 256, "é", "a\tb"])
+    def test_a_malformed_key_is_400(self, client: TestClient, bad: str) -> None:
+        answer = client.post("/v1/probes", json=BODY, headers={b"idempotency-key": bad.encode()})
+        assert answer.status_code == 400
+        assert answer.json()["code"] == "idempotency_key_malformed"
+
+    def test_another_payload_is_422(self, client: TestClient) -> None:
+        headers = {"Idempotency-Key": "3f1c9d52"}
+        assert client.post("/v1/probes", json=BODY, headers=headers).status_code == 202
+        answer = client.post("/v1/probes", json={"other": 1}, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
+
+    def test_without_redis_it_is_503_with_retry_after_and_reading_goes_on(
+        self, settings: Settings
+    ) -> None:
+        app = create_app(settings.model_copy(update={"redis_url_setting": "redis://127.0.0.1:1/0"}))
+        app.include_router(router)
+        with TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 1)) as client:
+            answer = client.post("/v1/probes", json=BODY)
+            assert (answer.status_code, answer.json()["code"]) == (503, "queue_unavailable")
+            assert int(answer.headers["retry-after"]) >= 1
+            assert client.get("/v1/jobs").json()["data"] == []
+            assert client.get("/healthz").status_code == 200
+            assert client.get("/readyz").json()["errors"][0]["field"] == "queue"
+
+    def test_two_keys_may_use_the_same_idempotency_key(
+        self, client: TestClient, make_key: MakeKey
+    ) -> None:
+        made = [
+            client.post(
+                "/v1/probes",
+                json=BODY,
+                headers=make_key("audit").headers | {"Idempotency-Key": "k"},
+            ).json()["id"]
+            for _ in range(2)
+        ]
+        assert len(set(made)) == 2

@@ -1,0 +1,142 @@
+"""A job's events, as a list or as they come."""
+
+import json
+import threading
+import time
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.app.jobs.conftest import Claim, Make
+from tests.conftest import MakeKey
+
+STREAM = {"Accept": "text/event-stream"}
+
+
+def parsed(text: str) -> list[dict[str, str]]:
+    """The server-sent events of a stream, each as its fields; comments are left out."""
+    events = []
+    for block in text.split("\n\n"):
+        lines = [line for line in block.split("\n") if line and not line.startswith(":")]
+        if lines:
+            events.append(dict(line.split(": ", 1) for line in lines))
+    return events
+
+
+@pytest.fixture
+def ended(make_job: Make, run: Claim) -> str:
+    """The id of a job that went from queued over two steps to success."""
+    job = make_job()
+    attempt = run(job.id)
+    attempt.progress(1, 2, "steps")
+    for step in range(2):
+        attempt.event("step", {"loss": step})
+    attempt.succeed({"n": 1})
+    return job.id
+
+
+class TestAsAList:
+    def test_they_come_in_order_with_rising_ids(self, client: TestClient, ended: str) -> None:
+        page = client.get(f"/v1/jobs/{ended}/events").json()
+        assert [e["type"] for e in page["data"]] == [
+            "queued",
+            "running",
+            "step",
+            "step",
+            "succeeded",
+        ]
+        ids = [event["id"] for event in page["data"]]
+        assert ids == sorted(set(ids))
+        assert page["data"][2]["data"] == {"loss": 0}
+        assert page["data"][0]["created_at"].endswith("Z")
+
+    def test_in_pages(self, client: TestClient, ended: str) -> None:
+        first = client.get(f"/v1/jobs/{ended}/events?limit=2").json()
+        assert first["has_more"] is True
+        after = first["data"][-1]["id"]
+        rest = client.get(f"/v1/jobs/{ended}/events?after={after}").json()
+        assert [event["type"] for event in rest["data"]] == ["step", "step", "succeeded"]
+
+    @pytest.mark.parametrize("accept", ["*/*", "application/json", ""])
+    def test_unless_a_stream_is_asked_for(
+        self, client: TestClient, ended: str, accept: str
+    ) -> None:
+        answer = client.get(f"/v1/jobs/{ended}/events", headers={"Accept": accept})
+        assert answer.headers["content-type"] == "application/json"
+
+
+class TestAsAStream:
+    def test_an_ended_job_tells_its_life_and_closes(self, client: TestClient, ended: str) -> None:
+        answer = client.get(f"/v1/jobs/{ended}/events", headers=STREAM)
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.headers["cache-control"] == "no-cache"
+        events = parsed(answer.text)
+        assert [e["event"] for e in events] == ["queued", "running", "step", "step", "succeeded"]
+        last = json.loads(events[-1]["data"])
+        assert str(last["id"]) == events[-1]["id"]
+        assert last["created_at"].endswith("Z")
+
+    def test_it_goes_on_after_the_last_one_seen(self, client: TestClient, ended: str) -> None:
+        events = parsed(client.get(f"/v1/jobs/{ended}/events", headers=STREAM).text)
+        headers = STREAM | {"Last-Event-ID": events[2]["id"]}
+        rest = parsed(client.get(f"/v1/jobs/{ended}/events", headers=headers).text)
+        assert rest == events[3:]
+
+    def test_when_nothing_can_follow_an_event_source_is_told_to_stop(
+        self, client: TestClient, ended: str
+    ) -> None:
+        events = parsed(client.get(f"/v1/jobs/{ended}/events", headers=STREAM).text)
+        headers = STREAM | {"Last-Event-ID": events[-1]["id"]}
+        answer = client.get(f"/v1/jobs/{ended}/events", headers=headers)
+        assert (answer.status_code, answer.content) == (204, b"")
+
+    def test_they_come_as_they_happen_with_progress_between(
+        self, client: TestClient, make_job: Make, run: Claim
+    ) -> None:
+        job = make_job()
+        attempt = run(job.id)
+
+        def work() -> None:
+            for step in range(3):
+                time.sleep(0.15)
+                attempt.progress(step + 1, 3, "steps")
+                attempt.event("step", {"loss": step})
+            attempt.succeed({})
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        events = parsed(client.get(f"/v1/jobs/{job.id}/events", headers=STREAM).text)
+        worker.join()
+        told: list[Any] = [e["event"] for e in events if e["event"] != "progress"]
+        assert told == ["queued", "running", "step", "step", "step", "succeeded"]
+        progress = [json.loads(e["data"])["done"] for e in events if e["event"] == "progress"]
+        assert progress == sorted(progress)
+        assert {1, 2} <= set(progress)
+        assert all("id" not in e for e in events if e["event"] == "progress")
+
+    def test_an_idle_one_is_kept_alive(
+        self, client: TestClient, make_job: Make, run: Claim, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("fastapi.routing._PING_INTERVAL", 0.05)
+        job = make_job()
+        attempt = run(job.id)
+        timer = threading.Timer(0.5, attempt.succeed, [{}])
+        timer.start()
+        text = client.get(f"/v1/jobs/{job.id}/events", headers=STREAM).text
+        timer.join()
+        assert ": ping\n\n" in text
+
+    def test_refusals_are_problems_and_come_before_the_stream(
+        self, client: TestClient, make_job: Make, make_key: MakeKey
+    ) -> None:
+        job = make_job()
+        url = f"/v1/jobs/{job.id}/events"
+        for last in ("x", "-1", "1" * 30, "²"):
+            headers = {b"accept": b"text/event-stream", b"last-event-id": last.encode()}
+            assert client.get(url, headers=headers).status_code == 422
+        assert client.get("/v1/jobs/audit_x/events", headers=STREAM).status_code == 404
+        make_key("audit")
+        answer = client.get(url, headers=STREAM)
+        assert answer.status_code == 401
+        assert answer.headers["content-type"] == "application/problem+json"

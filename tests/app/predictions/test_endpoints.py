@@ -1,0 +1,386 @@
+"""POST /v1/predict and POST /hf/{model}."""
+
+import base64
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from app.main import create_app
+from app.predictions.endpoints import WAV_TYPES
+from app.settings import Settings
+from models.audio import decode, encode_wav
+from models.checkpoint import load_model, weights_bytes
+from models.features import LogMel, windows
+from tests.app.predictions.clips import BAD, good_wav, noise, wav
+from tests.app.tiny import tiny_config, tiny_net
+from tests.conftest import MakeKey
+
+
+@pytest.fixture
+def settings(settings: Settings, starters: Path) -> Settings:
+    """The starters tiny-a and tiny-b, of which the first is the default."""
+    return settings.model_copy(update={"default_model": "tiny-a", "max_predict_bytes": 2_500_000})
+
+
+def limited(settings: Settings, **changes: Any) -> Iterator[TestClient]:
+    """A client of a service with other limits."""
+    app = create_app(settings.model_copy(update=changes))
+    with TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 50000)) as client:
+        yield client
+
+
+def predict(
+    client: TestClient,
+    clip: bytes | None = None,
+    path: str = "/v1/predict",
+    headers: dict[str, str] | None = None,
+) -> Any:
+    content = good_wav() if clip is None else clip
+    return client.post(
+        path, content=content, headers={"content-type": "audio/wav", **(headers or {})}
+    )
+
+
+def expected(folder: Path, wav: bytes) -> list[float]:
+    """What the plain functions of `models` say."""
+    net, config = load_model(folder)
+    features = LogMel()(torch.from_numpy(decode(wav).samples))
+    with torch.inference_mode():
+        logits = net(windows(config.standardizer(features), config.frames))
+    mean: list[float] = logits.double().softmax(1).mean(0).tolist()
+    return mean
+
+
+class TestAnswer:
+    def test_it_says_what_was_found(self, client: TestClient, starters: Path) -> None:
+        answer = predict(client)
+        assert answer.status_code == 200
+        prediction = answer.json()
+        assert set(prediction) == {
+            "object", "model", "label", "scores", "duration_s", "windows", "warnings", "request_id",
+        }  # fmt: skip
+        assert prediction["object"] == "prediction"
+        assert prediction["model"] == "tiny-a"
+        assert prediction["request_id"] == answer.headers["x-request-id"]
+        assert prediction["duration_s"] == 0.5
+        assert prediction["windows"] == 1
+        assert prediction["warnings"] == []
+
+    def test_scores_are_sorted_sum_to_one_and_are_the_models(
+        self, client: TestClient, starters: Path
+    ) -> None:
+        prediction = predict(client).json()
+        scores = [score["score"] for score in prediction["scores"]]
+        assert scores == sorted(scores, reverse=True)
+        assert math.isclose(sum(scores), 1, abs_tol=1e-9)
+        assert prediction["label"] == prediction["scores"][0]["label"]
+        by_label = {score["label"]: score["score"] for score in prediction["scores"]}
+        wanted = dict(
+            zip(tiny_config().labels, expected(starters / "tiny-a", good_wav()), strict=True)
+        )
+        assert by_label == pytest.approx(wanted, abs=1e-6)
+
+    def test_a_long_clip_is_the_mean_of_its_windows(
+        self, client: TestClient, starters: Path
+    ) -> None:
+        clip = encode_wav(noise(3) * torch.linspace(0.01, 2, 48_000).numpy())
+        prediction = predict(client, clip).json()
+        assert prediction["windows"] == 11  # 186 frames, in windows of 32 that overlap by half
+        by_label = {score["label"]: score["score"] for score in prediction["scores"]}
+        wanted = dict(zip(tiny_config().labels, expected(starters / "tiny-a", clip), strict=True))
+        assert by_label == pytest.approx(wanted, abs=1e-6)
+
+    def test_the_model_can_be_chosen(self, client: TestClient, starters: Path) -> None:
+        prediction = predict(client, path="/v1/predict?model=tiny-b").json()
+        assert prediction["model"] == "tiny-b"
+        best = max(expected(starters / "tiny-b", good_wav()))
+        assert prediction["scores"][0]["score"] == pytest.approx(best, abs=1e-6)
+
+    def test_top_k_leaves_the_most_probable(self, client: TestClient) -> None:
+        everything = predict(client).json()
+        best = predict(client, path="/v1/predict?top_k=2").json()
+        assert best["scores"] == everything["scores"][:2]
+
+    @pytest.mark.parametrize("query", ["top_k=0", "top_k=-1", "top_k=x", "modle=tiny-a"])
+    def test_a_query_that_does_not_hold_is_422(self, client: TestClient, query: str) -> None:
+        assert predict(client, path=f"/v1/predict?{query}").status_code == 422
+
+    def test_the_time_it_took_is_told_by_step(self, client: TestClient) -> None:
+        steps = [
+            step.split(";dur=") for step in predict(client).headers["server-timing"].split(", ")
+        ]
+        assert [name for name, _ in steps] == ["decode", "features", "queue", "network"]
+        assert all(float(milliseconds) >= 0 for _, milliseconds in steps)
+
+    def test_what_the_client_should_know_is_told(self, client: TestClient) -> None:
+        left = noise()
+        stereo = torch.stack([torch.from_numpy(left), torch.zeros(len(left))], 1).numpy()
+        body = (stereo * 32_767).astype("<i2").tobytes()
+        assert "left" in predict(client, wav(body, channels=2)).json()["warnings"][0]
+
+
+class TestWaysToSend:
+    @pytest.mark.parametrize("kind", [*WAV_TYPES, "Audio/WAV; charset=binary"])
+    def test_the_body_under_any_name_of_wav(self, client: TestClient, kind: str) -> None:
+        answer = client.post("/v1/predict", content=good_wav(), headers={"content-type": kind})
+        assert answer.status_code == 200
+
+    def test_the_body_without_a_type(self, client: TestClient) -> None:
+        assert client.post("/v1/predict", content=good_wav()).status_code == 200
+
+    def test_a_form(self, client: TestClient) -> None:
+        answer = client.post("/v1/predict", files={"file": ("x.wav", good_wav())})
+        assert answer.json()["scores"] == predict(client).json()["scores"]
+
+    def test_a_body_in_pieces_of_unknown_length(self, client: TestClient) -> None:
+        clip = good_wav()
+        answer = client.post(
+            "/v1/predict",
+            content=iter([clip[:10], clip[10:5000], clip[5000:]]),
+            headers={"content-type": "audio/wav"},
+        )
+        assert answer.status_code == 200
+
+    @pytest.mark.parametrize(
+        "kind", ["audio/mpeg", "application/json", "application/x-www-form-urlencoded", "text/html"]
+    )
+    def test_another_type_is_415_and_says_what_would_do(
+        self, client: TestClient, kind: str
+    ) -> None:
+        refused = client.post("/v1/predict", content=good_wav(), headers={"content-type": kind})
+        assert refused.status_code == 415
+        assert "audio/wav" in refused.json()["detail"]
+
+    def test_a_form_without_the_file_is_422(self, client: TestClient) -> None:
+        refused = client.post("/v1/predict", files={"clip": ("x.wav", good_wav())})
+        assert refused.status_code == 422
+        assert "clip" in refused.json()["detail"]
+
+    def test_a_broken_form_is_400(self, client: TestClient) -> None:
+        refused = client.post(
+            "/v1/predict",
+            content=b"--x\r\nnonsense",
+            headers={"content-type": "multipart/form-data"},
+        )
+        assert refused.status_code == 400
+
+
+class TestBadAudio:
+    @pytest.mark.parametrize(("clip", "status", "code"), BAD.values(), ids=BAD)
+    def test_it_is_a_problem_and_the_next_request_works(
+        self, client: TestClient, clip: bytes, status: int, code: str
+    ) -> None:
+        refused = predict(client, clip)
+        problem = refused.json()
+        assert (refused.status_code, problem["code"]) == (status, code)
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert problem["status"] == status
+        assert problem["instance"] == "/v1/predict"
+        assert problem["detail"]
+        assert predict(client).status_code == 200
+
+    @pytest.mark.parametrize(("clip", "status", "code"), BAD.values(), ids=BAD)
+    def test_it_is_the_same_in_a_form(
+        self, client: TestClient, clip: bytes, status: int, code: str
+    ) -> None:
+        refused = client.post("/v1/predict", files={"file": ("x.wav", clip)})
+        assert (refused.status_code, refused.json()["code"]) == (status, code)
+
+    def test_a_body_over_the_limit_is_413(self, client: TestClient, settings: Settings) -> None:
+        clip = bytes(settings.max_predict_bytes + 1)
+        for refused in (
+            predict(client, clip),
+            client.post("/v1/predict", content=iter([clip[:1000], clip[1000:]])),
+            client.post("/v1/predict", files={"file": ("x.wav", clip)}),
+        ):
+            assert refused.status_code == 413
+            assert refused.headers["content-type"] == "application/problem+json"
+        assert predict(client).status_code == 200
+
+    def test_more_windows_than_allowed_are_422(self, settings: Settings) -> None:
+        for client in limited(settings, max_clip_windows=3):
+            assert predict(client, good_wav(1)).json()["windows"] == 3
+            refused = predict(client, good_wav(1.5))
+            assert (refused.status_code, refused.json()["code"]) == (422, "too_long")
+            assert "3 are accepted" in refused.json()["detail"]
+
+
+class TestModels:
+    def test_an_unknown_one_is_404_and_named(self, client: TestClient) -> None:
+        refused = predict(client, path="/v1/predict?model=tiny-z")
+        assert refused.status_code == 404
+        assert "tiny-z" in refused.json()["detail"]
+
+    def test_without_the_default_one_it_is_404_and_says_so(self, settings: Settings) -> None:
+        for client in limited(settings, default_model="tiny-z", warm_up=True):
+            refused = predict(client)
+            assert refused.status_code == 404
+            assert "tiny-z" in refused.json()["detail"]
+            assert "SERVAL_DEFAULT_MODEL" in refused.json()["detail"]
+            assert predict(client, path="/v1/predict?model=tiny-a").status_code == 200
+
+    def test_an_uploaded_one_predicts_at_once_and_not_after_it_was_deleted(
+        self, client: TestClient
+    ) -> None:
+        path = uploaded(client)
+        model_id = path.rsplit("/", 1)[-1]
+        assert predict(client, path=f"/v1/predict?model={model_id}").json()["model"] == model_id
+        assert client.delete(path).status_code == 204
+        assert predict(client, path=f"/v1/predict?model={model_id}").status_code == 404
+
+    def test_anothers_is_404_even_when_it_is_loaded(
+        self, client: TestClient, make_key: MakeKey
+    ) -> None:
+        theirs, mine = make_key("predict", "train"), make_key("predict")
+        model_id = uploaded(client, headers=theirs.headers).rsplit("/", 1)[-1]
+        path = f"/v1/predict?model={model_id}"
+        assert predict(client, path=path, headers=theirs.headers).status_code == 200
+        assert predict(client, path=path, headers=mine.headers).status_code == 404
+        assert predict(client, path=path, headers=theirs.headers).status_code == 200
+
+    def test_anothers_is_404_and_named_for_hugging_face_too(
+        self, client: TestClient, make_key: MakeKey
+    ) -> None:
+        theirs, mine = make_key("predict", "train"), make_key("predict")
+        model_id = uploaded(client, headers=theirs.headers).rsplit("/", 1)[-1]
+        asked = {"inputs": base64.b64encode(good_wav()).decode()}
+        assert predict(client, path=f"/hf/{model_id}", headers=theirs.headers).status_code == 200
+        for refused in (
+            predict(client, path=f"/hf/{model_id}", headers=mine.headers),
+            client.post(f"/hf/{model_id}", json=asked, headers=mine.headers),
+        ):
+            assert refused.status_code == 404
+            assert refused.headers["content-type"] == "application/problem+json"
+            assert f"There is no model '{model_id}'" in refused.json()["detail"]
+        assert predict(client, path="/hf/tiny-a", headers=mine.headers).status_code == 200
+
+    def test_one_whose_weights_overflow_is_422(self, client: TestClient) -> None:
+        net = tiny_net()
+        with torch.no_grad():
+            net.classifier.weight.mul_(3e38)
+            net.scale.mul_(3e38)
+        model_id = uploaded(client, weights_bytes(net)).rsplit("/", 1)[-1]
+        refused = predict(client, path=f"/v1/predict?model={model_id}")
+        assert (refused.status_code, refused.json()["code"]) == (422, "non_finite_scores")
+        assert predict(client).status_code == 200
+
+
+def uploaded(
+    client: TestClient, weights: bytes | None = None, headers: dict[str, str] | None = None
+) -> str:
+    made = client.post(
+        "/v1/models",
+        files={"weights": ("w", weights or weights_bytes(tiny_net()))},
+        data={"config": tiny_config().to_json()},
+        headers=headers,
+    )
+    path: str = made.headers["location"]
+    return path
+
+
+class TestKeys:
+    def test_anonymous_is_401(self, client: TestClient, make_key: MakeKey) -> None:
+        key = make_key("predict")
+        assert predict(client).status_code == 401
+        assert predict(client, path="/hf/tiny-a").status_code == 401
+        assert predict(client, headers=key.headers).status_code == 200
+
+    def test_another_scope_is_403(self, client: TestClient, make_key: MakeKey) -> None:
+        assert predict(client, headers=make_key("audit").headers).status_code == 403
+
+    def test_a_key_that_asks_too_often_is_429(self, settings: Settings, make_key: MakeKey) -> None:
+        key = make_key("predict")
+        for client in limited(settings, predict_rate="2/hour"):
+            answers = [predict(client, headers=key.headers) for _ in range(3)]
+            assert [answer.status_code for answer in answers] == [200, 200, 429]
+            assert int(answers[-1].headers["retry-after"]) > 0
+
+
+class TestHuggingFace:
+    def test_the_answer_is_a_bare_list(self, client: TestClient) -> None:
+        answer = predict(client, path="/hf/tiny-a")
+        assert answer.json() == predict(client).json()["scores"]
+        assert "network;dur=" in answer.headers["server-timing"]
+
+    def test_base64_with_parameters(self, client: TestClient) -> None:
+        asked = {
+            "inputs": base64.b64encode(good_wav()).decode(),
+            "parameters": {"top_k": 1, "function_to_apply": "softmax"},
+        }
+        answer = client.post("/hf/tiny-a", json=asked)
+        assert answer.json() == predict(client).json()["scores"][:1]
+
+    @pytest.mark.parametrize(
+        ("asked", "status"),
+        [
+            ("{", 400),
+            ({"inputs": "***"}, 400),
+            ({"inputs": "äöü"}, 400),
+            ({}, 422),
+            ({"inputs": 1}, 422),
+            ({"inputs": "", "parameters": {"top_k": 0}}, 422),
+            ({"inputs": "", "parameters": {"function_to_apply": "sigmoid"}}, 422),
+            ({"inputs": "", "colour": "red"}, 422),
+            ({"inputs": ""}, 400),
+        ],
+    )
+    def test_a_request_that_does_not_hold(
+        self, client: TestClient, asked: object, status: int
+    ) -> None:
+        body = asked if isinstance(asked, str) else json.dumps(asked)
+        refused = client.post(
+            "/hf/tiny-a", content=body, headers={"content-type": "application/json"}
+        )
+        assert refused.status_code == status
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert predict(client, path="/hf/tiny-a").status_code == 200
+
+    @pytest.mark.parametrize(("clip", "status", "code"), BAD.values(), ids=BAD)
+    def test_bad_audio_is_refused_in_the_same_way(
+        self, client: TestClient, clip: bytes, status: int, code: str
+    ) -> None:
+        for refused in (
+            predict(client, clip, path="/hf/tiny-a"),
+            client.post("/hf/tiny-a", json={"inputs": base64.b64encode(clip).decode()}),
+        ):
+            assert (refused.status_code, refused.json()["code"]) == (status, code)
+
+    def test_a_clip_over_the_limit_is_413_also_as_base64(
+        self, client: TestClient, settings: Settings
+    ) -> None:
+        clip = bytes(settings.max_predict_bytes + 1)
+        asked = {"inputs": base64.b64encode(clip).decode()}
+        assert predict(client, clip, path="/hf/tiny-a").status_code == 413
+        assert client.post("/hf/tiny-a", json=asked).status_code == 413
+
+    def test_an_unknown_model_is_404(self, client: TestClient) -> None:
+        assert predict(client, path="/hf/tiny-z").status_code == 404
+
+
+class TestService:
+    def test_ready_while_the_thread_runs(self, client: TestClient) -> None:
+        assert client.get("/readyz").json()["checks"]["predictions"] == "ok"
+
+    def test_metrics_count_batches(self, client: TestClient) -> None:
+        predict(client)
+        text = client.get("/metrics").text
+        assert 'serval_predict_batch_windows_bucket{le="1.0"} 1.0' in text
+        assert "serval_predict_waiting 0.0" in text
+        assert "serval_loaded_models 1.0" in text
+
+    def test_the_limits_stand_in_the_description(self, app: FastAPI, settings: Settings) -> None:
+        text = app.openapi()["paths"]["/v1/predict"]["post"]["description"]
+        assert f"{settings.max_clip_seconds:g} s" in text
+        assert f"{settings.max_clip_windows} windows" in text
+        assert f"{settings.predict_queue} clips may wait" in text
+
+    def test_the_default_model_is_warm_before_the_first_request(self, settings: Settings) -> None:
+        for client in limited(settings, warm_up=True):
+            assert "serval_loaded_models 1.0" in client.get("/metrics").text

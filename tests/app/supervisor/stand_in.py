@@ -1,0 +1,69 @@
+"""A supervisor as a process of its own, with parts that start at once and do nothing.
+
+    python stand_in.py            an API that is ready, two workers, a reconciler
+    python stand_in.py closed     an API that wants a key
+    python stand_in.py broken     an API that dies of its start
+    python stand_in.py stubborn   an API that does not end when asked
+
+Each part writes a line when it starts and another when it is asked to end, all into one file.
+"""
+
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+from app.addresses import CannotListen
+from app.settings import load_settings
+from app.supervisor.supervisor import CannotStart, Part, Supervisor
+
+PART: Final = """
+import http.server, os, signal, sys, time
+name, kind = sys.argv[1:]
+path = os.path.join(os.environ["SERVAL_DATA_DIR"], "told")
+
+def tell(what):
+    with open(path, "a") as file:
+        file.write(f"{name} {what} {os.environ['REDIS_URL']}\\n")
+
+def end(*_):
+    tell("ended")
+    if kind != "stubborn":
+        sys.exit(0)
+
+class Ready(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        closed = kind == "closed" and self.path != "/readyz"
+        self.send_response(401 if closed else 200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+signal.signal(signal.SIGTERM, end)
+tell("started")
+if kind == "broken":
+    sys.exit("the disk is made of cheese")
+if name == "api":
+    address = "127.0.0.1", int(os.environ["SERVAL_PORT"])
+    http.server.HTTPServer(address, Ready).serve_forever()
+while True:
+    time.sleep(60)
+"""
+
+
+def main(api: str = "ready") -> int:
+    kinds: Mapping[str, str] = {"api": api}
+    names = ("api", "audits", "trainings", "reconciler")
+    parts = [
+        Part(name, (sys.executable, "-c", PART, name, kinds.get(name, "")), stop_seconds=1)
+        for name in names
+    ]
+    try:
+        return Supervisor(load_settings(), parts).run()
+    except (CannotStart, CannotListen) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

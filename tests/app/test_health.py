@@ -1,0 +1,91 @@
+"""Alive, ready, and how it goes."""
+
+from functools import partial
+
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.database import connect
+from app.errors import Unavailable
+from app.migrations import check_revision
+
+
+class TestHealthz:
+    def test_it_says_that_the_process_is_alive(self, client: TestClient) -> None:
+        assert client.get("/healthz").json() == {"status": "alive"}
+
+
+class TestReadyz:
+    def test_it_names_every_part_that_is_ready(self, client: TestClient) -> None:
+        answer = client.get("/readyz")
+        assert answer.status_code == 200
+        assert answer.json()["status"] == "ready"
+        assert {"database", "queue"} <= answer.json()["checks"].keys()
+
+    def test_it_is_503_with_the_reason_while_a_part_is_not(
+        self, app: FastAPI, client: TestClient
+    ) -> None:
+        def broken() -> None:
+            raise Unavailable("The disk is full.")
+
+        app.state.checks["storage"] = broken
+        answer = client.get("/readyz")
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) >= 1
+        assert answer.json()["code"] == "not_ready"
+        assert answer.json()["errors"][0]["field"] == "storage"
+        assert "The disk is full." in answer.json()["detail"]
+
+    def test_what_an_exception_says_is_for_the_log(self, app: FastAPI, client: TestClient) -> None:
+        """Anybody may ask, and the words may hold addresses, paths and statements."""
+
+        def broken() -> None:
+            raise OSError(28, "No space left on device", "/srv/secret/staging")
+
+        app.state.checks["storage"] = broken
+        answer = client.get("/readyz")
+        assert answer.status_code == 503
+        told = "it failed with OSError; the service's log says more"
+        assert answer.json()["detail"] == f"Not ready: storage: {told}"
+        assert answer.json()["errors"][0]["message"] == told
+
+    def test_a_database_that_is_away_is_named_without_its_address(
+        self, app: FastAPI, client: TestClient
+    ) -> None:
+        away = connect("postgresql://serval:hush@127.0.0.1:1/serval")
+        app.state.checks["database"] = partial(check_revision, away)
+        answer = client.get("/readyz")
+        assert answer.status_code == 503
+        assert "database: it failed with OperationalError" in answer.json()["detail"]
+        assert "127.0.0.1" not in answer.text
+
+    def test_alive_stays_alive_while_not_ready(self, app: FastAPI, client: TestClient) -> None:
+        app.state.engine.dispose()
+        app.state.checks["never"] = lambda: (_ for _ in ()).throw(RuntimeError("no"))
+        assert client.get("/healthz").status_code == 200
+
+
+class TestMetrics:
+    def test_it_counts_requests_by_route_and_jobs_by_status(self, client: TestClient) -> None:
+        client.get("/v1/jobs/audit_01K9ZQ3W8M4V7T2X6B5N0C1DEF")
+        families = text_string_to_metric_families(client.get("/metrics").text)
+        samples = [sample for family in families for sample in family.samples]
+        requests = {
+            (s.labels["route"], s.labels["status"]): s.value
+            for s in samples
+            if s.name == "serval_http_requests_total"
+        }
+        assert requests["/v1/jobs/{job_id}", "404"] == 1
+        jobs = {(s.labels["kind"], s.labels["status"]) for s in samples if s.name == "serval_jobs"}
+        assert ("training", "queued") in jobs
+
+    def test_while_the_database_is_away_it_answers_without_the_jobs(
+        self, app: FastAPI, client: TestClient
+    ) -> None:
+        app.state.sessions.configure(bind=connect("postgresql://127.0.0.1:1/serval"))
+        answer = client.get("/metrics")
+        assert answer.status_code == 200
+        names = {family.name for family in text_string_to_metric_families(answer.text)}
+        assert "serval_http_requests" in names
+        assert "serval_jobs" not in names

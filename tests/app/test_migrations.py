@@ -1,0 +1,72 @@
+"""The schema that migrations make is the one that the tables describe."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect
+
+from app import tables
+from app.database import connect
+from app.migrations import check_revision, current, head, upgrade
+
+
+class TestUpgrade:
+    def test_it_leaves_no_difference_to_the_tables(self, database_url: str) -> None:
+        engine = connect(database_url)
+        with engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            assert compare_metadata(context, tables.metadata) == []
+        engine.dispose()
+
+    def test_it_comes_to_the_newest_revision_and_twice_is_once(self, tmp_path: Path) -> None:
+        url = f"sqlite:///{tmp_path}/new.db"
+        for _ in range(2):
+            upgrade(url)
+        engine = connect(url)
+        with engine.connect() as connection:
+            assert current(connection) == head()
+        engine.dispose()
+
+    def test_processes_that_start_together_do_not_collide(self, tmp_path: Path) -> None:
+        url = f"sqlite:///{tmp_path}/new.db"
+        failures: list[BaseException] = []
+
+        def start() -> None:
+            try:
+                upgrade(url)
+            except BaseException as error:  # noqa: BLE001
+                failures.append(error)
+
+        threads = [threading.Thread(target=start) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+
+    def test_one_that_fails_leaves_nothing_half_made(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from alembic.operations import Operations
+
+        def fail(*_: object, **__: object) -> None:
+            raise RuntimeError("the power fails")
+
+        url = f"sqlite:///{tmp_path}/new.db"
+        monkeypatch.setattr(Operations, "create_index", fail)
+        with pytest.raises(RuntimeError, match="the power fails"):
+            upgrade(url)
+        engine = connect(url)
+        assert inspect(engine).get_table_names() == []
+        engine.dispose()
+
+
+class TestCheckRevision:
+    def test_an_empty_database_is_told_apart(self, tmp_path: Path) -> None:
+        engine = connect(f"sqlite:///{tmp_path}/empty.db")
+        with pytest.raises(RuntimeError, match=f"revision None, this program needs {head()}"):
+            check_revision(engine)
+        engine.dispose()

@@ -1,0 +1,344 @@
+"""POST /v1/trainings: what is accepted, with which defaults, and what is refused and why."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.corpora.tables import Corpus
+from app.errors import shown
+from app.jobs.states import JobKind
+from app.jobs.tables import Job
+from app.queue import brief_client
+from app.storage import Storage
+from models.corpus.index import write_index
+from models.corpus.manifest import Manifest
+from tests.conftest import MakeKey
+from tests.speechless import add_corpus, manifest
+
+Post = Callable[..., Any]
+
+
+@pytest.fixture
+def storage(app: FastAPI) -> Storage:
+    storage: Storage = app.state.storage
+    return storage
+
+
+@pytest.fixture
+def corpus(client: TestClient, session: Session, storage: Storage) -> Corpus:
+    return add_corpus(session, storage)
+
+
+@pytest.fixture
+def post(client: TestClient, corpus: Corpus) -> Post:
+    def post(*, headers: dict[str, str] | None = None, **wanted: Any) -> Any:
+        return client.post("/v1/trainings", json={"corpus": corpus.id, **wanted}, headers=headers)
+
+    return post
+
+
+def jobs(session: Session) -> int:
+    session.expire_all()
+    return session.scalar(select(func.count(Job.id))) or 0
+
+
+def refusal(answer: Any, status: int = 422) -> dict[str, Any]:
+    """The problem document of a request that was refused."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    return problem
+
+
+class TestCreateTraining:
+    def test_it_is_queued_and_the_answer_names_it(
+        self, post: Post, client: TestClient, app: FastAPI
+    ) -> None:
+        answer = post(defense={"type": "vanilla"}, metadata={"for": "the table"})
+        assert answer.status_code == 202
+        job = answer.json()
+        assert job["id"].startswith("train_")
+        assert (job["object"], job["status"]) == ("training", "queued")
+        assert job["metadata"] == {"for": "the table"}
+        assert answer.headers["Location"] == f"/v1/trainings/{job['id']}" == job["urls"]["self"]
+        assert client.get(job["urls"]["self"]).json() == job
+        assert app.state.queue.waiting(JobKind.TRAINING) == {job["id"]}
+
+    def test_defaults_are_the_papers_and_are_spelt_out(self, post: Post, corpus: Corpus) -> None:
+        assert post().json()["input"] == {
+            "corpus": corpus.id,
+            "name": None,
+            "architecture": "cnn4",
+            "defense": {"type": "single"},
+            "epsilon": 0.02,
+            "clip": 0.1,
+            "labels": "true",
+            "iterations": 10_000,
+            "adversarial_from": None,
+            "batch_size": 16,
+            "learning_rate": 0.001,
+            "decay": 0.9,
+            "decay_every": 100,
+            "cooldown": 0,
+            "frames": 373,
+            "seed": 0,
+            "train_on": "train",
+            "evaluate_every": None,
+        }
+
+    @pytest.mark.parametrize(
+        ("given", "complete"),
+        [
+            ({"type": "single"}, {"type": "single"}),
+            ({"type": "vanilla"}, {"type": "vanilla", "alpha": 0.5}),
+            (
+                {"type": "similarity", "distance": "l2"},
+                {"type": "similarity", "beta": 0.4, "gamma": 0.4, "distance": "l2"},
+            ),
+        ],
+    )
+    def test_each_defence_has_its_own_weights(
+        self, post: Post, given: dict[str, Any], complete: dict[str, Any]
+    ) -> None:
+        assert post(defense=given).json()["input"]["defense"] == complete
+
+    def test_the_same_idempotency_key_gives_the_same_job(
+        self, post: Post, session: Session
+    ) -> None:
+        first, second = (post(headers={"Idempotency-Key": "once"}) for _ in range(2))
+        assert first.json()["id"] == second.json()["id"]
+        assert jobs(session) == 1
+
+    def test_another_training_under_the_same_key_is_422(self, post: Post) -> None:
+        post(headers={"Idempotency-Key": "once"})
+        answer = post(headers={"Idempotency-Key": "once"}, seed=1)
+        assert answer.status_code == 422
+        assert answer.json()["code"] == "idempotency_key_reused"
+
+
+class TestWhoMay:
+    def test_anonymous_is_401_once_there_is_a_key(self, post: Post, make_key: MakeKey) -> None:
+        make_key("train")
+        assert post().status_code == 401
+
+    def test_a_key_for_other_things_is_403(self, post: Post, make_key: MakeKey) -> None:
+        assert post(headers=make_key("predict", "audit").headers).status_code == 403
+
+    def test_anothers_corpus_is_404_and_named(
+        self, post: Post, make_key: MakeKey, corpus: Corpus, session: Session
+    ) -> None:
+        key = make_key("train")
+        assert corpus.id in refusal(post(headers=key.headers), 404)["detail"]
+        assert jobs(session) == 0
+        corpus.owner = key.id
+        session.commit()
+        assert post(headers=key.headers).status_code == 202
+
+    def test_anothers_training_is_404(
+        self,
+        client: TestClient,
+        session: Session,
+        storage: Storage,
+        make_key: MakeKey,
+    ) -> None:
+        owner, other = make_key("train"), make_key("train")
+        mine = add_corpus(session, storage, owner=owner.id)
+        job = client.post("/v1/trainings", json={"corpus": mine.id}, headers=owner.headers).json()
+        for verb, path in [("GET", ""), ("GET", "/events"), ("POST", "/cancel")]:
+            answer = client.request(verb, job["urls"]["self"] + path, headers=other.headers)
+            assert answer.status_code == 404
+
+
+class TestRefused:
+    """Each is a clear problem, queues nothing, and the next good one works."""
+
+    @pytest.fixture(autouse=True)
+    def _the_next_works(self, post: Post, session: Session) -> Iterator[None]:
+        yield
+        before = jobs(session)
+        assert post().status_code == 202
+        assert jobs(session) == before + 1
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("epsilon", -0.02),
+            ("epsilon", 1e9),
+            ("epsilon", [0.01 * n for n in range(200)]),
+            ("clip", 0),
+            ("architecture", "cnn5"),
+            ("iterations", 0),
+            ("iterations", 2.5),
+            ("iterations", 10**12),
+            ("batch_size", 1),
+            ("batch_size", 10**6),
+            ("learning_rate", 0),
+            ("learning_rate", 7),
+            ("decay", 1.5),
+            ("decay_every", 0),
+            ("cooldown", -1),
+            ("frames", 31),
+            ("frames", 10**6),
+            ("seed", -1),
+            ("seed", 2**31),
+            ("labels", "guessed"),
+            ("train_on", "test"),
+            ("adversarial_from", -1),
+            ("evaluate_every", -1),
+            ("name", "two\nlines"),
+            ("name", "x" * 101),
+            ("metadata", {"much": "x" * 20_000}),
+            ("colour", "red"),
+        ],
+    )
+    def test_a_bad_field_is_422_and_named(
+        self, post: Post, session: Session, field: str, value: Any
+    ) -> None:
+        problem = refusal(post(**{field: value}))
+        (fault,) = [error for error in problem["errors"] if error["field"] == field]
+        assert fault["value"] == shown(value)
+        assert field in problem["detail"]
+        assert jobs(session) == 0
+
+    @pytest.mark.parametrize(
+        "defense",
+        [
+            {"type": "vanilla", "beta": 0.4},
+            {"type": "single", "alpha": 0.5},
+            {"type": "similarity", "alpha": 0.5},
+            {"type": "vanilla", "alpha": 1.5},
+            {"type": "similarity", "beta": 0.7, "gamma": 0.7},
+            {"type": "similarity", "distance": "cosine"},
+            {"type": "none"},
+            {"alpha": 0.5},
+            "vanilla",
+        ],
+    )
+    def test_weights_of_another_defence_are_422(self, post: Post, defense: Any) -> None:
+        answer = post(defense=defense)
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["field"].startswith("defense")
+
+    @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999"])
+    def test_what_is_no_number_is_refused(
+        self, client: TestClient, corpus: Corpus, session: Session, text: str
+    ) -> None:
+        body = f'{{"corpus": "{corpus.id}", "epsilon": {text}}}'
+        answer = client.post(
+            "/v1/trainings", content=body, headers={"Content-Type": "application/json"}
+        )
+        (fault,) = refusal(answer)["errors"]
+        assert (fault["field"], fault["value"]) == ("epsilon", str(float(text)))
+        assert "finite" in fault["remedy"]
+        assert jobs(session) == 0
+
+    def test_an_epsilon_that_the_clip_would_cut_is_422(self, post: Post) -> None:
+        answer = post(epsilon=0.5)
+        assert answer.status_code == 422
+        assert "larger than clip 0.1" in answer.json()["detail"]
+        assert post(epsilon=0.5, clip=None).status_code == 202
+
+    def test_more_iterations_than_the_service_allows_are_422(self, post: Post) -> None:
+        answer = post(iterations=100_001)
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["field"] == "iterations"
+        assert "at most 100000" in answer.json()["detail"]
+
+    def test_a_step_that_would_not_fit_into_memory_is_422(self, post: Post) -> None:
+        answer = post(batch_size=1024)
+        assert answer.status_code == 422
+        assert "give at most 64" in answer.json()["detail"]
+
+
+class TestTheCorpus:
+    def test_an_unknown_one_is_404_and_named(self, client: TestClient) -> None:
+        answer = client.post("/v1/trainings", json={"corpus": "../../etc/passwd"})
+        assert "../../etc/passwd" in refusal(answer, 404)["detail"]
+
+    def refusal(
+        self, client: TestClient, session: Session, storage: Storage, clips: Manifest
+    ) -> dict[str, Any]:
+        corpus = add_corpus(session, storage, clips)
+        answer = client.post("/v1/trainings", json={"corpus": corpus.id})
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["field"] == "corpus"
+        problem: dict[str, Any] = answer.json()
+        return problem
+
+    def test_one_emotion_is_too_few(
+        self, client: TestClient, session: Session, storage: Storage
+    ) -> None:
+        problem = self.refusal(client, session, storage, manifest(("anger",)))
+        assert problem["code"] == "one_class"
+        assert "anger" in problem["detail"]
+
+    def test_one_emotion_in_the_training_data_is_too_few(
+        self, client: TestClient, session: Session, storage: Storage
+    ) -> None:
+        clips = [clip for clip in manifest() if clip.split != "train" or clip.emotion == "joy"]
+        problem = self.refusal(client, session, storage, Manifest(tuple(clips)))
+        assert problem["code"] == "one_class"
+        assert "joy" in problem["detail"]
+
+    def test_speakers_of_two_partitions_are_named(
+        self, client: TestClient, session: Session, storage: Storage
+    ) -> None:
+        clips = [
+            replace(clip, speaker="Ada") if clip.path.endswith("_0.wav") else clip
+            for clip in manifest()
+        ]
+        problem = self.refusal(client, session, storage, Manifest(tuple(clips)))
+        assert problem["code"] == "speakers_overlap"
+        assert "Ada" in problem["detail"]
+
+    def test_without_training_data_nothing_is_learnt(
+        self, client: TestClient, session: Session, storage: Storage
+    ) -> None:
+        problem = self.refusal(client, session, storage, manifest().split("test"))
+        assert problem["code"] == "unknown_split"
+
+    def test_without_test_data_it_is_told_in_advance(
+        self, client: TestClient, session: Session, storage: Storage
+    ) -> None:
+        corpus = add_corpus(session, storage, manifest().split("train", "dev"))
+        job = client.post("/v1/trainings", json={"corpus": corpus.id}).json()
+        assert job["warnings"] == ["The corpus has no partition test: no figures for it."]
+
+    def test_emotions_that_cannot_be_learnt_are_told_in_advance(
+        self, client: TestClient, session: Session, storage: Storage, corpus: Corpus
+    ) -> None:
+        clips = manifest()
+        odd = replace(clips.clips[-1], emotion="guilt")
+        index = Path(storage.corpus_dir(corpus.id) / "index.csv")
+        index.write_text(write_index(Manifest((*clips.clips[:-1], odd))))
+        job = client.post("/v1/trainings", json={"corpus": corpus.id}).json()
+        assert job["warnings"] == [
+            "Clips of test with emotions that train lacks are left out: guilt."
+        ]
+
+    def test_one_in_use_is_not_deleted(
+        self, client: TestClient, post: Post, corpus: Corpus
+    ) -> None:
+        post()
+        answer = client.delete(f"/v1/corpora/{corpus.id}")
+        assert answer.status_code == 409
+        assert answer.json()["code"] == "corpus_in_use"
+
+
+class TestWithoutRedis:
+    def test_it_is_503_with_retry_after_and_nothing_is_left(
+        self, post: Post, session: Session, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        away = brief_client("redis://127.0.0.1:1/0", timeout_seconds=0.2)
+        monkeypatch.setattr(app.state.queue, "redis", away)
+        answer = post()
+        assert answer.status_code == 503
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert jobs(session) == 0
