@@ -1,0 +1,48 @@
+"""Waiting for a database that is away, and for nothing else."""
+
+import pytest
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from workers.patience import patiently
+
+
+class Flaky:
+    """Fails so many times, then answers."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+        self.calls = 0
+
+    def __call__(self) -> str:
+        self.calls += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        return "answer"
+
+
+AWAY = OperationalError("SELECT 1", {}, Exception("the server closed the connection"))
+WRONG = IntegrityError("INSERT", {}, Exception("unique"))
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+
+
+class TestPatience:
+    def test_what_passes_is_waited_for(self) -> None:
+        call = Flaky(AWAY, AWAY, AWAY)
+        assert patiently(call) == "answer"
+        assert call.calls == 4
+
+    def test_what_is_wrong_stays_wrong(self) -> None:
+        call = Flaky(WRONG)
+        with pytest.raises(IntegrityError):
+            patiently(call)
+        assert call.calls == 1
+
+    def test_it_ends(self) -> None:
+        call = Flaky(*[AWAY] * 100)
+        with pytest.raises(OperationalError):
+            patiently(call, seconds=0)
+        assert call.calls == 1

@@ -1,0 +1,170 @@
+"""The watch over a running job: it beats, and ends the job when it must end."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from app.jobs import service as jobs
+from app.jobs.attempts import Attempt, claim
+from app.jobs.states import JobStatus
+from app.jobs.tables import Job
+from tests.workers.conftest import Submit
+from workers import progress
+from workers.progress import Stopped, Watch
+from workers.workplace import Workplace
+
+Row = Callable[[str], Job]
+
+
+class Left(threading.Event):
+    """Set when the watch would have ended the process."""
+
+
+@pytest.fixture
+def left() -> Left:
+    return Left()
+
+
+@pytest.fixture
+def attempt(workplace: Workplace, submit: Submit) -> Attempt:
+    attempt = claim(workplace.sessions, submit().id)
+    assert attempt is not None
+    return attempt
+
+
+@pytest.fixture
+def watch(attempt: Attempt, left: Left) -> Iterator[Watch]:
+    with Watch(attempt, time_limit_seconds=60, leave=left.set) as watch:
+        yield watch
+
+
+class TestWatch:
+    def test_a_cancel_ends_the_job_within_a_second_whatever_the_main_thread_does(
+        self, workplace: Workplace, attempt: Attempt, watch: Watch, left: Left, row: Row
+    ) -> None:
+        with workplace.sessions() as session:
+            jobs.cancel(session, attempt.job_id, owner="local")
+        assert left.wait(timeout=10)
+        cancelled = row(attempt.job_id)
+        assert cancelled.status is JobStatus.CANCELLED
+        assert cancelled.finished_at is not None
+
+    def test_an_attempt_that_lost_its_job_leaves_it_alone(
+        self, workplace: Workplace, attempt: Attempt, watch: Watch, left: Left, row: Row
+    ) -> None:
+        attempt.release("thought dead")
+        assert claim(workplace.sessions, attempt.job_id) is not None
+        assert left.wait(timeout=10)
+        assert row(attempt.job_id).status is JobStatus.RUNNING
+        assert row(attempt.job_id).attempt == 2
+
+    def test_a_job_that_was_given_back_is_left(
+        self, attempt: Attempt, watch: Watch, left: Left, row: Row
+    ) -> None:
+        attempt.release("thought dead")
+        assert left.wait(timeout=10)
+        assert row(attempt.job_id).status is JobStatus.QUEUED
+
+    def test_the_heart_beats_while_the_main_thread_is_silent(
+        self, attempt: Attempt, watch: Watch, row: Row, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(progress, "BEAT_SECONDS", 0.1)
+        before = row(attempt.job_id)
+        until = time.monotonic() + 20
+        while row(attempt.job_id).heartbeat_at == before.heartbeat_at:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert row(attempt.job_id).version == before.version, "a heartbeat is no news"
+
+    def test_a_job_over_its_time_fails_and_names_the_limit(
+        self, attempt: Attempt, left: Left, row: Row
+    ) -> None:
+        with Watch(attempt, time_limit_seconds=0.3, leave=left.set):
+            assert left.wait(timeout=10)
+        failed = row(attempt.job_id)
+        assert failed.status is JobStatus.FAILED
+        assert failed.error is not None
+        assert failed.error["code"] == "time_limit"
+        assert "0.3" in failed.error["message"]
+
+    def test_a_main_thread_that_does_not_come_back_loses_the_job_to_its_last_checkpoint(
+        self,
+        attempt: Attempt,
+        watch: Watch,
+        left: Left,
+        row: Row,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(progress, "GRACE_SECONDS", 0.1)
+        watch.stop()
+        assert left.wait(timeout=10)
+        assert row(attempt.job_id).status is JobStatus.QUEUED
+
+    def test_a_database_that_is_away_ends_nothing(
+        self, attempt: Attempt, watch: Watch, left: Left, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = threading.Event()
+
+        def away(self: Attempt) -> JobStatus:
+            asked.set()
+            raise OperationalError("SELECT", {}, Exception("connection refused"))
+
+        monkeypatch.setattr(Attempt, "status", away)
+        assert asked.wait(timeout=10)
+        assert not left.wait(timeout=0.5)
+
+    def test_while_the_result_is_published_it_lives_and_only_the_main_thread_may_end_it(
+        self, attempt: Attempt, left: Left, row: Row, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(progress, "BEAT_SECONDS", 0.1)
+        with Watch(attempt, time_limit_seconds=0.5, leave=left.set) as watch:
+            watch.finish()
+            before = row(attempt.job_id).heartbeat_at
+            assert not left.wait(timeout=1.5)
+            assert row(attempt.job_id).heartbeat_at != before
+            attempt.succeed({})
+            assert not left.wait(timeout=0.5)
+        assert row(attempt.job_id).status is JobStatus.SUCCEEDED
+
+    def test_after_the_work_nothing_is_watched_any_more(
+        self, attempt: Attempt, left: Left, row: Row
+    ) -> None:
+        with Watch(attempt, time_limit_seconds=60, leave=left.set):
+            pass
+        attempt.succeed({})
+        assert not left.wait(timeout=0.6)
+        assert row(attempt.job_id).status is JobStatus.SUCCEEDED
+
+
+class TestWhatTheMainThreadSays:
+    def test_it_learns_that_it_is_to_stop(self, watch: Watch) -> None:
+        watch.check()
+        watch.stop()
+        with pytest.raises(Stopped):
+            watch.check()
+
+    def test_progress_is_told_twice_a_second_and_the_last_always(
+        self, attempt: Attempt, watch: Watch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told: list[Any] = []
+        monkeypatch.setattr(Attempt, "progress", lambda self, *given: told.append(given))
+        for done in range(1, 51):
+            watch.progress(done, 50, "iterations")
+        assert (told[0], told[-1]) == ((1, 50, "iterations"), (50, 50, "iterations"))
+        assert len(told) < 10
+
+    def test_progress_comes_with_a_guess_of_the_time_left(
+        self, attempt: Attempt, watch: Watch, row: Row, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(progress, "TELL_SECONDS", 0)
+        watch.progress(1, 10, "iterations")
+        time.sleep(0.1)
+        watch.progress(2, 10, "iterations")
+        eta = row(attempt.job_id).progress_eta
+        assert eta is not None
+        assert timedelta(seconds=eta) >= timedelta(seconds=0.7)

@@ -1,0 +1,107 @@
+"""What a worker does when its horse has ended, however it ended."""
+
+from collections.abc import Callable
+
+import pytest
+
+from app.jobs.attempts import claim
+from app.jobs.service import Submission, record
+from app.jobs.states import JobKind, JobStatus
+from app.jobs.tables import Job
+from app.queue import JobQueue
+from tests.workers.conftest import Submit
+from workers.recovery import settle
+from workers.workplace import Workplace
+
+Row = Callable[[str], Job]
+KILLED = "its process was ended by SIGKILL"
+
+
+def waiting(workplace: Workplace, kind: JobKind = JobKind.TRAINING) -> set[str]:
+    return workplace.queue.waiting(kind)
+
+
+class TestSettle:
+    def test_a_job_whose_horse_was_killed_is_queued_again_at_once(
+        self, workplace: Workplace, submit: Submit, row: Row
+    ) -> None:
+        job = submit()
+        attempt = claim(workplace.sessions, job.id)
+        assert attempt is not None
+        settle(workplace, job.id, attempt.number, KILLED)
+        assert row(job.id).status is JobStatus.QUEUED
+        assert waiting(workplace) == {job.id}
+
+    def test_another_workers_attempt_is_left_alone(
+        self, workplace: Workplace, submit: Submit, row: Row
+    ) -> None:
+        job = submit()
+        assert claim(workplace.sessions, job.id) is not None
+        settle(workplace, job.id, 0, "its process ended with 0")
+        assert row(job.id).status is JobStatus.RUNNING
+        assert waiting(workplace) == set()
+
+    def test_a_job_that_was_put_down_is_queued(
+        self, workplace: Workplace, submit: Submit, row: Row
+    ) -> None:
+        job = submit()
+        attempt = claim(workplace.sessions, job.id)
+        assert attempt is not None
+        attempt.release("the worker was stopped")
+        settle(workplace, job.id, attempt.number, "its process ended with 0")
+        assert waiting(workplace) == {job.id}
+
+    def test_a_job_that_has_ended_leaves_neither_checkpoint_nor_record(
+        self, workplace: Workplace, submit: Submit
+    ) -> None:
+        job = submit()
+        workplace.queue.enqueue(job.id, JobKind.TRAINING)
+        attempt = claim(workplace.sessions, job.id)
+        assert attempt is not None
+        folder = workplace.checkpoint_dir(job.id)
+        folder.mkdir(parents=True)
+        attempt.succeed({})
+        settle(workplace, job.id, attempt.number, "its process ended with 0")
+        assert not folder.exists()
+        assert not workplace.queue.has(job.id)
+
+    def test_jobs_that_it_caused_are_queued(self, workplace: Workplace, submit: Submit) -> None:
+        job = submit()
+        attempt = claim(workplace.sessions, job.id)
+        assert attempt is not None
+        with workplace.sessions() as session:
+            child = record(session, Submission(JobKind.AUDIT, "local", {}, parent_id=job.id))
+        attempt.succeed({})
+        settle(workplace, job.id, attempt.number, "its process ended with 0")
+        assert waiting(workplace, JobKind.AUDIT) == {child.id}
+
+    def test_a_job_without_a_row_is_nobodys(self, workplace: Workplace) -> None:
+        settle(workplace, "train_01K9ZQ3W8M4V7T2X6B5N0C1DEF", 1, KILLED)
+
+    def test_records_torn_by_an_outage_do_not_stand_in_the_way(
+        self, workplace: Workplace, submit: Submit
+    ) -> None:
+        job, redis = submit(), workplace.queue.redis
+        workplace.queue.enqueue(job.id, JobKind.TRAINING)
+        attempt = claim(workplace.sessions, job.id)
+        assert attempt is not None
+        redis.hset(f"rq:job:{job.id}", "status", "started")
+        redis.zadd(f"rq:executions:{job.id}", {"abc": 2e9})
+        redis.hset(f"rq:execution:{job.id}:abc", "last_heartbeat", 1)
+        redis.zadd("rq:wip:trainings", {f"{job.id}:abc": 2e9})
+        attempt.succeed({})
+        settle(workplace, job.id, attempt.number, "its process ended with 0")
+        assert not workplace.queue.has(job.id)
+        assert redis.zcard("rq:wip:trainings") == 0
+
+    def test_a_bug_in_it_does_not_end_the_worker(
+        self, workplace: Workplace, submit: Submit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def bug(*_: object) -> None:
+            raise KeyError("created_at")
+
+        monkeypatch.setattr(JobQueue, "forget", bug)
+        job = submit()
+        attempt = claim(workplace.sessions, job.id)
+        assert attempt is not None
+        settle(workplace, job.id, attempt.number, KILLED)

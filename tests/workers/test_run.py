@@ -1,0 +1,220 @@
+"""Running a job: claimed once, done, and ended in the way that it ended."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from sqlalchemy.exc import OperationalError
+
+from app.errors import Invalid, ServalError
+from app.jobs import service as jobs
+from app.jobs.attempts import Attempt, claim
+from app.jobs.states import JobKind, JobStatus
+from app.jobs.tables import Job
+from models.checkpoint import CheckpointError
+from models.corpus.manifest import CorpusError
+from tests.workers.conftest import Submit
+from workers import run as running
+from workers.outcome import JobFailed, Outcome
+from workers.progress import Stopped, Watch
+from workers.run import SharedNumber, claimed, describe
+from workers.workplace import Workplace
+
+Row = Callable[[str], Job]
+
+
+def work(workplace: Workplace, job: Job) -> None:
+    running._run(workplace, job.id)
+
+
+@pytest.fixture
+def perform(monkeypatch: pytest.MonkeyPatch) -> Callable[[running.Perform], None]:
+    """Let trainings be done by something else."""
+
+    def perform(instead: running.Perform) -> None:
+        monkeypatch.setitem(running.PERFORM, JobKind.TRAINING, instead)
+
+    return perform
+
+
+class TestRun:
+    def test_a_job_is_done_and_its_result_published(
+        self, workplace: Workplace, submit: Submit, row: Row
+    ) -> None:
+        job = submit()
+        work(workplace, job)
+        done = row(job.id)
+        assert done.status is JobStatus.SUCCEEDED
+        assert done.result is not None
+        assert done.error is None
+        assert (done.progress_done, done.progress_total, done.progress_unit) == (4, 4, "iterations")
+        assert claimed.read() == done.attempt == 1
+
+    def test_a_job_that_has_ended_is_not_done_again(
+        self, workplace: Workplace, submit: Submit, row: Row
+    ) -> None:
+        job = submit()
+        work(workplace, job)
+        before = row(job.id)
+        work(workplace, job)
+        assert row(job.id).version == before.version
+
+    def test_nothing_happens_for_an_id_without_a_row(self, workplace: Workplace) -> None:
+        running._run(workplace, "train_01K9ZQ3W8M4V7T2X6B5N0C1DEF")
+
+    def test_a_cancel_that_comes_during_the_work_wins(
+        self, workplace: Workplace, submit: Submit, row: Row, perform: Callable[..., None]
+    ) -> None:
+        def cancelled_meanwhile(place: Workplace, attempt: Attempt, watch: Watch) -> Outcome:
+            with place.sessions() as session:
+                jobs.cancel(session, attempt.job_id, owner="local")
+            return Outcome({"done": True})
+
+        perform(cancelled_meanwhile)
+        job = submit()
+        work(workplace, job)
+        assert row(job.id).status is JobStatus.CANCELLED
+        assert row(job.id).result is None
+
+    def test_what_is_published_with_the_job_goes_back_when_the_cancel_wins(
+        self, workplace: Workplace, submit: Submit, row: Row, perform: Callable[..., None]
+    ) -> None:
+        def cancelled_meanwhile(place: Workplace, attempt: Attempt, watch: Watch) -> Outcome:
+            def publish(session: Any) -> dict[str, Any]:
+                session.add(Job(id=other, kind=JobKind.AUDIT, owner="local", request={}))
+                session.flush()
+                return {}
+
+            with place.sessions() as session:
+                jobs.cancel(session, attempt.job_id, owner="local")
+            return Outcome({}, publish)
+
+        other = "audit_01K9ZQ3W8M4V7T2X6B5N0C1DEF"
+        perform(cancelled_meanwhile)
+        job = submit()
+        work(workplace, job)
+        with workplace.sessions() as session:
+            assert session.get(Job, other) is None
+
+    def test_a_job_that_is_put_down_is_queued_again(
+        self, workplace: Workplace, submit: Submit, row: Row, perform: Callable[..., None]
+    ) -> None:
+        def stopped(place: Workplace, attempt: Attempt, watch: Watch) -> Outcome:
+            raise Stopped
+
+        perform(stopped)
+        job = submit()
+        work(workplace, job)
+        assert row(job.id).status is JobStatus.QUEUED
+
+    def test_an_attempt_that_was_superseded_writes_nothing(
+        self, workplace: Workplace, submit: Submit, row: Row, perform: Callable[..., None]
+    ) -> None:
+        def overtaken(place: Workplace, attempt: Attempt, watch: Watch) -> Outcome:
+            attempt.release("it was thought dead")
+            claim(place.sessions, attempt.job_id)
+            return Outcome({"from": "the first"})
+
+        perform(overtaken)
+        job = submit()
+        work(workplace, job)
+        assert row(job.id).status is JobStatus.RUNNING
+        assert row(job.id).attempt == 2
+        assert row(job.id).result is None
+
+    def test_a_database_that_is_away_for_a_moment_does_not_cost_the_result(
+        self,
+        workplace: Workplace,
+        submit: Submit,
+        row: Row,
+        perform: Callable[..., None],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        succeed, failures = Attempt.succeed, iter([True, True])
+
+        def flaky(self: Attempt, *given: Any, **named: Any) -> None:
+            if next(failures, False):
+                raise OperationalError("UPDATE", {}, Exception("server closed the connection"))
+            succeed(self, *given, **named)
+
+        monkeypatch.setattr(Attempt, "succeed", flaky)
+        perform(lambda *_: Outcome({"done": True}))
+        job = submit()
+        work(workplace, job)
+        assert row(job.id).status is JobStatus.SUCCEEDED
+
+    def test_a_database_that_stays_away_leaves_the_job_to_another_attempt(
+        self,
+        workplace: Workplace,
+        submit: Submit,
+        row: Row,
+        perform: Callable[[running.Perform], None],
+    ) -> None:
+        def away(*_: object) -> Outcome:
+            raise OperationalError("SELECT", {}, Exception("connection refused"))
+
+        perform(away)
+        job = submit()
+        with pytest.raises(OperationalError):  # the parent of the horse settles the rest
+            work(workplace, job)
+        assert row(job.id).status is JobStatus.RUNNING
+
+    def test_outside_of_a_worker_it_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(running, "_workplace", None)
+        with pytest.raises(RuntimeError, match="outside of a worker"):
+            running.run("train_01K9ZQ3W8M4V7T2X6B5N0C1DEF")
+
+
+class TestWhatTheOwnerIsTold:
+    @pytest.mark.parametrize(
+        ("error", "code"),
+        [
+            (JobFailed("corpus_deleted", "gone"), "corpus_deleted"),
+            (CorpusError("one_class", "only anger"), "one_class"),
+            (CheckpointError("wrong_shape", "too wide"), "wrong_shape"),
+            (Invalid("no such split", code="unknown_split"), "unknown_split"),
+            (FloatingPointError("the loss became nan"), "diverged"),
+            (MemoryError(), "out_of_memory"),
+            (torch.OutOfMemoryError("CUDA out of memory"), "out_of_memory"),
+            (RuntimeError("a bug with /secret/path"), "internal_error"),
+            (ServalError("damaged at /secret/path"), "internal_error"),
+        ],
+    )
+    def test_each_error_has_its_code(
+        self,
+        workplace: Workplace,
+        submit: Submit,
+        row: Row,
+        perform: Callable[..., None],
+        error: Exception,
+        code: str,
+    ) -> None:
+        def fail(*_: object) -> Outcome:
+            raise error
+
+        perform(fail)
+        job = submit()
+        work(workplace, job)
+        failed = row(job.id)
+        assert failed.status is JobStatus.FAILED
+        assert failed.error is not None
+        assert failed.error["code"] == code
+        assert "secret" not in failed.error["message"]
+
+    def test_an_unexpected_error_names_the_attempt_for_the_log(self) -> None:
+        attempt = Attempt(None, "train_1", 3, JobKind.TRAINING, "local", {})  # type: ignore[arg-type]
+        error = describe(ZeroDivisionError("division by zero"), attempt, 60)
+        assert "train_1, attempt 3" in error["message"]
+
+
+class TestSharedNumber:
+    def test_a_child_writes_what_its_parent_reads(self) -> None:
+        number = SharedNumber()
+        child = os.fork()
+        if child == 0:
+            number.write(7)
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert number.read() == 7

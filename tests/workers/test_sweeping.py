@@ -1,0 +1,100 @@
+"""What crashes left behind goes; what might be somebody's stays."""
+
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from ulid import ULID
+
+from app import leftovers
+from app.jobs.attempts import claim
+from app.jobs.tables import Job
+from tests.workers.conftest import Submit
+from workers import sweeping
+from workers.sweeping import sweep
+from workers.workplace import Workplace
+
+HOUR = 3600
+
+
+def folder(workplace: Workplace, *, seconds_ago: float, marked: bool = True) -> Path:
+    """A job's folder without a row, of so many seconds ago."""
+    then = time.time() - seconds_ago
+    path = workplace.storage.job_dir(f"train_{ULID.from_timestamp(then)}")
+    path.mkdir(parents=True)
+    (path / "rows.ndjson").write_text("{}")
+    if marked:
+        leftovers.mark(path)
+    for file in path.iterdir():
+        os.utime(file, (then, then))
+    return path
+
+
+class TestFolders:
+    def test_one_whose_row_was_never_committed_goes(self, workplace: Workplace) -> None:
+        left = folder(workplace, seconds_ago=2 * HOUR)
+        sweep(workplace)
+        assert not left.exists()
+
+    def test_one_that_may_get_its_row_yet_stays(self, workplace: Workplace) -> None:
+        new = folder(workplace, seconds_ago=HOUR / 2)
+        sweep(workplace)
+        assert new.exists()
+
+    def test_one_with_a_row_stays_and_is_marked_no_longer(
+        self, workplace: Workplace, submit: Submit
+    ) -> None:
+        left = folder(workplace, seconds_ago=2 * HOUR)
+        kept = left.rename(workplace.storage.job_dir(submit().id))
+        sweep(workplace)
+        assert kept.exists()
+        assert not (kept / leftovers.MARK).exists()
+
+    def test_one_of_another_database_stays_though_this_one_has_an_older_job(
+        self, workplace: Workplace, submit: Submit
+    ) -> None:
+        job = submit()
+        with workplace.sessions.begin() as session:
+            session.get_one(Job, job.id).created_at -= timedelta(days=9)
+        other = folder(workplace, seconds_ago=2 * HOUR, marked=False)
+        sweep(workplace)
+        assert other.exists()
+
+    def test_an_empty_database_makes_nothing_look_abandoned(self, workplace: Workplace) -> None:
+        other = folder(workplace, seconds_ago=2 * HOUR, marked=False)
+        sweep(workplace)
+        assert other.exists()
+
+    def test_what_has_no_id_for_a_name_is_not_touched(self, workplace: Workplace) -> None:
+        left = folder(workplace, seconds_ago=2 * HOUR)
+        strange = left.rename(left.with_name("notes"))
+        sweep(workplace)
+        assert strange.exists()
+
+
+class TestCheckpoints:
+    def test_those_of_a_job_that_has_ended_go_and_of_others_stay(
+        self, workplace: Workplace, submit: Submit
+    ) -> None:
+        ended, running = submit(), submit(seed=1)
+        for job in (ended, running):
+            workplace.checkpoint_dir(job.id).mkdir(parents=True)
+        attempt = claim(workplace.sessions, ended.id)
+        assert attempt is not None
+        attempt.succeed({})
+        sweep(workplace)
+        assert not workplace.checkpoint_dir(ended.id).exists()
+        assert workplace.checkpoint_dir(running.id).exists()
+
+
+class TestStaging:
+    def test_what_was_not_published_in_a_day_goes(self, workplace: Workplace) -> None:
+        old, new = (workplace.storage.root / "staging" / name for name in ("old", "new"))
+        for path in (old, new):
+            path.mkdir()
+        then = time.time() - sweeping.STAGED_SECONDS - 1
+        os.utime(old, (then, then))
+        sweep(workplace)
+        assert not old.exists()
+        assert new.exists()

@@ -1,0 +1,292 @@
+"""Trainings: exact over interruptions, told as they go, and in the registry when they succeed."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from safetensors import SafetensorError
+from sqlalchemy import delete, select
+
+from app.corpora.tables import Corpus
+from app.jobs.states import JobStatus
+from app.jobs.tables import Job
+from app.registry import service as registry
+from app.registry.tables import Model
+from models import training
+from models.architectures import ARCHITECTURES
+from models.training import TrainingPlan, TrainingState
+from tests.models.tiny import TinyNet
+from tests.workers.conftest import Submit
+from workers import run as running
+from workers import trainings
+from workers.progress import Stopped, Watch
+from workers.trainings import Checkpoints
+from workers.workplace import Workplace
+
+Row = Callable[[str], Job]
+Told = Callable[[str, str], list[dict[str, Any]]]
+
+
+def work(workplace: Workplace, job: Job) -> None:
+    running._run(workplace, job.id)
+
+
+def models(workplace: Workplace) -> list[Model]:
+    with workplace.sessions() as session:
+        return list(session.scalars(select(Model)))
+
+
+@pytest.fixture
+def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Have the worker told to stop when so many iterations are done."""
+    check = Watch.check
+    progress = Watch.progress
+
+    def stop_after(iterations: int) -> None:
+        def tell(self: Watch, done: float, *rest: Any) -> None:
+            if done == iterations:
+                self.stop()
+            progress(self, done, *rest)
+
+        monkeypatch.setattr(Watch, "progress", tell)
+        monkeypatch.setattr(Watch, "check", check)
+
+    return stop_after
+
+
+class TestTraining:
+    def test_the_model_is_in_the_registry_with_its_metrics(
+        self, workplace: Workplace, submit: Submit, row: Row, corpus: Corpus
+    ) -> None:
+        job = submit(defense={"type": "vanilla", "alpha": 0.3}, iterations=4, name="mine")
+        work(workplace, job)
+        result = row(job.id).result
+        assert result is not None
+        (model,) = models(workplace)
+        assert (model.id, model.name, model.training_id) == (result["model"], "mine", job.id)
+        assert row(job.id).model == model.id
+        with workplace.sessions() as session:
+            net, config = registry.load(session, workplace.storage, model.id, owner="local")
+        assert config.labels == ("anger", "joy", "sadness")
+        assert config.defense == {"type": "vanilla", "alpha": 0.3}
+        assert config.training["corpus"] == corpus.id
+        assert config.metrics == result["metrics"]
+        assert net.training is False
+
+    def test_dev_and_test_are_scored_clean_and_attacked(
+        self, workplace: Workplace, submit: Submit, row: Row
+    ) -> None:
+        job = submit(epsilon=0.03)
+        work(workplace, job)
+        result = row(job.id).result
+        assert result is not None
+        assert set(result["metrics"]) == {"dev", "test"}
+        for scored in result["metrics"].values():
+            assert scored["clips"] == 12
+            assert set(scored["fgsm_uar"]) == {"0.02", "0.03", "0.04", "0.1"}
+            assert 0 <= scored["clean_uar"] <= 1
+
+    def test_a_training_on_train_and_dev_is_not_scored_on_dev(
+        self, workplace: Workplace, submit: Submit, row: Row
+    ) -> None:
+        job = submit(train_on="train+dev")
+        work(workplace, job)
+        result = row(job.id).result
+        assert result is not None
+        assert set(result["metrics"]) == {"test"}
+
+    def test_it_learns(self, workplace: Workplace, submit: Submit, row: Row) -> None:
+        job = submit(iterations=80, batch_size=12, learning_rate=0.02, evaluate_every=0)
+        work(workplace, job)
+        result = row(job.id).result
+        assert result is not None
+        assert result["metrics"]["test"]["clean_uar"] > 0.8
+
+    def test_losses_and_looks_at_dev_are_told(
+        self, workplace: Workplace, submit: Submit, told: Told
+    ) -> None:
+        job = submit(iterations=6, evaluate_every=2, defense={"type": "similarity"})
+        work(workplace, job)
+        assert [event["iteration"] for event in told(job.id, "step")] == [1, 2, 3, 4, 5, 6]
+        assert [event["adversarial"] for event in told(job.id, "step")] == [True] * 6
+        looks = told(job.id, "evaluation")
+        assert [(look["iteration"], look["partition"]) for look in looks] == [
+            (2, "dev"),
+            (4, "dev"),
+        ]
+        assert set(looks[0]["fgsm_uar"]) == {"0.02"}
+
+    def test_a_long_training_tells_a_bounded_number_of_losses(
+        self, workplace: Workplace, submit: Submit, told: Told, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(trainings, "MOST_STEPS_TOLD", 5)
+        job = submit(iterations=21, evaluate_every=0)
+        work(workplace, job)
+        assert [event["iteration"] for event in told(job.id, "step")] == [4, 8, 12, 16, 20, 21]
+
+    def test_a_deleted_corpus_is_named(
+        self, workplace: Workplace, submit: Submit, row: Row, corpus: Corpus
+    ) -> None:
+        job = submit()
+        with workplace.sessions.begin() as session:
+            session.execute(delete(Corpus))
+        work(workplace, job)
+        error = row(job.id).error
+        assert error is not None
+        assert error["code"] == "corpus_deleted"
+        assert corpus.id in error["message"]
+
+    def test_a_training_that_diverges_says_what_to_change(
+        self, workplace: Workplace, submit: Submit, row: Row, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def diverge(*_: object) -> None:
+            raise FloatingPointError("the loss became nan in iteration 2: lower learning_rate (1)")
+
+        monkeypatch.setattr(trainings, "train", diverge)
+        job = submit()
+        work(workplace, job)
+        error = row(job.id).error
+        assert error is not None
+        assert error["code"] == "diverged"
+        assert "lower learning_rate" in error["message"]
+
+    def test_silence_cannot_be_scored_and_says_so(
+        self, workplace: Workplace, submit: Submit, row: Row, corpus: Corpus
+    ) -> None:
+        job = submit()
+        path = workplace.storage.corpus_dir(corpus.id) / "features.safetensors"
+        data = bytearray(path.read_bytes())
+        head = 8 + int.from_bytes(data[:8], "little")
+        frames = 48 * 36 * 64 * 4
+        data[head : head + frames] = bytes(frames)
+        path.write_bytes(data)
+        work(workplace, job)
+        error = row(job.id).error
+        assert error is not None
+        assert error["code"] == "flat_features"
+
+
+class TestInterruptedTraining:
+    DEFENDED: ClassVar[dict[str, Any]] = {
+        "defense": {"type": "similarity"},
+        "iterations": 12,
+        "seed": 3,
+        "evaluate_every": 5,
+    }
+
+    def test_its_losses_are_exactly_those_of_an_uninterrupted_one(
+        self,
+        workplace: Workplace,
+        submit: Submit,
+        row: Row,
+        told: Told,
+        stop_after: Callable[[int], None],
+    ) -> None:
+        whole = submit(**self.DEFENDED)
+        work(workplace, whole)
+        broken = submit(**self.DEFENDED)
+        stop_after(7)
+        work(workplace, broken)
+        assert row(broken.id).status is JobStatus.QUEUED
+        work(workplace, broken)
+        assert row(broken.id).status is JobStatus.SUCCEEDED
+        assert told(broken.id, "resumed") == [{"iteration": 7}]
+        assert told(broken.id, "step") == told(whole.id, "step")
+        assert row(broken.id).result == {
+            **(row(whole.id).result or {}),
+            "model": row(broken.id).model,
+        }
+
+    def test_one_that_is_stopped_while_it_looks_at_dev_looks_again(
+        self, workplace: Workplace, submit: Submit, told: Told, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def stopped(*_: object) -> None:
+            raise Stopped
+
+        job = submit(**self.DEFENDED)
+        with monkeypatch.context() as patch:
+            patch.setattr(trainings, "evaluate", stopped)
+            work(workplace, job)
+        work(workplace, job)
+        assert told(job.id, "resumed") == [{"iteration": 5}]
+        assert [look["iteration"] for look in told(job.id, "evaluation")] == [5, 10]
+
+    def test_one_that_is_stopped_while_it_is_scored_does_not_train_again(
+        self, workplace: Workplace, submit: Submit, told: Told, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def stopped(*_: object) -> None:
+            raise Stopped
+
+        job = submit(evaluate_every=0)
+        with monkeypatch.context() as patch:
+            patch.setattr(trainings, "evaluate", stopped)
+            work(workplace, job)
+        work(workplace, job)
+        assert told(job.id, "resumed") == [{"iteration": 4}]
+        assert len(told(job.id, "step")) == 4
+
+    def test_exactly_one_model_comes_of_it(
+        self, workplace: Workplace, submit: Submit, stop_after: Callable[[int], None]
+    ) -> None:
+        job = submit()
+        stop_after(2)
+        work(workplace, job)
+        assert models(workplace) == []
+        work(workplace, job)
+        work(workplace, job)
+        assert len(models(workplace)) == 1
+
+
+class TestCheckpoints:
+    PLAN = TrainingPlan(architecture="tiny", n_classes=3, iterations=9)
+
+    def state(self, iteration: int, monkeypatch: pytest.MonkeyPatch) -> TrainingState:
+        monkeypatch.setitem(ARCHITECTURES, "tiny", TinyNet)
+        state = TrainingState(self.PLAN)
+        state.iteration = iteration
+        return state
+
+    def test_the_last_attempt_with_a_whole_one_counts(
+        self, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = workplace.checkpoint_dir("train_01K9ZQ3W8M4V7T2X6B5N0C1DEF")
+        Checkpoints(folder, 1, pytest.fail).save(self.state(4, monkeypatch))
+        (folder / "attempt-0002.safetensors").write_bytes(b"cut off")
+        state = self.state(0, monkeypatch)
+        assert Checkpoints(folder, 3, pytest.fail).restore(state)
+        assert state.iteration == 4
+
+    def test_one_of_another_plan_is_not_taken(
+        self, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = workplace.checkpoint_dir("train_01K9ZQ3W8M4V7T2X6B5N0C1DEF")
+        Checkpoints(folder, 1, pytest.fail).save(self.state(4, monkeypatch))
+        other = TrainingState(dataclasses.replace(self.PLAN, seed=1))
+        weights = other.net.state_dict()["classifier.weight"].clone()
+        assert not Checkpoints(folder, 2, pytest.fail).restore(other)
+        assert torch.equal(other.net.state_dict()["classifier.weight"], weights)
+
+    def test_those_of_earlier_attempts_are_removed_and_of_later_ones_kept(
+        self, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = workplace.checkpoint_dir("train_01K9ZQ3W8M4V7T2X6B5N0C1DEF")
+        for attempt in (1, 3, 2):
+            Checkpoints(folder, attempt, pytest.fail).save(self.state(attempt, monkeypatch))
+        names = sorted(path.name for path in folder.iterdir())
+        assert names == ["attempt-0002.safetensors", "attempt-0003.safetensors"]
+
+    def test_a_full_disk_costs_the_checkpoint_not_the_training(
+        self, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object) -> None:
+            raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+        folder = workplace.checkpoint_dir("train_01K9ZQ3W8M4V7T2X6B5N0C1DEF")
+        warnings: list[str] = []
+        Checkpoints(folder, 1, warnings.append).save(self.state(4, monkeypatch))
+        monkeypatch.setattr(training, "save_file", full)
+        Checkpoints(folder, 2, warnings.append).save(self.state(8, monkeypatch))
+        assert warnings == [trainings.NO_CHECKPOINT]
+        assert [path.name for path in folder.iterdir()] == ["attempt-0001.safetensors"]

@@ -1,0 +1,212 @@
+"""The worker: what it believes of Redis, and how its horse is tied to it."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from rq import Queue
+from rq.exceptions import NoSuchJobError
+from rq.job import Job as AnyJob
+from rq.job import JobStatus as RqStatus
+from rq.serializers import JSONSerializer
+
+from app.jobs.states import JobKind
+from workers import run, worker
+from workers.worker import (
+    ForbiddenFunction,
+    HorseWorker,
+    RunJob,
+    die_with,
+    ending,
+    held_back,
+    main,
+    patient_client,
+)
+from workers.workplace import Workplace
+
+ID = "train_01K9ZQ3W8M4V7T2X6B5N0C1DEF"
+
+
+@pytest.fixture
+def redis(workplace: Workplace) -> Redis:
+    return workplace.queue.redis
+
+
+@pytest.fixture
+def queue(redis: Redis) -> Queue:
+    return Queue("trainings", connection=redis, serializer=JSONSerializer)
+
+
+@pytest.fixture
+def horse_worker(workplace: Workplace) -> Iterator[HorseWorker]:
+    redis = patient_client(workplace.settings.redis_url)
+    yield HorseWorker(JobKind.TRAINING, workplace, redis)
+    redis.connection_pool.disconnect()
+
+
+def fetched(queue: Queue, job_id: str = ID) -> RunJob:
+    """The job as a worker reads it."""
+    job = RunJob.fetch(job_id, connection=queue.connection, serializer=JSONSerializer)
+    assert isinstance(job, RunJob)
+    return job
+
+
+class TestWhatMayRun:
+    @pytest.fixture(autouse=True)
+    def ran(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        ran: list[str] = []
+        monkeypatch.setattr(run, "run", ran.append)
+        return ran
+
+    def test_the_job_function_with_its_own_id(
+        self, workplace: Workplace, queue: Queue, ran: list[str]
+    ) -> None:
+        workplace.queue.enqueue(ID, JobKind.TRAINING)
+        fetched(queue).perform()
+        assert ran == [ID]
+
+    @pytest.mark.parametrize(
+        ("function", "arguments"),
+        [
+            ("os.system", ["touch owned"]),
+            ("workers.run._run", [ID]),
+            ("workers.run.run", ["train_01K9ZQ3W8M4V7T2X6B5N0C1DEG"]),
+            ("workers.run.run", []),
+        ],
+    )
+    def test_nothing_else(
+        self, queue: Queue, ran: list[str], function: str, arguments: list[str]
+    ) -> None:
+        queue.enqueue_call(function, args=arguments, job_id=ID)
+        with pytest.raises(ForbiddenFunction, match=ID):
+            fetched(queue).perform()
+        assert ran == []
+
+    def test_no_callback_and_no_webhook(self, queue: Queue, redis: Redis) -> None:
+        queue.enqueue_call("workers.run.run", args=[ID], job_id=ID)
+        redis.hset(
+            f"rq:job:{ID}",
+            mapping={
+                "success_callback_name": "os.abort",
+                "failure_callback_name": "os.abort",
+                "stopped_callback_name": "os.abort",
+                "webhooks": '[{"url": "http://169.254.169.254/", "job_status": "finished"}]',
+            },
+        )
+        job = fetched(queue)
+        assert (job.success_callback, job.failure_callback, job.stopped_callback) == (None,) * 3
+        assert job.webhooks == []
+
+    def test_a_damaged_record_is_as_good_as_none(self, queue: Queue, redis: Redis) -> None:
+        redis.hset(f"rq:job:{ID}", mapping={"data": "[]", "timeout": "soon", "created_at": "x"})
+        with pytest.raises(NoSuchJobError):
+            fetched(queue)
+
+
+class TestHorseWorker:
+    def test_it_serves_one_queue_under_a_name_of_its_own(
+        self, horse_worker: HorseWorker, workplace: Workplace
+    ) -> None:
+        other = HorseWorker(JobKind.TRAINING, workplace, horse_worker.connection)
+        assert horse_worker.queue_names() == ["trainings"]
+        assert horse_worker.name != other.name
+
+    def test_a_run_is_given_up_after_three_missed_signs_of_life(
+        self, horse_worker: HorseWorker
+    ) -> None:
+        job = AnyJob.create("workers.run.run", connection=horse_worker.connection, timeout=3600)
+        assert horse_worker.get_heartbeat_ttl(job) == 15
+
+    def test_its_client_waits_for_redis_for_ever(self, workplace: Workplace) -> None:
+        client = patient_client(workplace.settings.redis_url)
+        assert client.get_retry().get_retries() < 0  # type: ignore[union-attr]
+
+    def test_work_is_done_in_a_child_and_the_queue_left_clean(
+        self, horse_worker: HorseWorker, workplace: Workplace, queue: Queue
+    ) -> None:
+        workplace.queue.enqueue(ID, JobKind.TRAINING)  # there is no such row: nothing to do
+        run.work_at(workplace)
+        assert horse_worker.work(burst=True)
+        assert queue.job_ids == []
+        assert not workplace.queue.has(ID)
+
+    def test_a_forbidden_job_fails_and_the_worker_goes_on(
+        self, horse_worker: HorseWorker, workplace: Workplace, queue: Queue
+    ) -> None:
+        run.work_at(workplace)
+        queue.enqueue_call("os.abort", job_id="forbidden")
+        workplace.queue.enqueue(ID, JobKind.TRAINING)
+        assert horse_worker.work(burst=True)
+        failed = AnyJob.fetch("forbidden", connection=queue.connection, serializer=JSONSerializer)
+        assert failed.get_status() is RqStatus.FAILED
+        assert not workplace.queue.has(ID)
+
+
+class TestProcesses:
+    def test_a_child_dies_with_its_parent(self) -> None:
+        read, write = os.pipe()
+        parent = os.fork()
+        if parent == 0:
+            me = os.getpid()
+            if os.fork() == 0:
+                die_with(me)
+                os.write(write, str(os.getpid()).encode())
+                time.sleep(60)
+            time.sleep(60)
+        child = int(os.read(read, 20))
+        os.kill(parent, signal.SIGKILL)
+        os.waitpid(parent, 0)
+        until = time.monotonic() + 10
+        while alive(child):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+    def test_a_child_whose_parent_is_gone_already_ends(self) -> None:
+        child = os.fork()
+        if child == 0:
+            die_with(parent=1 if os.getppid() != 1 else 2)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+
+    def test_a_signal_to_a_child_forked_meanwhile_waits_until_it_is_collected(self) -> None:
+        with held_back(signal.SIGTERM):
+            child = os.fork()
+            if child == 0:
+                got = signal.sigtimedwait([signal.SIGTERM], 30)
+                os._exit(42 if got is not None else 1)
+        os.kill(child, signal.SIGTERM)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 42
+        assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+    def test_how_a_process_ended_is_said_in_words(self) -> None:
+        assert ending(signal.SIGKILL) == "its process was ended by SIGKILL"
+        assert ending(256) == "its process ended with 1"
+        assert ending(None) == "its process is gone"
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; one that waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+class TestCommandLine:
+    @pytest.mark.parametrize("arguments", [[], ["predictions"], ["audits", "trainings"]])
+    def test_it_names_the_queues(
+        self, arguments: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(arguments) == 2
+        assert "audits|trainings" in capsys.readouterr().err
+
+    def test_it_serves_the_named_queue(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        served: list[JobKind] = []
+        monkeypatch.setattr(worker, "serve", lambda kind, _: served.append(kind))
+        monkeypatch.setattr("app.logs.configure", lambda *_: None)
+        assert main(["audits"]) == 0
+        assert served == [JobKind.AUDIT]

@@ -1,0 +1,272 @@
+"""An audit: a model, clips and attacks become rows, a result, and what can be looked at.
+
+The rows are written as they come. An attempt that follows a killed one takes over its whole batches
+and scores the rest: on one CPU it ends with the very rows of an audit that was never interrupted.
+"""
+
+import json
+import platform
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import structlog
+import torch
+from sqlalchemy.orm import Session
+
+import app
+from app.audits import files, hardening
+from app.audits.rows import RowFormat, line
+from app.audits.schemas import AuditRequest, UploadedAuditRequest
+from app.database import now
+from app.errors import ServalError
+from app.jobs.attempts import Attempt
+from app.jobs.service import Submission
+from app.registry import service as registry
+from app.registry.service import Entry
+from models.audit import Audit, Row, summarize
+from workers import exhibits
+from workers.clips import Clips, from_corpus, from_uploads
+from workers.outcome import Outcome
+from workers.patience import patiently
+from workers.progress import Watch
+from workers.workplace import Workplace
+
+log = structlog.get_logger("workers.audits")
+
+Request = AuditRequest | UploadedAuditRequest
+TOLD: Final = 20
+"""News of an audit, `scored` events: each is a row, and progress is told anyway."""
+
+
+def perform(workplace: Workplace, attempt: Attempt, watch: Watch) -> Outcome:
+    """Audit; goes on where an earlier attempt ended.
+
+    Raises:
+        Stopped: the worker is to stop; the rows are saved.
+        ServalError, CorpusError, JobFailed: the request cannot be fulfilled any more.
+    """
+    request = _request(attempt)
+    entry = patiently(lambda: _find(workplace, attempt, request))
+    clips = _clips(workplace, attempt, request, entry, watch)
+    for warning in clips.warnings:
+        _warn(attempt, warning)
+    device = workplace.device()
+    audit = Audit(
+        registry.load_entry(entry).to(device),
+        entry.config.standardizer.to(device),
+        clips.data,
+        request.to_attacks(),
+        entry.config.frames,
+        workplace.settings.audit_batch,
+        clips.waveforms,
+    )
+    record = Record(
+        workplace.checkpoint_dir(attempt.job_id),
+        attempt.number,
+        RowFormat(entry.config.labels, audit.attacks),
+    )
+    rows = score(audit, clips.names, record, watch)
+    result = summarize(rows, entry.config.labels, audit.attacks)
+    harden = None if isinstance(request, UploadedAuditRequest) else request.harden
+    if harden is not None:
+        result["hardening"] = hardening.verdict(harden, result["curve"])
+    with workplace.storage.staging() as staged:
+        folder = staged / "findings"
+        folder.mkdir()
+        shutil.copyfile(record.path, folder / files.ROWS)
+        made = exhibits.make(
+            audit, rows, clips, entry, result, folder / files.ARTIFACTS,
+            save=request.save_adversarial, settings=workplace.settings, watch=watch,
+        )  # fmt: skip
+        files.write_artifacts(folder, made)
+        _write_report(folder, attempt, entry, clips, result, made, device)
+        _publish(workplace, attempt, folder)
+    return _outcome(workplace, attempt, request, entry, result)
+
+
+def _request(attempt: Attempt) -> Request:
+    if "corpus" in attempt.request:
+        return AuditRequest.model_validate(attempt.request)
+    return UploadedAuditRequest.model_validate(attempt.request)
+
+
+def _find(workplace: Workplace, attempt: Attempt, request: Request) -> Entry:
+    with workplace.sessions() as session:
+        return registry.get(session, workplace.storage, request.model, owner=attempt.owner)
+
+
+def _clips(
+    workplace: Workplace, attempt: Attempt, request: Request, entry: Entry, watch: Watch
+) -> Clips:
+    config = entry.config
+    if isinstance(request, UploadedAuditRequest):
+        folder = files.inputs_dir(workplace.storage, attempt.job_id)
+        return from_uploads(folder, config.labels, config.frames, watch)
+
+    def select() -> Clips:
+        with workplace.sessions() as session:
+            return from_corpus(
+                session, workplace.storage, request, config.labels, config.frames,
+                owner=attempt.owner,
+            )  # fmt: skip
+
+    return patiently(select)
+
+
+class Record:
+    """The rows that the attempts of one audit have written, one file an attempt.
+
+    Each attempt writes its own file: one that was taken for dead and is not cannot spoil another's.
+    """
+
+    def __init__(self, folder: Path, attempt: int, row_format: RowFormat) -> None:
+        self._folder = folder
+        self._format = row_format
+        self.path = folder / f"rows-{attempt:04d}.jsonl"
+
+    def resume(self, batch_size: int) -> list[Row]:
+        """Take over the whole batches that the attempt before has written, if there was one."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        earlier = sorted(path for path in self._folder.glob("rows-*.jsonl") if path != self.path)
+        rows: list[Row] = []
+        lines: list[bytes] = []
+        for path in reversed(earlier):
+            lines = path.read_bytes().splitlines(keepends=True)
+            rows = self._whole(lines, batch_size)
+            if rows:
+                break
+        self.path.write_bytes(b"".join(lines[: len(rows)]))
+        for path in earlier:
+            path.unlink(missing_ok=True)
+        return rows
+
+    def _whole(self, lines: Sequence[bytes], batch_size: int) -> list[Row]:
+        """The rows of the lines up to the first that is torn, as far as they fill batches."""
+        rows: list[Row] = []
+        for text in lines:
+            try:
+                rows.append(self._format.from_json(json.loads(text)))
+            except (ValueError, KeyError, TypeError):
+                break
+        return rows[: len(rows) // batch_size * batch_size]
+
+    def append(self, index: int, names: Sequence[str], rows: Sequence[Row]) -> list[Row]:
+        """Write the rows of a batch, and give them as the file has them: rounded."""
+        written = [
+            self._format.to_json(index + number, name, row)
+            for number, (name, row) in enumerate(zip(names, rows, strict=True))
+        ]
+        with self.path.open("ab") as file:
+            file.write(b"".join(line(row) for row in written))
+        return [self._format.from_json(row) for row in written]
+
+
+def score(audit: Audit, names: Sequence[str], record: Record, watch: Watch) -> list[Row]:
+    """The rows of all clips, in their order; those that an earlier attempt scored are kept.
+
+    Raises:
+        Stopped: the worker is to stop.
+    """
+    total = len(names)
+    rows = record.resume(audit.batch_size)
+    if rows:
+        watch.event("resumed", {"clips": len(rows)})
+    watch.progress(len(rows), total, "clips")
+    told = len(rows)
+    for batch in audit.rows(start=len(rows)):
+        watch.check()
+        done = len(rows)
+        rows += record.append(done, names[done : done + len(batch)], batch)
+        watch.progress(len(rows), total, "clips")
+        if len(rows) - told >= max(1, total // TOLD) or len(rows) == total:
+            told = len(rows)
+            watch.event("scored", {"clips": told, "of": total})
+    return rows
+
+
+def _write_report(
+    folder: Path,
+    attempt: Attempt,
+    entry: Entry,
+    clips: Clips,
+    result: dict[str, Any],
+    artifacts: list[dict[str, Any]],
+    device: torch.device,
+) -> None:
+    """All that is needed to do the audit again, and to see that it is the same one."""
+    config = entry.config
+    report = {
+        "object": "report",
+        "audit": attempt.job_id,
+        "created_at": now().isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "request": attempt.request,
+        "model": {
+            "id": entry.id,
+            "name": entry.name,
+            "sha256": entry.sha256,
+            "architecture": config.architecture,
+            "labels": list(config.labels),
+            "frames": config.frames,
+            "front_end": config.front_end,
+            "defense": config.defense,
+            "training": config.training,
+        },
+        "clips": clips.description,
+        "result": result,
+        "artifacts": artifacts,
+        "environment": {
+            "serval": app.__version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+            "threads": torch.get_num_threads(),
+        },
+    }
+    (folder / files.REPORT).write_text(json.dumps(report, indent=1), encoding="utf-8")
+
+
+def _publish(workplace: Workplace, attempt: Attempt, folder: Path) -> None:
+    """Make the findings appear whole, and remove those of attempts that never succeeded."""
+    final = files.attempt_dir(workplace.storage, attempt.job_id, attempt.number)
+    workplace.storage.publish(folder, final)
+    for path in final.parent.glob("attempt-*"):
+        if path.name < final.name:
+            workplace.storage.remove(path)
+
+
+def _outcome(
+    workplace: Workplace, attempt: Attempt, request: Request, entry: Entry, result: dict[str, Any]
+) -> Outcome:
+    """The result; if the model is too weak, with the training that is to harden it."""
+    if isinstance(request, UploadedAuditRequest) or request.harden is None:
+        return Outcome(result)
+    found = result["hardening"]
+    if not found["triggered"]:
+        return Outcome(result)
+    training = hardening.training(request, request.harden, entry.config)
+
+    def prepare() -> Submission:
+        with workplace.sessions() as session:
+            return hardening.submission(
+                session, workplace.storage, workplace.settings, training,
+                owner=attempt.owner, audit_id=attempt.job_id,
+            )  # fmt: skip
+
+    try:
+        submission = patiently(prepare)
+    except ServalError as error:
+        _warn(attempt, f"The model is too weak, but no training was queued: {error.detail}")
+        return Outcome(result)
+
+    def publish(session: Session) -> dict[str, Any]:
+        return hardening.start(session, submission, found)
+
+    return Outcome(result, publish)
+
+
+def _warn(attempt: Attempt, text: str) -> None:
+    patiently(lambda: attempt.warn(text))

@@ -1,0 +1,230 @@
+"""The reconciler: sees to it that every accepted job reaches an end.
+
+    python -m workers.reconcile
+
+Every two seconds it compares the rows of unfinished jobs with what is going on. The database is the
+truth, so it also works through an outage of Redis and after a FLUSHALL; its writes are conditional,
+so a look that comes too late does nothing. One reconciler acts at a time, by a lock in Redis;
+others watch, and take over when it is gone.
+
+| what it sees | what it does |
+|---|---|
+| running, and the heartbeat stands still | queued again, or failed after too many attempts |
+| cancelling, and the heartbeat stands still | cancelled |
+| queued, and Redis does not have it | its id is put on the queue |
+"""
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+from redis.exceptions import LockError, RedisError
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import load_only
+
+from app import logs
+from app.errors import Unavailable
+from app.jobs.attempts import ALIVE
+from app.jobs.states import TERMINAL, JobKind, JobStatus
+from app.jobs.tables import Job
+from app.queue import brief_client
+from app.settings import Settings, load_settings
+from workers.recovery import give_up, requeue
+from workers.sweeping import sweep
+from workers.workplace import Workplace
+
+log = structlog.get_logger("workers.reconcile")
+
+LOOK_SECONDS: Final = 2.0
+SILENT_SECONDS: Final = 8.0
+"""Four heartbeats. Measured on this process' own clock, as the time for which it saw the heartbeat
+stand still: so neither a wrong clock elsewhere nor a machine that slept makes a job look dead."""
+LOST_SECONDS: Final = 4.0
+"""Between leaving the queue and being claimed, a job is nowhere to be seen, for a moment; and a
+submission commits its row up to two seconds before it enqueues."""
+LOCK_NAME: Final = "serval:reconciler"
+LOCK_SECONDS: Final = 10.0
+SWEEP_SECONDS: Final = 600.0
+LOOKED_AT: Final = (
+    Job.id,
+    Job.kind,
+    Job.owner,
+    Job.status,
+    Job.attempt,
+    Job.heartbeat_at,
+    Job.model,
+    Job.parent_id,
+    Job.created_at,
+)
+"""Of thousands of waiting jobs the requests need not be read every two seconds."""
+
+
+@dataclass(frozen=True)
+class Sign:
+    """What tells that a job is being looked after: as long as it changes, somebody is."""
+
+    status: JobStatus
+    attempt: int
+    heartbeat_at: datetime | None
+
+
+class Reconciler:
+    """Remembers what it saw of each unfinished job, and since when that has not changed."""
+
+    def __init__(
+        self, workplace: Workplace, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._workplace = workplace
+        self._clock = clock
+        self._seen: dict[str, tuple[Sign, float]] = {}
+        self._missing: dict[str, float] = {}
+        self._recovered: set[str] = set()
+        self._lock = workplace.queue.redis.lock(LOCK_NAME, timeout=LOCK_SECONDS, blocking=False)
+        self._swept = float("-inf")
+
+    def look(self) -> None:
+        """Look at every unfinished job once, and act if it is this one's turn.
+
+        Raises:
+            SQLAlchemyError: the database is away.
+        """
+        acts, redis_answers = self._has_the_turn()
+        jobs = self._unfinished()
+        self._remember(jobs)
+        if not acts:
+            return
+        for job in jobs:
+            if job.status in ALIVE:
+                self._recover(job)
+        if redis_answers:
+            for kind in JobKind:
+                self._requeue_missing(kind, jobs)
+        if self._clock() - self._swept > SWEEP_SECONDS:
+            self._swept = self._clock()
+            self._sweep()
+
+    def saw_nothing(self) -> None:
+        """After a look that failed: who could not be seen was not silent, count from now on."""
+        self._seen = {job_id: (sign, self._clock()) for job_id, (sign, _) in self._seen.items()}
+
+    def _sweep(self) -> None:
+        try:
+            sweep(self._workplace)
+        except OSError as error:  # a full disk: no reason to leave the jobs alone
+            log.warning("cannot sweep", error=str(error))
+
+    def leave(self) -> None:
+        """Let another reconciler have the turn at once."""
+        try:
+            if self._lock.owned():
+                self._lock.release()
+        except (RedisError, OSError):
+            return  # the lock expires
+
+    def _has_the_turn(self) -> tuple[bool, bool]:
+        """Whether to act, and whether Redis answers. Without Redis each reconciler acts: what it
+        does then are conditional writes to the database, which do not collide."""
+        try:
+            if self._lock.owned():
+                return self._lock.reacquire(), True
+            return bool(self._lock.acquire()), True
+        except LockError:  # it expired, or Redis was wiped, since we asked
+            return False, True
+        except (RedisError, OSError) as error:
+            log.warning("Redis is away", error=f"{type(error).__name__}: {error}")
+            return True, False
+
+    def _unfinished(self) -> Sequence[Job]:
+        with self._workplace.sessions() as session:
+            query = (
+                select(Job)
+                .where(Job.status.not_in(TERMINAL))
+                .order_by(Job.created_at, Job.id)
+                .options(load_only(*LOOKED_AT, raiseload=True))
+            )
+            return session.scalars(query).all()
+
+    def _remember(self, jobs: Sequence[Job]) -> None:
+        clock = self._clock()
+        seen = {}
+        for job in jobs:
+            sign = Sign(job.status, job.attempt, job.heartbeat_at)
+            known = self._seen.get(job.id)
+            seen[job.id] = known if known is not None and known[0] == sign else (sign, clock)
+        self._seen = seen
+        self._missing = {job_id: since for job_id, since in self._missing.items() if job_id in seen}
+        self._recovered &= seen.keys()
+
+    def _recover(self, job: Job) -> None:
+        """Take the job from an attempt that has fallen silent."""
+        _, since = self._seen[job.id]
+        silent = self._clock() - since
+        if silent < SILENT_SECONDS:
+            return
+        reason = f"its worker was not heard of for {silent:.0f} seconds"
+        status = give_up(self._workplace, job, reason, unchanged_since=job.heartbeat_at)
+        if status is None:
+            return
+        log.warning("recovered", job=job.id, attempt=job.attempt, reason=reason, status=status)
+        if status is JobStatus.QUEUED:
+            self._recovered.add(job.id)
+
+    def _requeue_missing(self, kind: JobKind, jobs: Sequence[Job]) -> None:
+        """Queue what should be on the queue and has not been for a while."""
+        try:
+            waiting = self._workplace.queue.waiting(kind)
+            for job in jobs:
+                if job.kind is kind and self._is_due(job, waiting):
+                    requeue(self._workplace, job.id, kind)
+                    self._missing.pop(job.id, None)
+                    self._recovered.discard(job.id)
+                    log.info("queued again", job=job.id)
+        except Unavailable as error:
+            log.warning("Redis is away", error=error.detail)
+
+    def _is_due(self, job: Job, waiting: set[str]) -> bool:
+        """Whether the job should be on the queue and will not get there by itself."""
+        if job.id in self._recovered:
+            return True  # whatever Redis has of it is of the lost attempt
+        if job.status is not JobStatus.QUEUED or job.id in waiting:
+            self._missing.pop(job.id, None)
+            return False
+        clock = self._clock()
+        return clock - self._missing.setdefault(job.id, clock) >= LOST_SECONDS
+
+
+def serve(settings: Settings, stop: threading.Event) -> None:
+    """Look every two seconds until ``stop`` is set."""
+    redis = brief_client(settings.redis_url, timeout_seconds=settings.redis_timeout_seconds)
+    reconciler = Reconciler(Workplace.open(settings, redis))
+    while True:
+        try:
+            reconciler.look()
+        except SQLAlchemyError as error:
+            reconciler.saw_nothing()
+            log.warning("the database is away", error=str(error).splitlines()[0])
+        if stop.wait(LOOK_SECONDS):
+            reconciler.leave()
+            return
+
+
+def main() -> int:
+    """The command line."""
+    settings = load_settings()
+    logs.configure(settings.log_level, settings.log_format)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    serve(settings, stop)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""Bringing a job back on the road: after its horse ended, or when nobody is at it any more."""
+
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.errors import Unavailable
+from app.ids import is_id
+from app.jobs.attempts import ALIVE, Attempt, Superseded
+from app.jobs.service import mark_enqueued
+from app.jobs.states import JobKind, JobStatus
+from app.jobs.tables import Job
+from workers.workplace import Workplace
+
+log = structlog.get_logger("workers.recovery")
+
+
+def requeue(workplace: Workplace, job_id: str, kind: JobKind) -> None:
+    """Put the id of a queued job on the road, whatever Redis remembers of earlier runs.
+
+    Once too often does no harm: of two horses with the same id, one finds the job claimed.
+
+    Raises:
+        Unavailable: Redis is away.
+    """
+    workplace.queue.forget(job_id)
+    workplace.queue.enqueue(job_id, kind)
+    with workplace.sessions() as session:
+        mark_enqueued(session, job_id)
+
+
+def give_up(
+    workplace: Workplace, job: Job, reason: str, *, unchanged_since: datetime | None = None
+) -> JobStatus | None:
+    """Speak for an attempt that cannot speak any more: the job is queued again, or ends.
+
+    Args:
+        workplace: where the job is.
+        job: its row.
+        reason: what happened to the attempt.
+        unchanged_since: the heartbeat that was its last; with a later one nothing is done.
+
+    Returns:
+        The new status, or None if the attempt lives or the job moved on without it.
+    """
+    attempt = Attempt(workplace.sessions, job.id, job.attempt, job.kind, job.owner, request={})
+    before = None if unchanged_since is None else unchanged_since + timedelta(microseconds=1)
+    try:
+        return attempt.release(
+            reason, max_deaths=workplace.settings.max_attempts, stale_before=before
+        )
+    except Superseded:
+        return None
+
+
+def settle(workplace: Workplace, job_id: str, attempt: int, reason: str) -> None:
+    """After a horse ended: put the row right, and queue what is to be queued.
+
+    Whatever goes wrong here is left to the reconciler: a worker does not end for it.
+
+    Args:
+        workplace: where the job is.
+        job_id: the job.
+        attempt: the number that the horse claimed, 0 if it claimed none.
+        reason: how the horse ended, for the case that it did not say so itself.
+    """
+    try:
+        _settle(workplace, job_id, attempt, reason)
+    except Unavailable as error:
+        log.warning("left to the reconciler", job=job_id, error=error.detail)
+    except Exception as error:
+        log.error("left to the reconciler", job=job_id, exc_info=error)
+
+
+def _settle(workplace: Workplace, job_id: str, attempt: int, reason: str) -> None:
+    with workplace.sessions() as session:
+        job = session.get(Job, job_id)
+    if job is None:
+        if is_id(job_id):
+            workplace.queue.forget(job_id)
+        return
+    status: JobStatus | None = job.status
+    if attempt and job.attempt == attempt and job.status in ALIVE:
+        status = give_up(workplace, job, reason)
+        log.warning("a horse ended in mid-job", job=job_id, reason=reason, status=status)
+    if status is not None and status.terminal:
+        remove_checkpoint(workplace, job_id)
+        workplace.queue.forget(job_id)
+    with workplace.sessions() as session:
+        waiting = _family(session, job)
+    for waiting_id, kind in waiting:
+        requeue(workplace, waiting_id, kind)
+
+
+def remove_checkpoint(workplace: Workplace, job_id: str) -> None:
+    """Remove what only later attempts of the job would need."""
+    folder = workplace.checkpoint_dir(job_id)
+    if folder.exists():
+        workplace.storage.remove(folder)
+
+
+def _family(session: Session, job: Job) -> list[tuple[str, JobKind]]:
+    """Of the job, its siblings and its children, those that wait and are not on the road."""
+    relatives = Job.parent_id == job.id
+    if job.parent_id is not None:
+        relatives |= Job.parent_id == job.parent_id
+    new = relatives & Job.enqueued_at.is_(None)
+    query = select(Job.id, Job.kind).where(Job.status == JobStatus.QUEUED, new | (Job.id == job.id))
+    return [(row.id, JobKind(row.kind)) for row in session.execute(query)]

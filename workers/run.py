@@ -1,0 +1,152 @@
+"""The only function that a worker calls: `run(job_id)`.
+
+It claims the job, does it, and writes how it ended. A job's error says what its owner can act on;
+everything else goes to the log, under the number of the attempt.
+"""
+
+import mmap
+import os
+import struct
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+import torch
+from rq.timeouts import JobTimeoutException
+from structlog.contextvars import bound_contextvars
+
+from app.database import is_away
+from app.errors import ServalError
+from app.jobs.attempts import Attempt, CancelRequested, Superseded, claim
+from app.jobs.states import JobKind
+from models.checkpoint import CheckpointError
+from models.corpus.manifest import CorpusError
+from workers import audits, trainings
+from workers.outcome import JobFailed, Outcome
+from workers.patience import patiently
+from workers.progress import Stopped, Watch, time_limit_error
+from workers.workplace import Workplace
+
+log = structlog.get_logger("workers.run")
+
+Perform = Callable[[Workplace, Attempt, Watch], Outcome]
+"""Does a job of one kind. It calls `watch.check()` wherever it can be interrupted, raises what that
+raises after saving its checkpoint, and finds the checkpoint again in a later attempt."""
+
+PERFORM: Final[dict[JobKind, Perform]] = {
+    JobKind.AUDIT: audits.perform,
+    JobKind.TRAINING: trainings.perform,
+}
+
+
+class SharedNumber:
+    """A number that a process and the children it forks see alike."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, 8)
+
+    def read(self) -> int:
+        """The number that was written last, by whichever process."""
+        (number,) = struct.unpack("q", self._memory[:8])
+        return int(number)
+
+    def write(self, number: int) -> None:
+        """Write the number."""
+        self._memory[:8] = struct.pack("q", number)
+
+
+claimed: Final = SharedNumber()
+"""The attempt that the horse has claimed, 0 for none: how its parent knows what it left behind."""
+
+_workplace: Workplace | None = None
+
+
+def work_at(workplace: Workplace) -> None:
+    """Say where `run` works. Called once, by the worker, before it forks."""
+    global _workplace  # noqa: PLW0603  (RQ gives a job nothing but its arguments)
+    _workplace = workplace
+
+
+def run(job_id: str) -> None:
+    """Run a job; RQ calls this in the work-horse. Nothing is returned, the row has it all."""
+    if _workplace is None:
+        raise RuntimeError("call work_at() first: a job cannot be run outside of a worker")
+    _run(_workplace, job_id)
+
+
+def _run(workplace: Workplace, job_id: str) -> None:
+    attempt = patiently(lambda: claim(workplace.sessions, job_id))
+    if attempt is None:
+        log.info("nothing to do: the job is not queued", job=job_id)
+        return
+    claimed.write(attempt.number)
+    with bound_contextvars(job=job_id, attempt=attempt.number):
+        log.info("started", pid=os.getpid())
+        watch = Watch(attempt, time_limit_seconds=workplace.settings.job_timeout_seconds)
+        try:
+            with watch:
+                _set_up_torch(workplace.settings.torch_threads)
+                outcome = PERFORM[attempt.kind](workplace, attempt, watch)
+                watch.finish()
+                patiently(lambda: attempt.succeed(outcome.result, publish=outcome.publish))
+            log.info("succeeded")
+        except CancelRequested:
+            patiently(attempt.cancelled)
+        except Superseded as error:
+            log.warning("stopped", reason=str(error))
+        except Stopped:
+            patiently(lambda: attempt.release("the worker was stopped"))
+            log.info("put down")
+        except Exception as error:
+            if is_away(error):
+                raise  # the parent, or the reconciler, gives the job to another attempt
+            _fail(attempt, describe(error, attempt, workplace.settings.job_timeout_seconds))
+
+
+def _fail(attempt: Attempt, error: dict[str, Any]) -> None:
+    """End the job with ``error``, unless it was cancelled or given to another attempt."""
+    try:
+        patiently(lambda: attempt.fail(error))
+    except CancelRequested:
+        patiently(attempt.cancelled)
+    except Superseded as superseded:
+        log.warning("stopped", reason=str(superseded))
+
+
+def describe(error: Exception, attempt: Attempt, time_limit: float) -> dict[str, Any]:
+    """What the job's owner is told of an error; the log is told the rest."""
+    match error:
+        case JobFailed():
+            log.info("failed", code=error.code, reason=str(error))
+            return {"code": error.code, "message": str(error), **error.details}
+        case CorpusError() | CheckpointError():
+            log.info("failed", code=error.code, reason=str(error))
+            return {"code": error.code, "message": str(error)}
+        case ServalError() if error.status < 500:
+            log.info("failed", code=error.code, reason=error.detail)
+            return {"code": error.code, "message": error.detail}
+        case FloatingPointError():
+            log.info("failed", code="diverged", reason=str(error))
+            return {"code": "diverged", "message": str(error)}
+        case torch.OutOfMemoryError() | MemoryError():
+            log.warning("failed", code="out_of_memory", reason=str(error))
+            return {
+                "code": "out_of_memory",
+                "message": "The memory did not suffice. Ask for a smaller batch_size, or for fewer"
+                " clips.",
+            }
+        case JobTimeoutException():
+            return time_limit_error(time_limit)
+        case _:
+            log.error("failed", exc_info=error)
+            return {
+                "code": "internal_error",
+                "message": "Something happened that should not have. The worker's log tells more,"
+                f" under {attempt.job_id}, attempt {attempt.number}.",
+            }
+
+
+def _set_up_torch(threads: int) -> None:
+    """Threads are started here, in the horse: a parent that had some could not be forked."""
+    if threads:
+        torch.set_num_threads(threads)

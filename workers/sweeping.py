@@ -1,0 +1,69 @@
+"""Removing what crashes left behind: folders without a row, checkpoints of jobs that ended.
+
+The folders of corpora are swept by the API when it starts, and those of models there too.
+
+Careful: what is removed here is not to be had again. A folder counts as left behind only while it
+bears the mark of `app.leftovers`, which it loses when its row is committed: an empty or exchanged
+database makes nothing look abandoned.
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import structlog
+from sqlalchemy import select
+
+from app import leftovers
+from app.ids import is_id
+from app.jobs.states import TERMINAL
+from app.jobs.tables import Job
+from app.registry.tables import Model
+from workers.recovery import remove_checkpoint
+from workers.workplace import Workplace
+
+log = structlog.get_logger("workers.sweeping")
+
+STAGED_SECONDS: Final = 24 * 3600.0
+"""The longest upload is over by then."""
+
+
+def sweep(workplace: Workplace) -> None:
+    """Remove what no row names, and what no job needs any more."""
+    sessions, storage = workplace.sessions, workplace.storage
+    removed = {
+        "jobs": leftovers.sweep(sessions, storage, "jobs", Job.id),
+        "checkpoints": _checkpoints(workplace),
+        "staged": _staged(workplace),
+        "models": leftovers.sweep(sessions, storage, "models", Model.id),
+    }
+    if any(removed.values()):
+        log.info("swept", **removed)
+
+
+def _checkpoints(workplace: Workplace) -> int:
+    kept = [path.name for path in _folders(workplace) if (path / "checkpoint").exists()]
+    with workplace.sessions() as session:
+        ended = session.scalars(select(Job.id).where(Job.id.in_(kept), Job.status.in_(TERMINAL)))
+        over = list(ended)
+    for job_id in over:
+        remove_checkpoint(workplace, job_id)
+    return len(over)
+
+
+def _staged(workplace: Workplace) -> int:
+    parent = workplace.storage.root / "staging"
+    before = time.time() - STAGED_SECONDS
+    old = [path for path in _entries(parent) if path.stat().st_mtime < before]
+    for path in old:
+        workplace.storage.remove(path)
+    return len(old)
+
+
+def _folders(workplace: Workplace) -> Iterator[Path]:
+    return (path for path in _entries(workplace.storage.root / "jobs") if is_id(path.name))
+
+
+def _entries(parent: Path) -> Iterator[Path]:
+    return parent.iterdir() if parent.is_dir() else iter(())

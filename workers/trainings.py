@@ -1,0 +1,335 @@
+"""A training: from a corpus' features to a model in the registry, in one attempt or in many.
+
+The run is a function of its plan and its data (see `models.training`), so an attempt that goes on
+from a checkpoint does what the one before would have done: its losses are the same numbers.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+import torch
+from safetensors import SafetensorError
+from sqlalchemy.orm import Session
+
+from app.audits import hardening
+from app.corpora import service as corpora
+from app.corpora.tables import Corpus
+from app.errors import NotFound
+from app.jobs.attempts import Attempt
+from app.registry import service as registry
+from app.trainings.schemas import TrainingRequest
+from models.architectures import SpectrogramNet
+from models.audit import Attack, Audit, Row, summarize
+from models.checkpoint import ModelConfig
+from models.corpus import public_speakers
+from models.corpus.dataset import Dataset
+from models.corpus.features import FeatureSet
+from models.features import Standardizer
+from models.training import Step, TrainingState, train
+from workers.outcome import JobFailed, Outcome
+from workers.patience import patiently
+from workers.progress import Stopped, Watch
+from workers.workplace import Workplace
+
+log = structlog.get_logger("workers.trainings")
+
+MOST_STEPS_TOLD: Final = 200
+"""Of a training's losses: enough for a smooth curve, and each is a row."""
+LOOK_CLIPS: Final = 256
+"""Of `dev` at a look in between: UAR to about ± .03, in seconds instead of minutes."""
+REPORTED_EPSILONS: Final = (0.02, 0.04, 0.1)
+"""Under which the finished model is scored, beside the training's own ε: ends and middle of the
+paper's grid."""
+EVALUATION_BATCH: Final = 32
+NO_CHECKPOINT: Final = (
+    "A checkpoint could not be written: is the disk full? The training goes on, but what it has"
+    " done since the last checkpoint is lost if its worker stops."
+)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a training needs of its corpus.
+
+    Attributes:
+        labels: emotions in the order of the outputs: those of the training data.
+        train: what is learnt from.
+        parts: the other partitions by name, `dev` and `test` where there are such.
+        standardizer: z-score of what is learnt from.
+        public_speakers: whose speech is learnt from, see `models.corpus.public_speakers`.
+    """
+
+    labels: tuple[str, ...]
+    train: Dataset
+    parts: dict[str, Dataset]
+    standardizer: Standardizer
+    public_speakers: dict[str, list[str]]
+
+    @classmethod
+    def load(cls, folder: Path, train_on: Sequence[str], device: torch.device) -> "Material":
+        """Read the corpus' features.
+
+        Raises:
+            CorpusError: they are damaged, or lack a partition.
+            JobFailed: they cannot be z-scored.
+        """
+        features = FeatureSet.load(folder)
+        clips = features.manifest.split(*train_on)
+        labels = clips.emotions
+        _, learnt = features.dataset(labels, *train_on)
+        scored = [split for split in ("dev", "test") if split not in train_on]
+        parts = {
+            split: features.dataset(labels, split)[1].to(device)
+            for split in scored
+            if split in features.manifest.splits
+            and set(features.manifest.split(split).emotions) & set(labels)
+        }
+        try:
+            standardizer = learnt.standardizer()
+        except ValueError as error:
+            raise JobFailed(
+                "flat_features",
+                f"The recordings cannot be z-scored: {error}. Do they hold any sound at all?",
+            ) from error
+        return cls(
+            labels, learnt.to(device), parts, standardizer.to(device), public_speakers(clips)
+        )
+
+
+def perform(workplace: Workplace, attempt: Attempt, watch: Watch) -> Outcome:
+    """Train, evaluate, and hand over the model; goes on where an earlier attempt was put down.
+
+    Raises:
+        Stopped: the worker is to stop; the checkpoint is saved.
+        CorpusError, JobFailed, FloatingPointError: the request cannot be fulfilled.
+    """
+    request = TrainingRequest.model_validate(attempt.request)
+    corpus = _corpus(workplace, attempt, request)
+    device = workplace.device()
+    folder = workplace.storage.corpus_dir(corpus.id)
+    material = Material.load(folder, request.train_on.split("+"), device)
+
+    state = TrainingState(request.plan(len(material.labels)), device)
+    checkpoints = Checkpoints(
+        workplace.checkpoint_dir(attempt.job_id),
+        attempt.number,
+        lambda text: patiently(lambda: attempt.warn(text)),
+    )
+    resumed = checkpoints.restore(state)
+    if resumed:
+        watch.event("resumed", {"iteration": state.iteration})
+    teller = Teller(watch, state, material, request, checkpoints)
+    teller.seconds = workplace.settings.checkpoint_seconds
+    try:
+        if resumed:
+            teller.look_if_due(state.iteration)  # the attempt before may not have come to it
+        net = train(state, material.train, material.standardizer, teller.on_step)
+        checkpoints.save(state)
+        metrics = {
+            name: evaluate(net, material, part, _reported(request), state.plan.frames, watch)
+            for name, part in material.parts.items()
+        }
+    except Stopped:
+        checkpoints.save(state)
+        raise
+    config = _config(request, corpus, material, metrics, attempt)
+    name = request.name or f"{request.architecture}-{request.defense.type} {corpus.name}"[:100]
+
+    def publish(session: Session) -> dict[str, Any]:
+        row = registry.publish(
+            session,
+            workplace.storage,
+            net,
+            config,
+            owner=attempt.owner,
+            name=name,
+            training_id=attempt.job_id,
+        )
+        hardening.follow_up(session, workplace.storage, attempt.job_id, row.id, config)
+        return {"model": row.id}
+
+    return Outcome({"metrics": metrics}, publish)
+
+
+def _corpus(workplace: Workplace, attempt: Attempt, request: TrainingRequest) -> Corpus:
+    def find() -> Corpus:
+        with workplace.sessions() as session:
+            return corpora.get(session, request.corpus, owner=attempt.owner)
+
+    try:
+        return patiently(find)
+    except NotFound as error:
+        raise JobFailed(
+            "corpus_deleted",
+            f"The corpus {request.corpus} was deleted before the training began. Upload it again.",
+        ) from error
+
+
+def _reported(request: TrainingRequest) -> tuple[float, ...]:
+    own = {request.epsilon} if request.epsilon > 0 else set()
+    return tuple(sorted({*REPORTED_EPSILONS, *own}))
+
+
+def _config(
+    request: TrainingRequest,
+    corpus: Corpus,
+    material: Material,
+    metrics: dict[str, Any],
+    attempt: Attempt,
+) -> ModelConfig:
+    """All that the model's files say of themselves."""
+    documented = request.to_request()
+    return ModelConfig(
+        architecture=request.architecture,
+        labels=material.labels,
+        mean=tuple(material.standardizer.mean.tolist()),
+        std=tuple(material.standardizer.std.tolist()),
+        frames=request.frames,
+        defense=documented.pop("defense"),
+        training=documented
+        | {
+            "corpus_name": corpus.name,
+            "training": attempt.job_id,
+            "public_speakers": material.public_speakers,
+        },
+        metrics=metrics,
+    )
+
+
+class Checkpoints:
+    """The states that attempts of one training have saved, one file an attempt.
+
+    Each attempt writes its own file: one that was taken for dead and is not cannot spoil another's.
+    """
+
+    def __init__(self, folder: Path, attempt: int, warn: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._warn = warn
+        self._own = folder / f"attempt-{attempt:04d}.safetensors"
+
+    def restore(self, state: TrainingState) -> bool:
+        """Load the latest state that is whole; says whether there was one."""
+        for path in sorted(self._folder.glob("attempt-*.safetensors"), reverse=True):
+            try:
+                state.load(path)
+            except (SafetensorError, ValueError, KeyError, OSError, RuntimeError) as error:
+                log.warning("skipping a damaged checkpoint", path=str(path), error=str(error))
+            else:
+                return True
+        return False
+
+    def save(self, state: TrainingState) -> None:
+        """Save the state, and remove what earlier attempts saved.
+
+        On a full disk the training goes on without, and its owner is told: a checkpoint saves
+        work, and to fail for want of one would lose it.
+        """
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            state.save(self._own)
+        except (OSError, SafetensorError) as error:
+            log.warning("no checkpoint", iteration=state.iteration, error=str(error))
+            self._warn(NO_CHECKPOINT)
+            return
+        for path in self._folder.glob("attempt-*"):
+            if path.name < self._own.name:
+                path.unlink(missing_ok=True)
+
+
+@dataclass
+class Teller:
+    """What happens after each iteration: news, checkpoints, looks at `dev`, and the question
+    whether to go on."""
+
+    watch: Watch
+    state: TrainingState
+    material: Material
+    request: TrainingRequest
+    checkpoints: Checkpoints
+    seconds: float = 30.0
+    """Between two checkpoints."""
+
+    def __post_init__(self) -> None:
+        self._saved = time.monotonic()
+        self._every = max(1, self.request.iterations // MOST_STEPS_TOLD)
+        dev = self.material.parts.get("dev")
+        self._dev = None if dev is None else _sample(dev, self.request.seed)
+
+    def on_step(self, step: Step) -> None:
+        """See :func:`models.training.train`."""
+        total = self.request.iterations
+        if step.iteration % self._every == 0 or step.iteration == total:
+            self.watch.event("step", _news(step))
+        self.watch.progress(step.iteration, total, "iterations")
+        if time.monotonic() - self._saved >= self.seconds:
+            self.checkpoints.save(self.state)
+            self._saved = time.monotonic()
+        self.watch.check()
+        self.look_if_due(step.iteration)
+
+    def look_if_due(self, iteration: int) -> None:
+        """Evaluate on `dev` if it is time for that.
+
+        Raises:
+            Stopped: the worker is to stop.
+        """
+        looks_every = self.request.looks_every
+        if looks_every and iteration % looks_every == 0 and 0 < iteration < self.request.iterations:
+            self._look(iteration)
+
+    def _look(self, iteration: int) -> None:
+        if self._dev is None:
+            return
+        plan = self.state.plan
+        epsilons = (plan.epsilon,) if plan.epsilon > 0 else ()
+        net = self.state.net
+        found = evaluate(net, self.material, self._dev, epsilons, plan.frames, self.watch)
+        self.watch.event("evaluation", {"iteration": iteration, "partition": "dev", **found})
+
+
+def _news(step: Step) -> dict[str, Any]:
+    return {
+        "iteration": step.iteration,
+        "loss": step.loss,
+        "learning_rate": step.learning_rate,
+        "adversarial": step.adversarial,
+    }
+
+
+def _sample(data: Dataset, seed: int) -> Dataset:
+    """At most `LOOK_CLIPS` clips of it, the same ones for the same seed."""
+    if len(data) <= LOOK_CLIPS:
+        return data
+    generator = torch.Generator().manual_seed(seed)
+    return data.subset(torch.randperm(len(data), generator=generator)[:LOOK_CLIPS])
+
+
+def evaluate(
+    net: SpectrogramNet,
+    material: Material,
+    data: Dataset,
+    epsilons: Sequence[float],
+    frames: int,
+    watch: Watch,
+) -> dict[str, Any]:
+    """UAR clean and under FGSM against the true labels: ``{clips, clean_uar, fgsm_uar}``.
+
+    Raises:
+        Stopped: the worker is to stop.
+    """
+    attacks = [Attack(tuple(epsilons))] if epsilons else []
+    audit = Audit(net, material.standardizer, data, attacks, frames, EVALUATION_BATCH)
+    rows: list[Row] = []
+    for batch in audit.rows():
+        rows += batch
+        watch.check()
+    result = summarize(rows, material.labels, attacks)
+    return {
+        "clips": result["n"],
+        "clean_uar": result["clean"]["uar"],
+        "fgsm_uar": {f"{point['epsilon']:g}": point["uar"] for point in result["curve"]},
+    }

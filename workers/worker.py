@@ -1,0 +1,304 @@
+"""The worker process: takes job ids from one queue and runs each in a forked work-horse.
+
+    python -m workers.worker audits
+    python -m workers.worker trainings
+
+RQ carries ids and watches processes; what a job is and how it ended stands in the database.
+Where this departs from RQ's own worker, it is because of what RQ does otherwise:
+
+- a killed worker leaves its horse running, and a second run starts beside it: here the horse dies
+  with its worker;
+- an outage of Redis ends a worker, and with it a job that needs no Redis: here it waits;
+- a job's hash may name any function and any callback: here nothing runs but `workers.run.run`;
+- SIGTERM waits for the job, for hours: here the job is put down and goes on elsewhere.
+"""
+
+import ctypes
+import importlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Final
+
+# Before torch is imported: asking whether there is a GPU must not open it in the parent, whose
+# forked children could then not use it.
+os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+
+import structlog
+from redis import ConnectionPool, Redis
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+from rq import Queue, Worker
+from rq.exceptions import NoSuchJobError, StopRequested
+from rq.executions import Execution
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.timeouts import JobTimeoutException
+from rq.worker import WorkerStatus
+
+from app import logs
+from app.jobs.states import JobKind
+from app.queue import JOB_FUNCTION
+from app.settings import Settings, load_settings
+from workers import run
+from workers.recovery import settle
+from workers.workplace import Workplace
+
+log = structlog.get_logger("workers.worker")
+
+MONITORING_SECONDS: Final = 5
+"""How often the parent tells Redis that its job is alive; three misses, and RQ gives it up."""
+WORKER_TTL_SECONDS: Final = 60
+"""An idle worker's key lives this long; it blocks on the queue for 15 s less, so that a connection
+which was cut without a word is noticed within a minute."""
+MAINTENANCE_SECONDS: Final = 60
+RESULT_TTL_SECONDS: Final = 60
+LEAVE_SECONDS: Final = 14.0
+"""From SIGTERM to the end, whatever hangs. Supervisors kill after 15 s or later."""
+PR_SET_PDEATHSIG: Final = 1
+
+
+def patient_client(url: str) -> Redis:
+    """A client that outlives any outage: each command is repeated until Redis is back."""
+    pool = ConnectionPool.from_url(
+        url,
+        socket_connect_timeout=5,
+        socket_keepalive=True,
+        health_check_interval=30,
+        retry=Retry(ExponentialBackoff(cap=2, base=0.05), -1),
+        retry_on_error=[RedisConnectionError, RedisTimeoutError],
+    )
+    return Redis.from_pool(pool)
+
+
+class ForbiddenFunction(Exception):
+    """Redis holds a job that would run something else than a job of ours."""
+
+
+class RunJob(Job):
+    """A job of which nothing is believed but its id: it runs ``run(id)``, or does not run."""
+
+    # Each of these would import what the hash names.
+    success_callback = None
+    failure_callback = None
+    stopped_callback = None
+
+    def restore(self, raw_data: Any) -> Any:
+        """Read the hash, but neither call addresses nor start other jobs for it.
+
+        Raises:
+            NoSuchJobError: it cannot be read; a worker passes over it, and lives.
+        """
+        try:
+            super().restore(raw_data)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise NoSuchJobError(f"{self.id} is damaged: {error}") from error
+        self.webhooks = []
+        self.repeats_left = None
+        self._dependency_ids = []
+
+    def _execute(self) -> Any:
+        if self.func_name != JOB_FUNCTION or list(self.args) != [self.id] or self.kwargs:
+            raise ForbiddenFunction(
+                f"{self.id} asks for {self.get_call_string()}; only {JOB_FUNCTION}(its id) may run"
+            )
+        return run.run(self.id)
+
+
+class HorseWorker(Worker):
+    """RQ's worker with a horse that never outlives it, on one queue, with a name of its own."""
+
+    max_connection_wait_time = 5.0
+    log_result_lifespan = False
+
+    def __init__(self, kind: JobKind, workplace: Workplace, connection: Redis) -> None:
+        queue = Queue(
+            kind.collection, connection=connection, job_class=RunJob, serializer=JSONSerializer
+        )
+        super().__init__(
+            [queue],
+            connection=connection,
+            job_class=RunJob,
+            serializer=JSONSerializer,
+            default_result_ttl=RESULT_TTL_SECONDS,
+            worker_ttl=WORKER_TTL_SECONDS,
+            maintenance_interval=MAINTENANCE_SECONDS,
+            job_monitoring_interval=MONITORING_SECONDS,
+        )
+        self.workplace = workplace
+        self._horse_status: int | None = None
+
+    def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:  # noqa: ARG002
+        """How long RQ believes in a run after its last sign of life, in seconds."""
+        return 3 * MONITORING_SECONDS
+
+    # The parent: one job at a time, from the fork to the row's state afterwards.
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Run the job in a horse; then put the row right if the horse could not.
+
+        RQ's own bookkeeping may fail in the middle, because Redis was wiped: then the horse is
+        waited for all the same, for the row alone says what became of the job.
+        """
+        self._horse_status = None
+        run.claimed.write(0)  # RQ may fail before it forks
+        try:
+            super().execute_job(job, queue)
+        except StopRequested:
+            raise
+        except Exception as error:
+            log.warning("RQ lost track of a job", job=job.id, exc_info=error)
+            self._wait_out_horse()
+        settle(self.workplace, job.id, run.claimed.read(), ending(self._horse_status))
+
+    def _wait_out_horse(self) -> None:
+        if self.horse_pid and self._horse_status is None:
+            self.wait_for_horse()
+        self._horse_pid = 0
+        self.executions.clear()
+        self.set_state(WorkerStatus.IDLE)
+
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        """Fork with SIGTERM and SIGINT held back.
+
+        The horse keeps SIGTERM blocked for good: its watchdog collects it, also while a long call
+        computes. The parent may have another thread that takes the signal (a BLAS has one), so a
+        stop that came before the horse's id was known is passed on afterwards.
+        """
+        with held_back(signal.SIGTERM, signal.SIGINT):
+            super().fork_work_horse(job, queue)
+        if self._stop_requested:
+            self._tell_horse()
+
+    def wait_for_horse(self) -> Any:
+        """Wait, and remember how the horse ended."""
+        ended = super().wait_for_horse()
+        self._horse_status = ended[1]
+        return ended
+
+    def handle_warm_shutdown_request(self) -> None:
+        """Ask the horse to put its job down, and leave in time even if something hangs."""
+        self.log.info("Worker %s: stopping", self.name)
+        self._tell_horse()
+        leave = threading.Timer(LEAVE_SECONDS, os._exit, (0,))
+        leave.daemon = True
+        leave.start()
+
+    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """A second SIGTERM changes nothing: the job is being put down already."""
+        self.log.info("Worker %s: is stopping already", self.name)
+        self._tell_horse()
+
+    def set_shutdown_requested_date(self) -> None:
+        """Not told to Redis: a signal handler must not wait for it."""
+
+    def _tell_horse(self) -> None:
+        if self.horse_pid:
+            try:
+                os.kill(self.horse_pid, signal.SIGTERM)
+            except ProcessLookupError:
+                return
+
+    # Nothing is commanded through Redis, so nothing listens, and no thread is there to be forked.
+
+    def subscribe(self) -> None:
+        """Do not listen for RQ's commands."""
+
+    def unsubscribe(self) -> None:
+        """There is nothing to end."""
+
+    # The horse.
+
+    def main_work_horse(self, job: Job, queue: Queue) -> None:
+        """Tie the horse's life to its worker's before anything else, then work."""
+        die_with(parent=self.pid or 0)
+        super().main_work_horse(job, queue)
+
+    def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:  # noqa: ARG002
+        """Run the job. Redis is told of its end by the parent, which may wait for Redis."""
+        self.prepare_job_execution(job, remove_from_intermediate_queue=True)
+        timeout = job.timeout or self.workplace.settings.job_timeout_seconds
+        try:
+            with self.death_penalty_class(timeout, JobTimeoutException, job_id=job.id):
+                job.perform()
+        except Exception as error:
+            log.error("a horse falls", job=job.id, exc_info=error)
+            raise  # the parent hears of it by the exit status
+        return True
+
+    def setup_work_horse_signals(self) -> None:
+        """Ctrl-C concerns the worker alone; SIGTERM stays blocked, see `fork_work_horse`."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def ending(status: int | None) -> str:
+    """How a process ended, in words, from its wait status."""
+    if status is None:
+        return "its process is gone"
+    code = os.waitstatus_to_exitcode(status)
+    return (
+        f"its process was ended by {signal.Signals(-code).name}"
+        if code < 0
+        else (f"its process ended with {code}")
+    )
+
+
+@contextmanager
+def held_back(*signals: signal.Signals) -> Iterator[None]:
+    """Deliver these signals to this thread after the block; a process forked in it never gets them
+    by itself."""
+    parent = os.getpid()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        if os.getpid() == parent:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process the moment its parent is gone (Linux alone can)."""
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    if os.getppid() != parent:  # it died between the fork and the prctl
+        os._exit(1)
+
+
+def serve(kind: JobKind, settings: Settings) -> None:
+    """Work until SIGTERM."""
+    connection = patient_client(settings.redis_url)
+    workplace = Workplace.open(settings, connection)
+    run.work_at(workplace)
+    if kind is JobKind.TRAINING:
+        # The first optimiser of a process imports this, two seconds that every horse would spend.
+        importlib.import_module("torch._dynamo")
+    worker = HorseWorker(kind, workplace, connection)
+    worker.work(logging_level=settings.log_level.upper())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    queues = {kind.collection: kind for kind in JobKind}
+    if len(arguments) != 1 or arguments[0] not in queues:
+        sys.stderr.write(f"usage: python -m workers.worker {'|'.join(queues)}\n")
+        return 2
+    settings = load_settings()
+    logs.configure(settings.log_level, settings.log_format)
+    serve(queues[arguments[0]], settings)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

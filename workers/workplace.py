@@ -1,0 +1,52 @@
+"""What a worker works with: settings, database, files, queue. Opened once, before any fork."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from redis import Redis
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.database import connect, sessions
+from app.queue import JobQueue
+from app.settings import Settings
+from app.storage import Storage
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """The parts that jobs share. Safe to fork with: each process opens connections of its own."""
+
+    settings: Settings
+    engine: Engine
+    sessions: sessionmaker[Session]
+    storage: Storage
+    queue: JobQueue
+
+    @classmethod
+    def open(cls, settings: Settings, redis: Redis) -> Self:
+        """Connect to nothing yet, but know where everything is."""
+        engine = connect(settings.database_url)
+        queue = JobQueue(
+            redis,
+            job_timeout_seconds=settings.job_timeout_seconds,
+            failure_ttl_seconds=settings.job_failure_ttl_seconds,
+        )
+        return cls(settings, engine, sessions(engine), Storage(settings.data_dir), queue)
+
+    def device(self) -> "torch.device":
+        """Where networks run. Only for a work-horse: asking for CUDA opens it."""
+        import torch  # not above: the reconciler starts in a second without it
+
+        wanted = self.settings.device
+        if wanted == "auto":
+            wanted = "cuda" if torch.cuda.is_available() else "cpu"
+        return torch.device(wanted)
+
+    def checkpoint_dir(self, job_id: str) -> Path:
+        """Where a job keeps what only its later attempts need; gone when the job has ended."""
+        return self.storage.job_dir(job_id) / "checkpoint"
