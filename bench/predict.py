@@ -1,0 +1,284 @@
+"""Predicting over HTTP: what the service costs beside the work itself.
+
+A real server in a process of its own, real sockets, and the same work called directly, by turns.
+"""
+
+import http.client
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from models.architectures import build
+from models.audio import decode
+from models.checkpoint import ModelConfig, weights_bytes
+from models.features import LogMel, windows
+from models.serving import served
+
+ROOT = Path(__file__).resolve().parent.parent
+CLIP = ROOT / "samples" / "synthetic_angry.wav"
+LABELS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
+FRAMES = 187  # of the starter models
+CLIENTS = 16
+BATCHES = (1, 2, 4, 8, 16)
+TURNS = 100
+BLOCK = 10
+ROUNDS = 7
+REST = 0.02  # seconds; torch's threads spin for some milliseconds after their work
+
+
+def measure() -> list[dict[str, Any]]:
+    """The three figures, each with its bar."""
+    model = a_model()
+    clip = CLIP.read_bytes()
+    direct = Direct(model)
+    with server() as (port, process):
+        path = f"/v1/predict?model={upload(port, model)}"
+        check(Client(port, path, clip).predict(), direct.predict([clip])[0])
+        in_parallel(port, path, clip, 100)
+        early = process.memory_info().rss
+        client = Client(port, path, clip)
+        ratio, ours, theirs = latency(client, direct, clip)
+        share, rate, best, size = throughput(port, path, clip, direct)
+        in_parallel(port, path, clip, 1000 - 100 - TURNS - ROUNDS * 4 * CLIENTS)
+        late = process.memory_info().rss
+    return [
+        {
+            "name": "predict over HTTP, one client, p50, against direct calls",
+            "value": ratio,
+            "bar": 1.10,
+            "better": "lower",
+            "note": f"{1000 * ours:.1f} ms against {1000 * theirs:.1f} ms",
+        },
+        {
+            "name": f"throughput with {CLIENTS} clients against the best offline batch",
+            "value": share,
+            "bar": 0.90,
+            "better": "higher",
+            "note": f"{rate:.1f}/s against {best:.1f}/s in batches of {size}",
+        },
+        {
+            "name": "API resident memory after 1,000 predictions against after 100",
+            "value": late / early,
+            "bar": 1.05,
+            "better": "lower",
+            "note": f"{late / 2**20:.0f} MiB against {early / 2**20:.0f} MiB",
+        },
+    ]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A CNN-4 of the starters' size. What it has learnt does not change its speed."""
+
+    weights: bytes
+    config: ModelConfig
+    network: torch.nn.Module
+
+
+def a_model() -> Model:
+    """A model with random weights."""
+    torch.manual_seed(0)
+    net = build("cnn4", len(LABELS))
+    config = ModelConfig("cnn4", LABELS, mean=(-6.0,) * 64, std=(2.0,) * 64, frames=FRAMES)
+    return Model(weights_bytes(net), config, served(net.eval(), torch.device("cpu")))
+
+
+class Direct:
+    """Decode, features and network, called one after the other."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._log_mel = LogMel()
+        self._standardizer = model.config.standardizer
+
+    @torch.inference_mode()
+    def predict(self, clips: list[bytes]) -> list[list[float]]:
+        """Probabilities of clips of one window each."""
+        x = torch.cat([self._features(clip) for clip in clips])
+        probabilities: list[list[float]] = self._model.network(x).double().softmax(1).tolist()
+        return probabilities
+
+    def _features(self, clip: bytes) -> torch.Tensor:
+        features = self._log_mel(torch.from_numpy(decode(clip).samples))
+        return windows(self._standardizer(features), FRAMES)
+
+
+class Client:
+    """One client with one connection that it keeps; as bare as one can be, for it has the same two
+    cores as the server."""
+
+    def __init__(self, port: int, path: str, clip: bytes) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: audio/wav\r\n"
+            f"Content-Length: {len(clip)}\r\n\r\n"
+        )
+        self._request = head.encode() + clip
+
+    def predict(self) -> bytes:
+        """Send the clip; the answer's body."""
+        self._socket.sendall(self._request)
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            answer += self._received()
+        head, _, body = answer.partition(b"\r\n\r\n")
+        if not head.startswith(b"HTTP/1.1 200 "):
+            raise RuntimeError(f"the service answered {answer[:500]!r}")
+        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+        while len(body) < length:
+            body += self._received()
+        return body
+
+    def _received(self) -> bytes:
+        data = self._socket.recv(65_536)
+        if not data:
+            raise RuntimeError("the service closed the connection")
+        return data
+
+
+def latency(client: Client, direct: Direct, clip: bytes) -> tuple[float, float, float]:
+    """Median of HTTP over median of direct calls, and both in seconds."""
+    ours: list[float] = []
+    theirs: list[float] = []
+    for _ in range(TURNS // BLOCK):
+        theirs += [timed(lambda: direct.predict([clip])) for _ in range(BLOCK)]
+        time.sleep(REST)
+        ours += [timed(client.predict) for _ in range(BLOCK)]
+        time.sleep(REST)
+    http_p50, direct_p50 = statistics.median(ours), statistics.median(theirs)
+    return http_p50 / direct_p50, http_p50, direct_p50
+
+
+def throughput(
+    port: int, path: str, clip: bytes, direct: Direct
+) -> tuple[float, float, float, int]:
+    """Clips a second over HTTP against directly in batches of the best size, and that size."""
+    count = 4 * CLIENTS
+    over_http: list[float] = []
+    offline: dict[int, list[float]] = {size: [] for size in BATCHES}
+    for _ in range(ROUNDS):
+        over_http.append(count / timed(lambda: in_parallel(port, path, clip, count)))
+        for size, rates in offline.items():
+            rates.append(CLIENTS / timed(lambda size=size: in_batches(direct, clip, size)))  # type: ignore[misc]
+            time.sleep(REST)
+    medians = {size: statistics.median(rates) for size, rates in offline.items()}
+    best = max(medians, key=lambda size: medians[size])
+    rate = statistics.median(over_http)
+    return rate / medians[best], rate, medians[best], best
+
+
+def in_batches(direct: Direct, clip: bytes, size: int) -> None:
+    """As many clips as there are clients, in batches of ``size``."""
+    for _ in range(CLIENTS // size):
+        direct.predict([clip] * size)
+
+
+def in_parallel(port: int, path: str, clip: bytes, count: int) -> None:
+    """At least ``count`` predictions by 16 clients at one time."""
+
+    def work() -> None:
+        client = Client(port, path, clip)
+        for _ in range(-(-count // CLIENTS)):
+            client.predict()
+
+    threads = [threading.Thread(target=work) for _ in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that ``work`` takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def check(answer: bytes, probabilities: list[float]) -> None:
+    """Both sides must say the same."""
+    prediction = json.loads(answer)
+    by_label = {score["label"]: score["score"] for score in prediction["scores"]}
+    worst = max(abs(by_label[label] - p) for label, p in zip(LABELS, probabilities, strict=True))
+    if worst > 1e-4:
+        raise RuntimeError(f"the service and the direct calls differ by {worst}")
+
+
+@contextmanager
+def server() -> Iterator[tuple[int, psutil.Process]]:
+    """A server as it is served, with a data folder of its own: its port and its process."""
+    with socket.socket() as free, tempfile.TemporaryDirectory() as folder:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        command = [sys.executable, "-m", "uvicorn", "--factory", "app.main:create_app"]
+        options = ["--port", str(port), "--no-access-log", "--log-level", "warning"]
+        env = {**os.environ, "SERVAL_DATA_DIR": folder, "SERVAL_DEVICE": "cpu"}
+        env.pop("DATABASE_URL", None)
+        with subprocess.Popen(
+            [*command, *options], cwd=ROOT, env=env, stderr=subprocess.DEVNULL
+        ) as process:
+            try:
+                wait_until_alive(port)
+                yield port, psutil.Process(process.pid)
+            finally:
+                process.terminate()
+
+
+def wait_until_alive(port: int) -> None:
+    """Return when the server answers."""
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", "/healthz")
+            if connection.getresponse().status == http.HTTPStatus.OK:
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError("the server did not start within two minutes")
+
+
+def upload(port: int, model: Model) -> str:
+    """Put the model into the service; its id."""
+    boundary = "serval-bench"
+    parts = [
+        ("weights", 'filename="model.safetensors"', model.weights),
+        ("config", 'filename="config.json"', model.config.to_json().encode()),
+    ]
+    body = b"".join(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; {more}\r\n\r\n'.encode()
+        + content
+        + b"\r\n"
+        for name, more, content in parts
+    )
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request(
+        "POST",
+        "/v1/models",
+        body + f"--{boundary}--\r\n".encode(),
+        {"Content-Type": f"multipart/form-data; boundary={boundary}"},
+    )
+    answer = json.loads(connection.getresponse().read())
+    model_id: str = answer["id"]
+    return model_id
+
+
+if __name__ == "__main__":
+    for figure in measure():
+        print(json.dumps(figure))
