@@ -37,6 +37,7 @@ from app.jobs.tables import Job
 from app.queue import brief_client
 from app.settings import Settings, load_settings
 from workers.recovery import give_up, requeue
+from workers.signals import ENDING, past_ending
 from workers.sweeping import sweep
 from workers.workplace import Workplace
 
@@ -220,9 +221,10 @@ def main() -> int:
     settings = load_settings()
     logs.configure(settings.log_level, settings.log_format)
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in ENDING:
         signal.signal(number, lambda *_: stop.set())
     serve(settings, stop)
+    past_ending()
     return 0
 
 

@@ -13,14 +13,12 @@ Where this departs from RQ's own worker, it is because of what RQ does otherwise
 - SIGTERM waits for the job, for hours: here the job is put down and goes on elsewhere.
 """
 
-import ctypes
 import importlib
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any, Final
 
@@ -48,6 +46,7 @@ from app.queue import JOB_FUNCTION
 from app.settings import Settings, load_settings
 from workers import run
 from workers.recovery import settle
+from workers.signals import die_with, held_back, past_ending
 from workers.workplace import Workplace
 
 log = structlog.get_logger("workers.worker")
@@ -61,7 +60,6 @@ MAINTENANCE_SECONDS: Final = 60
 RESULT_TTL_SECONDS: Final = 60
 LEAVE_SECONDS: Final = 14.0
 """From SIGTERM to the end, whatever hangs. Supervisors kill after 15 s or later."""
-PR_SET_PDEATHSIG: Final = 1
 
 
 def patient_client(url: str) -> Redis:
@@ -251,30 +249,6 @@ def ending(status: int | None) -> str:
     )
 
 
-@contextmanager
-def held_back(*signals: signal.Signals) -> Iterator[None]:
-    """Deliver these signals to this thread after the block; a process forked in it never gets them
-    by itself."""
-    parent = os.getpid()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        if os.getpid() == parent:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def die_with(parent: int) -> None:
-    """Have the kernel kill this process the moment its parent is gone (Linux alone can)."""
-    if sys.platform != "linux":
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
-    if os.getppid() != parent:  # it died between the fork and the prctl
-        os._exit(1)
-
-
 def serve(kind: JobKind, settings: Settings) -> None:
     """Work until SIGTERM."""
     connection = patient_client(settings.redis_url)
@@ -297,6 +271,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = load_settings()
     logs.configure(settings.log_level, settings.log_format)
     serve(queues[arguments[0]], settings)
+    past_ending()
     return 0
 
 

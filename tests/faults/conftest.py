@@ -42,7 +42,7 @@ def stack(
     tmp_path_factory: pytest.TempPathFactory,
     postgresql_url: str | None,
 ) -> Iterator[Stack]:
-    """The running service. Each test leaves it whole, with every job ended."""
+    """The running service. Each test leaves it whole, see `submit`."""
     folder = tmp_path_factory.mktemp("stack")
     if postgresql_url is None:
         shutil.copy(request.getfixturevalue("sqlite_template"), folder / "serval.db")
@@ -62,12 +62,18 @@ def corpus(stack: Stack) -> Corpus:
 
 @pytest.fixture
 def submit(stack: Stack, corpus: Corpus) -> Iterator[Callable[..., str]]:
-    """`submit(iterations=20)` submits a tiny training and gives its id."""
+    """`submit(iterations=20)` submits a tiny training and gives its id.
+
+    Afterwards every job has ended and every worker is there, also if the test failed.
+    """
 
     def submit(**wanted: Any) -> str:
         return stack.submit(**{"corpus": corpus.id, **TINY, **wanted})
 
     yield submit
+    for worker in stack.workers:
+        if not worker.running:
+            stack.replace(worker)
     stack.cancel_all()
 
 

@@ -24,7 +24,7 @@ from app.jobs.tables import Job, JobEvent
 from app.registry.tables import Model
 from app.settings import Settings
 from app.storage import Storage
-from workers.worker import die_with
+from workers.signals import die_with
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 180.0

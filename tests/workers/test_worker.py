@@ -1,10 +1,7 @@
 """The worker: what it believes of Redis, and how its horse is tied to it."""
 
-import os
 import signal
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from redis import Redis
@@ -20,9 +17,7 @@ from workers.worker import (
     ForbiddenFunction,
     HorseWorker,
     RunJob,
-    die_with,
     ending,
-    held_back,
     main,
     patient_client,
 )
@@ -146,54 +141,11 @@ class TestHorseWorker:
         assert not workplace.queue.has(ID)
 
 
-class TestProcesses:
-    def test_a_child_dies_with_its_parent(self) -> None:
-        read, write = os.pipe()
-        parent = os.fork()
-        if parent == 0:
-            me = os.getpid()
-            if os.fork() == 0:
-                die_with(me)
-                os.write(write, str(os.getpid()).encode())
-                time.sleep(60)
-            time.sleep(60)
-        child = int(os.read(read, 20))
-        os.kill(parent, signal.SIGKILL)
-        os.waitpid(parent, 0)
-        until = time.monotonic() + 10
-        while alive(child):
-            assert time.monotonic() < until
-            time.sleep(0.01)
-
-    def test_a_child_whose_parent_is_gone_already_ends(self) -> None:
-        child = os.fork()
-        if child == 0:
-            die_with(parent=1 if os.getppid() != 1 else 2)
-            os._exit(0)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
-
-    def test_a_signal_to_a_child_forked_meanwhile_waits_until_it_is_collected(self) -> None:
-        with held_back(signal.SIGTERM):
-            child = os.fork()
-            if child == 0:
-                got = signal.sigtimedwait([signal.SIGTERM], 30)
-                os._exit(42 if got is not None else 1)
-        os.kill(child, signal.SIGTERM)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 42
-        assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
-
+class TestEnding:
     def test_how_a_process_ended_is_said_in_words(self) -> None:
         assert ending(signal.SIGKILL) == "its process was ended by SIGKILL"
         assert ending(256) == "its process ended with 1"
         assert ending(None) == "its process is gone"
-
-
-def alive(pid: int) -> bool:
-    """Whether the process runs; one that waits to be reaped does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 class TestCommandLine:

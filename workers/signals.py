@@ -1,0 +1,46 @@
+"""What the worker and the reconciler do about signals beyond what Python and RQ offer."""
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+ENDING: Final = (signal.SIGINT, signal.SIGTERM)
+PR_SET_PDEATHSIG: Final = 1
+
+
+@contextmanager
+def held_back(*signals: signal.Signals) -> Iterator[None]:
+    """Deliver these signals to this thread after the block; a process forked in it never gets them
+    by itself."""
+    parent = os.getpid()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        if os.getpid() == parent:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process the moment its parent is gone (Linux alone can)."""
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    if os.getppid() != parent:  # it died between the fork and the prctl
+        os._exit(1)
+
+
+def past_ending() -> None:
+    """From here on, ignore what asks this process to end: it does so already.
+
+    While the interpreter winds up, it gives its handlers back to the system, whose own kills; so a
+    second SIGTERM in that tenth of a second would turn a clean exit into a death by a signal.
+    """
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
