@@ -11,6 +11,7 @@ import ipaddress
 import re
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -142,7 +143,8 @@ async def _identify(keyring: Keyring, request: Request) -> Caller:
 
 def _check_loopback(request: Request) -> None:
     peer = request.client.host if request.client is not None else "127.0.0.1"
-    host = request.url.hostname or ""
+    authority = request.headers.get("host")
+    host = _host(authority) if authority is not None else request.url.hostname or ""
     if is_loopback(peer) and is_loopback(host):
         return
     raise Forbidden(
@@ -199,6 +201,16 @@ def _source(request: Request) -> str:
     return f"Sec-Fetch-Site {shown(request.headers.get('sec-fetch-site'))}"
 
 
+@lru_cache(maxsize=256)
+def _host(authority: str) -> str:
+    """The name or address in a Host header; "" if it is malformed."""
+    try:
+        return urlsplit(f"//{authority}").hostname or ""
+    except ValueError:
+        return ""
+
+
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether the address or name is this machine's own."""
     if host == "localhost":

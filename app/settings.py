@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     max_predict_bytes: int = Field(default=32 * MIB, gt=0)
     """One clip: a minute of 48 kHz float-64 stereo is 44 MiB, of 16-bit mono 5.5 MiB."""
     max_clip_seconds: float = Field(default=60.0, gt=0)
-    """Longer clips are not utterances, and cost the inference thread proportionally."""
+    """Longer clips are not utterances, and cost an inference lane proportionally."""
     max_clip_windows: int = Field(default=256, gt=0)
     """Windows of one clip: a minute has 39 of 3 s; a model with the shortest window makes 234."""
     max_audit_bytes: int = Field(default=256 * MIB, gt=0)

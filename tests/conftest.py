@@ -15,6 +15,7 @@ Imports stand inside the fixtures: the tests of `models` run where no web librar
 
 import os
 import shutil
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ import pytest
 # One torch thread a process, before torch is first imported: tiny networks gain nothing from a
 # second one, and processes that share two cores would wait for each other's threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What a shell runs in the background ignores Ctrl-C, and so would all processes of these tests.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

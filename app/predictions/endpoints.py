@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from app.auth import MayPredict
 from app.errors import BadRequest, TooLarge, UnsupportedMedia, shown
 from app.predictions import hooks
+from app.predictions.direct_route import DirectRoute
 from app.predictions.line import Outcome
 from app.predictions.schemas import HuggingFaceRequest, Prediction, Score
 from app.predictions.service import ClientGone, Predictions
@@ -58,8 +59,9 @@ class HuggingFaceQuery(Schema):
 def prediction_routes(settings: Settings) -> APIRouter:
     """POST /v1/predict and POST /hf/{model}, with the limits of ``settings`` in their text."""
     router = APIRouter(tags=["predictions"])
+    direct = APIRouter(route_class=DirectRoute, tags=["predictions"])
 
-    @router.post(
+    @direct.post(
         "/v1/predict",
         summary="Predict the emotion of a clip",
         response_model=Prediction,
@@ -84,6 +86,8 @@ def prediction_routes(settings: Settings) -> APIRouter:
             request_id=request.state.request_id,
         )
         return _answer(prediction.model_dump_json(), outcome)
+
+    router.include_router(direct)
 
     @router.post(
         "/hf/{model}",

@@ -1,12 +1,15 @@
-"""One inference thread that owns the device, and the line of requests that wait for it.
+"""Inference lanes, threads that own the device, and the line of requests that wait for them.
 
-    event loop        line      inference thread                             event loop
+    event loop        line      inference lanes                              event loop
     read the body  →   …   →    decode_request, batch, predict, unbatch  →   encode_response
 
-The thread takes whatever is waiting for one model, without a wait for more: a lone clip starts at
-once, and while a batch runs the next one gathers by itself. A request that was given up (its client
-went away, its time ran out) is dropped. An exception fails the clips of its batch and nobody
-else's.
+A lane takes what is waiting for one model, without a wait for more: a lone clip starts at once, and
+while lanes are busy the next batch gathers by itself. A request that was given up (its client went
+away, its time ran out) is dropped. An exception fails the clips of its batch and nobody else's.
+
+On a CPU each core is a lane with a few clips at a time: cores that share a batch wait for each
+other at every operation, and all take turns in one cache. A lone clip has all cores. A GPU has one
+lane.
 """
 
 import asyncio
@@ -19,7 +22,7 @@ import structlog
 import torch
 
 from app.errors import ServalError, Unavailable
-from app.predictions.line import Line, Outcome, Waiting
+from app.predictions.line import Line, Outcome, Share, Waiting
 from app.predictions.scorer import THREADS, Result, Scored, Scorer, use_threads
 from app.registry.loaded import LoadedModel
 from models.audio import AudioError
@@ -29,44 +32,53 @@ log = structlog.get_logger("serval.predictions")
 FAILURES_IN_A_ROW = 3
 """From then on it is not one batch: a GPU that fell into an error does not recover by itself."""
 DRAIN_SECONDS = 10.0
+LEADER = 0
+"""The lane that has all cores for a lone clip."""
 
 
 class Engine:
     """`start` it in the event loop, `submit` clips, `stop` it.
 
     Args:
-        scorer: does the work, in the inference thread.
-        stuck_seconds: requests that take longer together make the service not ready.
-        on_batch: is told the windows of each batch, in the inference thread.
+        scorer: does the work, in the lanes.
+        lanes: how many work at one time.
+        most_clips: that a lane takes at one time.
+        stuck_seconds: a lane that takes longer for a share makes the service not ready.
+        on_batch: is told the windows of each batch, in the lane.
     """
 
     def __init__(
         self,
         scorer: Scorer,
         *,
+        lanes: int,
+        most_clips: int,
         stuck_seconds: float,
         on_batch: Callable[[int], None] = lambda _windows: None,
     ) -> None:
         self._scorer = scorer
         self._stuck_seconds = stuck_seconds
         self._on_batch = on_batch
-        self._line = Line()
-        self._ready = threading.Event()
+        self._line = Line(most_clips, lanes)
+        self._threads = [
+            threading.Thread(target=self._run, args=(lane,), name=f"inference-{lane}", daemon=True)
+            for lane in range(lanes)
+        ]
+        self._busy_since: list[float | None] = [None] * lanes
         self._stopping = False
         self._fault: BaseException | None = None
-        self._busy_since: float | None = None
         self._failures: list[str] = []
+        self._noting = threading.Lock()
 
     def start(self) -> None:
-        """Start the thread. Call it in the event loop that will submit."""
+        """Start the lanes. Call it in the event loop that will submit."""
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
-        self._thread.start()
-        self._ready.wait()
-        # From here on every other thread computes alone. Two threads with helpers of OpenMP's own
-        # would be more than there are cores, at which it lets waiting helpers sleep instead of
-        # spin: the network then takes a third longer.
+        # Every thread but a lane that is alone computes with one core. Threads with helpers of
+        # OpenMP's own would be more than there are cores, at which it lets waiting helpers sleep
+        # instead of spin: the network then takes a third longer.
         use_threads(1)
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, model: LoadedModel, body: bytes) -> "asyncio.Future[Outcome]":
         """Start on a clip. Cancel the future to give it up.
@@ -74,10 +86,10 @@ class Engine:
         The future raises:
             AudioError: the audio is not accepted.
             ServalError: the network failed.
-            Unavailable: the inference thread has died.
+            Unavailable: an inference lane has died.
 
         Raises:
-            Unavailable: the service is stopping, or the inference thread has died.
+            Unavailable: the service is stopping, or an inference lane has died.
         """
         future: asyncio.Future[Outcome] = self._loop.create_future()
         if not self._line.put(Waiting(model, body, future)):
@@ -90,67 +102,68 @@ class Engine:
         Raises:
             Unavailable: saying why they do not.
         """
-        if self._fault is not None or not self._thread.is_alive():
+        if self._fault is not None or not all(thread.is_alive() for thread in self._threads):
             raise self._down()
-        busy_since, failures = self._busy_since, self._failures
-        if busy_since is not None and time.monotonic() - busy_since > self._stuck_seconds:
-            seconds = time.monotonic() - busy_since
-            raise Unavailable(f"The inference thread has been at one batch for {seconds:.0f} s.")
+        now = time.monotonic()
+        longest = max(now - (since or now) for since in self._busy_since)
+        if longest > self._stuck_seconds:
+            raise Unavailable(f"An inference lane has been at one batch for {longest:.0f} s.")
+        failures = self._failures
         if len(failures) >= FAILURES_IN_A_ROW:
             raise Unavailable(f"The last {len(failures)} batches failed: {failures[-1]}.")
 
     def stop(self) -> None:
-        """Finish what was submitted, then end the thread. Blocks."""
+        """Finish what was submitted, then end the lanes. Blocks."""
         self._stopping = True
         self._line.close()
-        self._thread.join(DRAIN_SECONDS)
+        until = time.monotonic() + DRAIN_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
         self._scorer.close()
 
     def _down(self) -> Unavailable:
         if self._stopping:
             return Unavailable("The service is stopping. Send this again.", code="stopping")
         return Unavailable(
-            f"The inference thread has died ({type(self._fault).__name__}). The service must be"
+            f"An inference lane has died ({type(self._fault).__name__}). The service must be"
             " restarted.",
             code="inference_down",
             retry_after=10,
         )
 
-    # In the inference thread
+    # In a lane
 
-    def _run(self) -> None:
-        use_threads(THREADS)
-        self._ready.set()
-        group: Sequence[Waiting] = ()
+    def _run(self, lane: int) -> None:
+        share: Share | None = None
         try:
-            while group := self._line.take(self._scorer.most_windows):
-                self._serve(group)
+            while share := self._line.take(leads=lane == LEADER):
+                self._busy_since[lane] = time.monotonic()
+                use_threads(THREADS if share.alone else 1)
+                self._serve(share.requests)
+                self._busy_since[lane] = None
+                self._line.done(share)
         except BaseException as error:
             self._fault = error
-            log.critical("the inference thread died", exc_info=True)
-            self._line.close()
-            while group:
-                self._tell((request, self._down()) for request in group)
-                group = self._line.take(len(group))
+            log.critical("an inference lane died", exc_info=True)
+            requests = self._line.clear() + (share.requests if share else [])
+            self._tell((request, self._down()) for request in requests)
 
-    def _serve(self, group: Sequence[Waiting]) -> None:
-        self._busy_since = time.monotonic()
+    def _serve(self, requests: Sequence[Waiting]) -> None:
         try:
-            for scored in self._scorer.score(group):
+            for scored in self._scorer.score(requests):
                 self._note(scored)
                 self._tell((request, _as_told(result)) for request, result in scored.results)
         except Exception as error:
             log.exception("scoring failed")
-            self._tell((request, _as_told(error)) for request in group)
-        finally:
-            self._busy_since = None
+            self._tell((request, _as_told(error)) for request in requests)
 
     def _note(self, scored: Scored) -> None:
         if scored.error is not None:
             model = scored.results[0][0].model.id
             log.error("a batch failed", model=model, exc_info=scored.error)
             name = type(scored.error).__name__
-            self._failures = [*self._failures[1 - FAILURES_IN_A_ROW :], name]
+            with self._noting:
+                self._failures = [*self._failures[1 - FAILURES_IN_A_ROW :], name]
         elif scored.windows:
             self._failures = []
             self._on_batch(scored.windows)

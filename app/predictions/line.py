@@ -1,4 +1,4 @@
-"""The line of requests that wait for the inference thread."""
+"""The line of requests that wait to be scored, and the lanes that take them from it."""
 
 import threading
 import time
@@ -36,39 +36,111 @@ class Waiting:
     since: float = field(default_factory=time.perf_counter)
 
 
-class Line:
-    """Requests in the order of their arrival. Any thread puts in, one takes out."""
+@dataclass(frozen=True, eq=False)
+class Share:
+    """What one lane works on.
 
-    def __init__(self) -> None:
+    Attributes:
+        requests: at least one, all for one model.
+        alone: no other lane works meanwhile, so that all cores are for this one.
+    """
+
+    requests: list[Waiting]
+    alone: bool
+
+
+class Line:
+    """Requests in the order of their arrival. Any thread puts in, each lane takes shares out.
+
+    A lone request, with no other at work, is for the leading lane and all cores. Otherwise the
+    free lanes divide what waits, a core for each. No lane waits for another, or for more to come.
+
+    Args:
+        most: requests in a share.
+        lanes: one of which leads.
+    """
+
+    def __init__(self, most: int, lanes: int = 1) -> None:
+        self._most = most
+        self._lanes = lanes
         self._requests: deque[Waiting] = deque()
-        self._changed = threading.Condition()
+        self._at_work: list[Share] = []
         self._closed = False
+        lock = threading.Lock()
+        self._for_the_leader = threading.Condition(lock)
+        self._for_the_others = threading.Condition(lock)
 
     def put(self, request: Waiting) -> bool:
         """Join the end of the line. False if it is closed."""
-        with self._changed:
+        with self._for_the_leader:
             if not self._closed:
                 self._requests.append(request)
-                self._changed.notify()
+                self._wake()
             return not self._closed
 
-    def take(self, most: int) -> list[Waiting]:
-        """Wait for a request; take it, and up to ``most`` in all that are for the same model.
+    def take(self, *, leads: bool = True) -> Share | None:
+        """Wait for a share and take it; `done` gives it back.
 
         What was given up meanwhile is dropped.
 
+        Args:
+            leads: the caller is the leading lane.
+
         Returns:
-            At least one, or none when the line is closed and empty.
+            None when the line is closed and empty.
         """
-        with self._changed:
+        changed = self._for_the_leader if leads else self._for_the_others
+        with changed:
             while True:
                 live = [request for request in self._requests if not request.future.cancelled()]
                 self._requests = deque(live)
-                if live:
-                    return self._first(most)
-                if self._closed:
-                    return []
-                self._changed.wait()
+                if not live and self._closed:
+                    return None
+                if live and (leads or not self._is_for_the_leader()):
+                    return self._share()
+                changed.wait()
+
+    def done(self, share: Share) -> None:
+        """The lane has nothing more to do with this share."""
+        with self._for_the_leader:
+            self._at_work.remove(share)
+            self._wake()
+
+    def close(self) -> None:
+        """Let nobody else join. Those in the line are still taken."""
+        with self._for_the_leader:
+            self._closed = True
+            self._for_the_leader.notify_all()
+            self._for_the_others.notify_all()
+
+    def clear(self) -> list[Waiting]:
+        """Close it, and take all who are in it at once."""
+        self.close()
+        with self._for_the_leader:
+            left, self._requests = list(self._requests), deque()
+            return left
+
+    def _wake(self) -> None:
+        """The lanes that may take what is there now, and no other: it would be in the way."""
+        if self._requests:
+            self._for_the_leader.notify()
+            if not self._is_for_the_leader():
+                self._for_the_others.notify_all()
+        elif self._closed:
+            self._for_the_others.notify_all()
+
+    def _is_for_the_leader(self) -> bool:
+        """Whether all cores are at work on one share, or should be."""
+        if self._at_work:
+            return self._at_work[0].alone
+        return self._lanes == 1 or len(self._requests) == 1
+
+    def _share(self) -> Share:
+        alone = not self._at_work and self._is_for_the_leader()
+        free = self._lanes - len(self._at_work)
+        share = Share(self._first(min(self._most, -(-len(self._requests) // free))), alone)
+        self._at_work.append(share)
+        return share
 
     def _first(self, most: int) -> list[Waiting]:
         group: list[Waiting] = []
@@ -79,9 +151,3 @@ class Line:
             (group if fits else others).append(request)
         self._requests = others
         return group
-
-    def close(self) -> None:
-        """Let nobody else join. Those in the line are still taken."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()

@@ -1,29 +1,20 @@
-"""From requests to outcomes: which clips go through the network together, and on which cores.
-
-On a CPU, helper threads share the work: several clips are decoded by one thread each while the
-network rests (it keeps all cores busy, and then every other thread only holds it up), and a batch
-is divided among them, each core with windows of its own. That takes a tenth less time than all
-cores on all of them. A lone window is left to all cores.
-"""
+"""From requests to outcomes, and which of their clips go through the network together."""
 
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 import torch
-from torch import Tensor
 
 from app.predictions import hooks
 from app.predictions.hooks import Clip
 from app.predictions.line import Outcome, Waiting
-from app.registry.loaded import LoadedModel
 
 THREADS = torch.get_num_threads()
 """Of the network's work; read before `use_threads` changes it for other threads."""
-WINDOWS_A_CORE = 2
-"""Of a batch on a CPU. More of them fall out of its caches and take longer each."""
+WINDOWS_A_CORE = 4
+"""At one time. Fewer read the weights too often; more fall out of its caches."""
 
 Decoded = tuple[Waiting, Clip]
 Result = tuple[Waiting, Outcome | Exception]
@@ -45,7 +36,7 @@ class Scored:
 
 
 class Scorer:
-    """Decodes and scores. For the inference thread alone.
+    """Decodes and scores. Any thread may call it.
 
     Args:
         device: where the networks are.
@@ -54,29 +45,33 @@ class Scorer:
     """
 
     def __init__(self, device: torch.device, limits: hooks.Limits, most_windows: int) -> None:
-        self.most_windows = most_windows
         self._device = device
         self._limits = limits
-        self._helpers = ThreadPoolExecutor(THREADS, "helper")
+        self._most_windows = most_windows
+        # On a CPU the threads that score are as many as its cores already.
+        self._decoders = None if device.type == "cpu" else ThreadPoolExecutor(THREADS, "decoder")
 
     def close(self) -> None:
-        """End the helpers."""
-        self._helpers.shutdown(wait=False)
+        """End the threads that decode."""
+        if self._decoders is not None:
+            self._decoders.shutdown(wait=False)
 
     def score(self, group: Sequence[Waiting]) -> Iterator[Scored]:
         """Score requests for one model; each part of the results as soon as it is there."""
         began = time.perf_counter()
         decoded = list(zip(group, self._decode_all(group), strict=True))
         seconds = time.perf_counter() - began
-        yield Scored([(request, clip) for request, clip in decoded if isinstance(clip, Exception)])
+        bad = [(request, clip) for request, clip in decoded if isinstance(clip, Exception)]
+        if bad:
+            yield Scored(list(bad))
         good = [(request, clip) for request, clip in decoded if isinstance(clip, Clip)]
-        for part in in_batches(good, self.most_windows):
+        for part in in_batches(good, self._most_windows):
             yield self._score(part, seconds)
 
     def _decode_all(self, group: Sequence[Waiting]) -> list[Clip | Exception]:
-        if len(group) == 1:
-            return [self._decode(group[0])]
-        return list(self._helpers.map(self._decode, group))
+        if self._decoders is None or len(group) == 1:
+            return [self._decode(request) for request in group]
+        return list(self._decoders.map(self._decode, group))
 
     def _decode(self, request: Waiting) -> Clip | Exception:
         try:
@@ -90,9 +85,10 @@ class Scorer:
         windows = sum(len(clip.x) for clip in clips)
         began = time.perf_counter()
         try:
-            probabilities = hooks.unbatch(
-                self._predict(requests[0].model, hooks.batch(clips)), clips
+            scores = hooks.predict(
+                requests[0].model, hooks.batch(clips), self._device, self._most_windows
             )
+            probabilities = hooks.unbatch(scores, clips)
         except Exception as error:  # noqa: BLE001  (it fails these clips and no others)
             return Scored([(request, error) for request in requests], windows, error)
         network = time.perf_counter() - began
@@ -101,13 +97,6 @@ class Scorer:
             for (request, clip), each in zip(part, probabilities, strict=True)
         ]
         return Scored(results, windows)
-
-    def _predict(self, model: LoadedModel, x: Tensor) -> Tensor:
-        """Probabilities of the windows; on a CPU by the helpers, if there is work for all."""
-        if self._device.type != "cpu" or len(x) < THREADS or THREADS == 1:
-            return hooks.predict(model, x, self._device, self.most_windows)
-        part = partial(hooks.predict, model, device=self._device, most=WINDOWS_A_CORE)
-        return torch.cat(list(self._helpers.map(part, x.chunk(THREADS))))
 
 
 def in_batches(clips: Sequence[Decoded], most: int) -> Iterator[list[Decoded]]:

@@ -30,7 +30,7 @@ BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
 class Predictions:
-    """What predicts: the loaded models, the places for requests, the inference thread.
+    """What predicts: the loaded models, the places for requests, the inference lanes.
 
     Attributes:
         models: the models in memory. Who deletes one tells it to forget it.
@@ -60,13 +60,15 @@ class Predictions:
             buckets=BATCH_BUCKETS,
             registry=metrics,
         )
-        scorer = Scorer(
-            device,
-            Limits(settings.max_clip_seconds, settings.max_clip_windows),
-            WINDOWS_A_CORE * THREADS if device.type == "cpu" else settings.predict_batch,
-        )
+        limits = Limits(settings.max_clip_seconds, settings.max_clip_windows)
+        on_cpu = device.type == "cpu"
+        most = WINDOWS_A_CORE if on_cpu else settings.predict_batch
         self.engine = Engine(
-            scorer, stuck_seconds=settings.predict_timeout_seconds, on_batch=batches.observe
+            Scorer(device, limits, most),
+            lanes=THREADS if on_cpu else 1,
+            most_clips=most,
+            stuck_seconds=settings.predict_timeout_seconds,
+            on_batch=batches.observe,
         )
         waiting = Gauge("serval_predict_waiting", "Predictions under way.", registry=metrics)
         waiting.set_function(lambda: self.admission.requests)
@@ -78,7 +80,7 @@ class Predictions:
         self.engine.check()
 
     async def start(self) -> None:
-        """Start the inference thread, and let the default model score a clip.
+        """Start the inference lanes, and let the default model score a clip.
 
         The first prediction is slow: memory is fetched, kernels are chosen. No client waits for it.
         """

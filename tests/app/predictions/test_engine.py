@@ -1,4 +1,4 @@
-"""The inference thread: batches, failures, and its end."""
+"""The inference lanes: batches, failures, and their end."""
 
 import asyncio
 import threading
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from app.errors import ServalError, Unavailable
 from app.predictions import engine as engine_module
-from app.predictions import hooks, scorer
+from app.predictions import hooks
 from app.predictions.engine import Engine
 from app.predictions.line import Outcome, Waiting
 from app.predictions.scorer import Scorer, in_batches
@@ -46,10 +46,12 @@ class Held(torch.nn.Module):
         self.entered = threading.Semaphore(0)
         self.may_go_on = threading.Semaphore(0)
         self.sizes: list[int] = []
+        self.threads: list[int] = []
         self.failure: BaseException | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         self.sizes.append(len(x))
+        self.threads.append(torch.get_num_threads())
         self.entered.release()
         assert self.may_go_on.acquire(timeout=10)
         if self.failure is not None:
@@ -64,9 +66,11 @@ def loaded(network: torch.nn.Module, name: str = "tiny") -> LoadedModel:
 
 
 @asynccontextmanager
-async def running(most_windows: int = 8, **options: Any) -> AsyncIterator[Engine]:
+async def running(lanes: int = 1, **options: Any) -> AsyncIterator[Engine]:
     engine = Engine(
-        Scorer(torch.device("cpu"), LIMITS, most_windows),
+        Scorer(torch.device("cpu"), LIMITS, 8),
+        lanes=lanes,
+        most_clips=8,
         **{"stuck_seconds": 30.0, **options},
     )
     engine.start()
@@ -106,11 +110,12 @@ class TestBatches:
 
         run(test)
 
-    def test_each_gets_its_own_scores(self) -> None:
+    @pytest.mark.parametrize("lanes", [1, 2, 3])
+    def test_each_gets_its_own_scores(self, lanes: int) -> None:
         async def test() -> None:
             model = loaded(tiny_net())
             clips = [good_wav(0.3 + seed / 2, seed=seed) for seed in range(6)]
-            async with running() as engine:
+            async with running(lanes) as engine:
                 alone = [await engine.submit(model, clip) for clip in clips]
                 together = await asyncio.gather(*(engine.submit(model, clip) for clip in clips))
             for one, other in zip(alone, together, strict=True):
@@ -202,18 +207,57 @@ class TestInBatches:
         assert self.parts([1] * 8, 8) == [[1] * 8]
 
 
-class TestDividing:
-    @pytest.mark.parametrize("threads", [1, 2, 3])
-    def test_helpers_give_the_same_as_one(
-        self, threads: int, monkeypatch: pytest.MonkeyPatch
+class TestLanes:
+    def test_they_work_at_the_same_time_each_with_a_core(
+        self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(scorer, "THREADS", threads)
-        model = loaded(tiny_net())
-        x = torch.randn(7, 32, 64, generator=torch.Generator().manual_seed(0))
-        divided = Scorer(torch.device("cpu"), LIMITS, 8)._predict(model, x)
-        with torch.inference_mode():
-            expected = model.network(x).double().softmax(1)
-        torch.testing.assert_close(divided, expected)
+        monkeypatch.setattr(engine_module, "THREADS", 2)
+
+        async def test() -> None:
+            network = Held()
+            model = loaded(network)
+            async with running(lanes=2) as engine:
+                alone = engine.submit(model, good_wav())
+                await entered(network)
+                others = [engine.submit(model, good_wav()) for _ in range(4)]
+                network.may_go_on.release()
+                await alone
+                for _ in range(2):
+                    await entered(network)
+                assert network.sizes == [1, 2, 2]
+                for _ in range(2):
+                    network.may_go_on.release()
+                await asyncio.gather(*others)
+            assert network.threads == [2, 1, 1]
+
+        run(test)
+
+    def test_one_that_dies_says_so_and_another_finishes_what_it_has(self) -> None:
+        async def test() -> None:
+            network, other = Held(), Held()
+            async with running(lanes=2) as engine:
+                network.failure = KeyboardInterrupt()
+                first = engine.submit(loaded(network, "a"), good_wav())
+                await entered(network)
+                second, third = (engine.submit(loaded(other, "b"), good_wav()) for _ in range(2))
+                network.failure = None
+                network.may_go_on.release()
+                await first
+                for _ in range(2):
+                    await entered(other)
+                other.failure = KeyboardInterrupt()
+                other.may_go_on.release()
+                done, _ = await asyncio.wait([second, third], return_when="FIRST_COMPLETED")
+                other.failure = None
+                other.may_go_on.release()
+                (dead,) = done
+                assert isinstance(dead.exception(), Unavailable)
+                (alive,) = {second, third} - done
+                assert isinstance(await alive, Outcome)
+                with pytest.raises(Unavailable, match="KeyboardInterrupt"):
+                    engine.check()
+
+        run(test)
 
 
 class TestFailures:
@@ -301,7 +345,7 @@ class TestFailures:
                 network.may_go_on.release()
                 await waiting
                 await asyncio.to_thread(engine.stop)
-            assert engine._busy_since is None
+            assert engine._busy_since == [None]
 
         run(test)
 

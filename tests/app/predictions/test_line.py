@@ -1,12 +1,13 @@
-"""The line of requests: in order, by model, without those that were given up."""
+"""The line of requests: in order, by model, without those given up; and who takes how many."""
 
 import threading
 from asyncio import Future, new_event_loop
 from collections.abc import Callable, Iterator
+from queue import Empty, Queue
 
 import pytest
 
-from app.predictions.line import Line, Outcome, Waiting
+from app.predictions.line import Line, Outcome, Share, Waiting
 from app.registry.loaded import LoadedModel
 from tests.app.tiny import tiny_config, tiny_net
 
@@ -31,69 +32,206 @@ def model(name: str) -> LoadedModel:
     return LoadedModel(name, None, config, config.standardizer, tiny_net(), 0)
 
 
-def names(group: list[Waiting]) -> list[str]:
-    return [request.body.decode() for request in group]
+def names(share: Share | None) -> list[str]:
+    assert share is not None
+    return [request.body.decode() for request in share.requests]
+
+
+def take(line: Line) -> list[str]:
+    """What the only lane of a line takes and is done with."""
+    share = line.take()
+    if share is None:
+        return []
+    line.done(share)
+    return names(share)
+
+
+def put(line: Line, model: LoadedModel, bodies: str, future: NewFuture) -> None:
+    for body in bodies:
+        assert line.put(Waiting(model, body.encode(), future()))
 
 
 class TestLine:
-    def put(self, line: Line, model: LoadedModel, bodies: str, future: NewFuture) -> None:
-        for body in bodies:
-            assert line.put(Waiting(model, body.encode(), future()))
-
     def test_whatever_waits_is_taken_in_order(self, future: NewFuture) -> None:
-        line = Line()
-        self.put(line, model("m"), "abc", future)
-        assert names(line.take(10)) == ["a", "b", "c"]
+        line = Line(10)
+        put(line, model("m"), "abc", future)
+        assert take(line) == ["a", "b", "c"]
 
     def test_no_more_than_fit(self, future: NewFuture) -> None:
-        line = Line()
-        self.put(line, model("m"), "abcde", future)
-        assert names(line.take(2)) == ["a", "b"]
-        assert names(line.take(2)) == ["c", "d"]
+        line = Line(2)
+        put(line, model("m"), "abcde", future)
+        assert take(line) == ["a", "b"]
+        assert take(line) == ["c", "d"]
 
     def test_models_are_not_mixed_and_the_first_in_line_is_always_next(
         self, future: NewFuture
     ) -> None:
-        line, one, other = Line(), model("one"), model("other")
-        self.put(line, one, "a", future)
-        self.put(line, other, "x", future)
-        self.put(line, one, "b", future)
-        self.put(line, other, "y", future)
-        assert names(line.take(10)) == ["a", "b"]
-        self.put(line, one, "c", future)
-        assert names(line.take(10)) == ["x", "y"]
-        assert names(line.take(10)) == ["c"]
+        line, one, other = Line(10), model("one"), model("other")
+        put(line, one, "a", future)
+        put(line, other, "x", future)
+        put(line, one, "b", future)
+        put(line, other, "y", future)
+        assert take(line) == ["a", "b"]
+        put(line, one, "c", future)
+        assert take(line) == ["x", "y"]
+        assert take(line) == ["c"]
 
     def test_what_was_given_up_is_dropped(self, future: NewFuture) -> None:
-        line, one = Line(), model("m")
+        line, one = Line(10), model("m")
         requests = [Waiting(one, body, future()) for body in (b"a", b"b", b"c")]
         for request in requests:
             line.put(request)
         requests[0].future.cancel()
         requests[2].future.cancel()
-        assert names(line.take(10)) == ["b"]
+        assert take(line) == ["b"]
 
     def test_take_waits_for_the_first(self, future: NewFuture) -> None:
-        line, taken = Line(), []
-        thread = threading.Thread(target=lambda: taken.append(names(line.take(10))))
+        line, taken = Line(10), []
+        thread = threading.Thread(target=lambda: taken.append(take(line)))
         thread.start()
-        self.put(line, model("m"), "a", future)
+        put(line, model("m"), "a", future)
         thread.join(5)
         assert taken == [["a"]]
 
     def test_closed_it_lets_nobody_in_and_those_inside_out(self, future: NewFuture) -> None:
-        line = Line()
-        self.put(line, model("m"), "ab", future)
+        line = Line(1)
+        put(line, model("m"), "ab", future)
         line.close()
         assert not line.put(Waiting(model("m"), b"c", future()))
-        assert names(line.take(1)) == ["a"]
-        assert names(line.take(1)) == ["b"]
-        assert line.take(1) == []
+        assert take(line) == ["a"]
+        assert take(line) == ["b"]
+        assert take(line) == []
 
-    def test_closing_wakes_who_waits(self) -> None:
-        line, taken = Line(), []
-        thread = threading.Thread(target=lambda: taken.append(line.take(10)))
+    def test_cleared_it_is_closed_and_empty(self, future: NewFuture) -> None:
+        line = Line(10)
+        put(line, model("m"), "ab", future)
+        assert [request.body for request in line.clear()] == [b"a", b"b"]
+        assert not line.put(Waiting(model("m"), b"c", future()))
+        assert take(line) == []
+
+
+class Lane:
+    """A lane in a thread of its own, so that it may wait; `takes` tells what it got."""
+
+    def __init__(self, line: Line, *, leads: bool) -> None:
+        self._line = line
+        self._leads = leads
+        self._taken: Queue[Share | None] = Queue()
+        self.share: Share | None = None
+
+    def ask(self) -> "Lane":
+        thread = threading.Thread(
+            target=lambda: self._taken.put(self._line.take(leads=self._leads)), daemon=True
+        )
         thread.start()
+        return self
+
+    def takes(self) -> list[str]:
+        self.share = self._taken.get(timeout=10)
+        return names(self.share) if self.share else []
+
+    def waits(self) -> bool:
+        try:
+            self.share = self._taken.get(timeout=0.1)
+        except Empty:
+            return True
+        return False
+
+    def done(self) -> None:
+        assert self.share is not None
+        self._line.done(self.share)
+
+
+class TestLanes:
+    @pytest.fixture
+    def line(self) -> Line:
+        return Line(3, lanes=2)
+
+    @pytest.fixture
+    def leader(self, line: Line) -> Lane:
+        return Lane(line, leads=True)
+
+    @pytest.fixture
+    def other(self, line: Line) -> Lane:
+        return Lane(line, leads=False)
+
+    def test_a_lone_request_is_the_leaders_who_has_all_cores(
+        self, line: Line, leader: Lane, other: Lane, future: NewFuture
+    ) -> None:
+        other.ask()
+        put(line, model("m"), "a", future)
+        assert other.waits()
+        assert leader.ask().takes() == ["a"]
+        assert leader.share is not None
+        assert leader.share.alone
+
+    def test_nobody_works_beside_one_who_is_alone(
+        self, line: Line, leader: Lane, other: Lane, future: NewFuture
+    ) -> None:
+        put(line, model("m"), "a", future)
+        assert leader.ask().takes() == ["a"]
+        other.ask()
+        put(line, model("m"), "bcd", future)
+        assert other.waits()
+        leader.done()
+        assert other.takes() == ["b", "c"]
+        assert leader.ask().takes() == ["d"]
+
+    def test_what_waits_is_divided_among_the_free(
+        self, line: Line, leader: Lane, other: Lane, future: NewFuture
+    ) -> None:
+        put(line, model("m"), "abcd", future)
+        assert other.ask().takes() == ["a", "b"]
+        assert leader.ask().takes() == ["c", "d"]
+        for lane in (leader, other):
+            assert lane.share is not None
+            assert not lane.share.alone
+
+    def test_a_share_has_no_more_than_fit(
+        self, line: Line, leader: Lane, other: Lane, future: NewFuture
+    ) -> None:
+        put(line, model("m"), "abcdefghi", future)
+        assert other.ask().takes() == ["a", "b", "c"]
+        assert leader.ask().takes() == ["d", "e", "f"]
+
+    def test_a_lane_that_is_done_goes_on_while_the_others_work(
+        self, line: Line, leader: Lane, other: Lane, future: NewFuture
+    ) -> None:
+        put(line, model("m"), "ab", future)
+        assert leader.ask().takes() == ["a"]
+        assert other.ask().takes() == ["b"]
+        other.done()
+        other.ask()
+        put(line, model("m"), "c", future)
+        assert other.takes() == ["c"]
+        assert other.share is not None
+        assert not other.share.alone
+
+    def test_one_that_was_given_up_does_not_divide_the_cores(
+        self, line: Line, leader: Lane, other: Lane, future: NewFuture
+    ) -> None:
+        given_up = Waiting(model("m"), b"a", future())
+        line.put(given_up)
+        given_up.future.cancel()
+        other.ask()
+        leader.ask()
+        put(line, model("m"), "b", future)
+        assert leader.takes() == ["b"]
+        assert leader.share is not None
+        assert leader.share.alone
+        assert other.waits()
+
+    @pytest.mark.parametrize("last", ["leader", "other"])
+    def test_closing_ends_all_lanes_once_the_last_request_is_done(
+        self, line: Line, leader: Lane, other: Lane, future: NewFuture, last: str
+    ) -> None:
+        put(line, model("m"), "a" if last == "leader" else "ab", future)
+        first, second = (leader, other) if last == "leader" else (other, leader)
+        assert first.ask().takes() == ["a"]
         line.close()
-        thread.join(5)
-        assert taken == [[]]
+        if last == "other":
+            assert second.ask().takes() == ["b"]
+            second.done()
+        second.ask()
+        first.done()
+        assert first.ask().takes() == second.takes() == []
