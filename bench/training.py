@@ -12,11 +12,13 @@ import torch
 
 from models.corpus.dataset import Dataset
 from models.features import FRAMES, MELS
+from models.memory import keep_freed_memory
 from models.training import Defense, Step, TrainingPlan, TrainingState, train
 
 CLASSES = 6
 BATCH = 16
-TURNS = 5
+WARM_UP = 2
+TURNS = 8
 
 
 class Paused(Exception):
@@ -25,10 +27,12 @@ class Paused(Exception):
 
 def measure() -> list[dict[str, Any]]:
     """The median of the ratios of neighbouring iterations, both kinds by turns."""
+    keep_freed_memory()  # as every work-horse does
     data = noise()
     single, vanilla = state("single"), state("vanilla")
-    iteration(single, data)
-    iteration(vanilla, data)
+    for _ in range(WARM_UP):
+        iteration(vanilla, data)
+        iteration(single, data)
     pairs = [(iteration(vanilla, data), iteration(single, data)) for _ in range(TURNS)]
     defended, plain = (statistics.median(seconds) for seconds in zip(*pairs, strict=True))
     return [

@@ -25,6 +25,7 @@ from models.corpus.index import read_index
 from models.corpus.manifest import CorpusError
 from models.corpus.partition import check_disjoint
 from models.features import Standardizer
+from models.memory import keep_freed_memory
 from models.training import Defense, Step, TrainingPlan, TrainingState, train
 
 PRETRAINED: Final = Path(__file__).parent / "pretrained"
@@ -229,6 +230,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("data/starter"), help="for checkpoints")
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
+    keep_freed_memory()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -157,7 +157,8 @@ class TrainingState:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(plan.seed)
             self.net = build(plan.architecture, plan.n_classes)
-        self.net.to(device)
+        # The same values in another order in memory, in which convolutions take a tenth less time.
+        self.net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.Adam(self.net.parameters(), lr=plan.learning_rate, fused=True)
         self.plan = plan
         self.iteration = 0
@@ -198,10 +199,12 @@ class TrainingState:
         )
         adam = self.optimizer.state_dict()
         adam["state"] = {}
+        parameters = list(self.net.parameters())
         for name, value in tensors.items():
             if name.startswith("adam."):
                 _, index, moment = name.split(".")
-                adam["state"].setdefault(int(index), {})[moment] = value
+                like = _laid_out_as(parameters[int(index)], value)
+                adam["state"].setdefault(int(index), {})[moment] = like
         self.optimizer.load_state_dict(adam)
         self.iteration = iteration
 
@@ -214,6 +217,13 @@ class TrainingState:
             raise ValueError(
                 f"the checkpoint at iteration {iteration} belongs to another plan: {saved}"
             )
+
+
+def _laid_out_as(parameter: Tensor, moment: Tensor) -> Tensor:
+    """The moment in the parameter's order in memory: fused Adam reads both as they lie there."""
+    if moment.shape != parameter.shape:  # the number of steps
+        return moment
+    return torch.empty_like(parameter, dtype=moment.dtype).copy_(moment).detach()
 
 
 def batch_indices(plan: TrainingPlan, iteration: int, n_clips: int) -> Tensor:

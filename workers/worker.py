@@ -44,6 +44,7 @@ from app import logs
 from app.jobs.states import JobKind
 from app.queue import JOB_FUNCTION
 from app.settings import Settings, load_settings
+from models.memory import keep_freed_memory
 from workers import run
 from workers.recovery import settle
 from workers.signals import die_with, held_back, past_ending
@@ -216,6 +217,7 @@ class HorseWorker(Worker):
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         """Tie the horse's life to its worker's before anything else, then work."""
         die_with(parent=self.pid or 0)
+        keep_freed_memory()
         super().main_work_horse(job, queue)
 
     def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:  # noqa: ARG002

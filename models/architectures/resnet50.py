@@ -5,6 +5,7 @@ from typing import Final
 from torch import Tensor, nn
 
 from models.architectures.base import SpectrogramNet
+from models.architectures.one_channel import OneChannelConv2d
 
 EXPANSION: Final = 4
 """A bottleneck's output has four times the channels of its 3x3 convolution."""
@@ -49,7 +50,7 @@ class ResNet50(SpectrogramNet):
     def __init__(self, n_classes: int) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False),
+            OneChannelConv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False),
             nn.BatchNorm2d(64),
             nn.ReLU(),
             nn.MaxPool2d(kernel_size=3, stride=2, padding=1),

@@ -5,6 +5,7 @@ from typing import Final
 from torch import Tensor, nn
 
 from models.architectures.base import SpectrogramNet
+from models.architectures.one_channel import OneChannelConv2d
 
 BLOCKS: Final = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 """(channels, number of convolutions) of each block; a 2x2 max-pool ends a block."""
@@ -21,8 +22,9 @@ class VGG16(SpectrogramNet):
         n_in = 1
         for channels, depth in BLOCKS:
             for _ in range(depth):
+                kind = OneChannelConv2d if n_in == 1 else nn.Conv2d
                 layers += [
-                    nn.Conv2d(n_in, channels, kernel_size=3, padding=1, bias=False),
+                    kind(n_in, channels, kernel_size=3, padding=1, bias=False),
                     nn.BatchNorm2d(channels),
                     nn.ReLU(),
                 ]

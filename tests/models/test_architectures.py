@@ -5,9 +5,12 @@ from itertools import pairwise
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from models.architectures import ARCHITECTURES, SpectrogramNet, build
 from models.architectures.base import MIN_FRAMES
+from models.architectures.cnn4 import conv_block
+from models.architectures.one_channel import OneChannelConv2d
 
 NAMES = ("cnn4", "resnet50", "vgg16")
 EMBEDDING = {"cnn4": 512, "resnet50": 2048, "vgg16": 512}
@@ -145,8 +148,22 @@ class TestCNN4:
 
     def test_order_of_a_block(self) -> None:
         kinds = [type(layer) for layer in on_paper("cnn4").modules() if not list(layer.children())]
-        block = [nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.MaxPool2d]
-        assert kinds == [*block * 4, nn.Linear]
+        rest = [nn.BatchNorm2d, nn.MaxPool2d, nn.ReLU]
+        others = [nn.Conv2d, *rest] * 3
+        assert kinds == [OneChannelConv2d, *rest, *others, nn.Linear]
+
+    def test_relu_after_the_pool_is_the_papers_relu_before_it(self) -> None:
+        maps = torch.randn(2, 3, 9, 8, generator=torch.Generator().manual_seed(0))
+        maps[0, 0, :4] = maps[0, 0, 0, 0].abs()  # equal values: the first counts, in both
+        maps[0, 1] = -1
+        ours, papers = maps.clone().requires_grad_(), maps.clone().requires_grad_()
+        block = nn.Sequential(*list(conv_block(3, 3))[2:])
+        one, other = block(ours), functional.max_pool2d(functional.relu(papers), 2)
+        assert torch.equal(one, other)
+        weights = torch.rand_like(other)
+        (gradient,) = torch.autograd.grad((one * weights).sum(), ours)
+        (expected,) = torch.autograd.grad((other * weights).sum(), papers)
+        assert torch.equal(gradient, expected)
 
 
 class TestVGG16:
@@ -169,7 +186,7 @@ class TestVGG16:
         kinds = [type(layer) for layer in on_paper("vgg16").modules() if not list(layer.children())]
         unit = [nn.Conv2d, nn.BatchNorm2d, nn.ReLU]
         blocks = [layer for depth in (2, 2, 3, 3, 3) for layer in [*unit * depth, nn.MaxPool2d]]
-        assert kinds == [*blocks, nn.Linear]
+        assert kinds == [OneChannelConv2d, *blocks[1:], nn.Linear]
 
 
 class TestResNet50:
