@@ -12,11 +12,11 @@ from models.memory import keep_freed_memory
 
 if "keep" in sys.argv:
     keep_freed_memory()
-for _ in range(8):
-    torch.ones(20_000_000)
+for _ in range(40):  # until they lie where they will stay
+    torch.ones(10_000_000)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(5):
-    torch.ones(20_000_000)
+    torch.ones(10_000_000)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
