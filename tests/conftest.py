@@ -28,9 +28,14 @@ import pytest
 # second one, and processes that share two cores would wait for each other's threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# What a shell runs in the background ignores Ctrl-C, and so would all processes of these tests.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# What a shell runs in the background ignores Ctrl-C, under nohup also the end of its terminal; and
+# so would all processes that these tests start.
+for number, usual in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
