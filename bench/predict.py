@@ -94,7 +94,7 @@ def a_model() -> Model:
     torch.manual_seed(0)
     net = build("cnn4", len(LABELS))
     config = ModelConfig("cnn4", LABELS, mean=(-6.0,) * 64, std=(2.0,) * 64, frames=FRAMES)
-    return Model(weights_bytes(net), config, served(net.eval(), torch.device("cpu")))
+    return Model(weights_bytes(net), config, served(net, torch.device("cpu"), FRAMES))
 
 
 class Direct:

@@ -138,7 +138,7 @@ class Audit:
         device = self.standardizer.mean.device
         self._front_end.to(device)
         # Six passes of eight are scores: they come from the network as it is served.
-        self._scorer = scorer(self.net, device)
+        self._scorer = scorer(self.net, device, self.frames)
 
     def rows(self, start: int = 0) -> Iterator[list[Row]]:
         """Score the clips from ``start`` on, a list of rows for each batch.

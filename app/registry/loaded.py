@@ -147,7 +147,7 @@ class LoadedModels:
 
 def _make_ready(entry: service.Entry, device: torch.device) -> LoadedModel:
     """In a thread: read, check, arrange for the device."""
-    network = served(service.load_entry(entry), device)
+    network = served(service.load_entry(entry), device, entry.config.frames)
     tensors = [*network.parameters(), *network.buffers()]
     return LoadedModel(
         id=entry.id,

@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from models.architectures import CNN4, SpectrogramNet, build
-from models.serving import FastCNN4, minimal_filtering, served
+from models.serving import FastCNN4, served
+from models.serving.minimal_filtering import minimal_filtering
+from models.serving.packed_product import PackedProduct
 
 CPU = torch.device("cpu")
 
@@ -34,6 +36,23 @@ class TestMinimalFiltering:
         torch.testing.assert_close(filtered, expected, rtol=1e-12, atol=1e-12)
 
 
+class TestPackedProduct:
+    @pytest.mark.parametrize("packed", [True, False])
+    @pytest.mark.parametrize("n", [1, 5, 6])
+    def test_is_one_matrix_product_for_each_place(self, packed: bool, n: int) -> None:
+        noise = torch.Generator().manual_seed(n)
+        weight = torch.randn(4, 3, 7, generator=noise)
+        a = torch.randn(n, 4, 3, generator=noise)
+        product = PackedProduct(weight, 6, packed=packed)
+        with torch.inference_mode():
+            expected = torch.einsum("npi,pio->npo", a.double(), weight.double()).float()
+            torch.testing.assert_close(product(a), expected, rtol=1e-5, atol=1e-5)
+
+    def test_more_rows_than_planned_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="7 rows are more than the 6"):
+            PackedProduct(torch.ones(4, 3, 7), 6)(torch.ones(7, 4, 3))
+
+
 class TestServedCNN4:
     @pytest.mark.parametrize("frames", [32, 33, 34, 35, 61, 187])
     @pytest.mark.parametrize("batch", [1, 3])
@@ -42,6 +61,19 @@ class TestServedCNN4:
         x = torch.randn(batch, frames, 64, generator=torch.Generator().manual_seed(frames))
         with torch.inference_mode():
             torch.testing.assert_close(served(net, CPU)(x), net(x), rtol=1e-4, atol=1e-4)
+
+    @pytest.mark.parametrize("planned", [32, 61, 373])
+    def test_clips_of_any_length_whatever_was_planned(self, planned: int) -> None:
+        net = lived_in("cnn4")
+        x = torch.randn(2, 97, 64, generator=torch.Generator().manual_seed(planned))
+        view = served(net, CPU, planned)
+        with torch.inference_mode():
+            torch.testing.assert_close(view(x), net(x), rtol=1e-4, atol=1e-4)
+
+    def test_its_weights_are_counted_by_who_counts_buffers(self) -> None:
+        buffers = sum(buffer.nbytes for buffer in served(lived_in("cnn4"), CPU).buffers())
+        coordinates = 64 * (64 * 128 + 128 * 256 + 256 * 512)
+        assert 4 * coordinates <= buffers < 4.1 * coordinates
 
     @pytest.mark.parametrize("mels", [32, 40, 63])
     def test_any_number_of_bands(self, mels: int) -> None:

@@ -1,0 +1,63 @@
+"""Many matrix products with constant right sides, which are laid out for the processor once."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class PackedProduct(nn.Module):
+    """``out[:, i] = a[:, i] @ weight[i]`` for every i, with at most ``rows`` rows at a time.
+
+    ``torch.bmm`` copies its right side into blocks on every call, which for a few rows costs as
+    much as the product. A 1x1 convolution with one group for each i is the same sum, and oneDNN
+    takes its weights in blocks that were made once. Which blocks it wants depends on the number of
+    rows, so each call gets ``rows`` of them, some of zeros if need be. Where torch has no oneDNN,
+    it is ``torch.bmm``. (``torch.mkldnn_convolution`` would copy the blocks again on every call;
+    both functions used here are those that torch's own compiler calls.)
+
+    Args:
+        weight: (products, in, out) float32.
+        rows: the most rows of a call.
+        packed: whether to use oneDNN.
+    """
+
+    weight: Tensor
+
+    def __init__(self, weight: Tensor, rows: int, *, packed: bool | None = None) -> None:
+        super().__init__()
+        self.rows = rows
+        self.groups, self.inputs, _ = weight.shape
+        if packed is None:
+            packed = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        self.packed = packed
+        # Not persistent: an opaque tensor cannot be saved. As a buffer it counts among the bytes.
+        blocks = self._blocks(weight) if packed else weight
+        self.register_buffer("weight", blocks, persistent=False)
+
+    def forward(self, a: Tensor) -> Tensor:
+        """(n, products, in) float32 → (n, products, out).
+
+        Raises:
+            ValueError: n is larger than ``rows``.
+        """
+        n = len(a)
+        if n > self.rows:
+            raise ValueError(f"{n} rows are more than the {self.rows} that were planned for")
+        if not self.packed:
+            return torch.bmm(a.transpose(0, 1), self.weight).transpose(0, 1)
+        full = a if n == self.rows else functional.pad(a, (0, 0, 0, 0, 0, self.rows - n))
+        # A row is a pixel whose channels are the products' inputs, one after the other.
+        image = full.reshape(1, 1, self.rows, -1).permute(0, 3, 1, 2)
+        out = torch.ops.mkldnn._convolution_pointwise(  # noqa: SLF001
+            image, self.weight, None, [0, 0], [1, 1], [1, 1], self.groups, "none", [], ""
+        )
+        products: Tensor = out.permute(0, 2, 3, 1).reshape(self.rows, self.groups, -1)
+        return products[:n]
+
+    def _blocks(self, weight: Tensor) -> Tensor:
+        kernels = weight.transpose(1, 2).reshape(-1, self.inputs, 1, 1).contiguous()
+        image = [1, self.groups * self.inputs, 1, self.rows]
+        blocks: Tensor = torch.ops.mkldnn._reorder_convolution_weight(  # noqa: SLF001
+            kernels, [0, 0], [1, 1], [1, 1], self.groups, image
+        )
+        return blocks
