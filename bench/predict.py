@@ -177,24 +177,24 @@ def median_ratio(ours: list[float], theirs: list[float]) -> float:
 def throughput(
     port: int, path: str, clip: bytes, direct: Direct
 ) -> tuple[float, float, float, int]:
-    """Clips a second over HTTP against directly in batches of the best size, and that size."""
+    """Clips a second over HTTP against directly in batches of the best size, and that size.
+
+    Rounds of as many clips on both sides, by turns.
+    """
     count = EACH * CLIENTS
-    over_http: list[float] = []
-    offline: dict[int, list[float]] = {size: [] for size in BATCHES}
+    size = min(BATCHES, key=lambda size: offline(direct, clip, size, count // 2))
+    over_http, directly = [], []
     for _ in range(ROUNDS):
         over_http.append(count / timed(lambda: in_parallel(port, path, clip, count)))
-        for size, rates in offline.items():
-            rates.append(CLIENTS / timed(lambda size=size: in_batches(direct, clip, size)))  # type: ignore[misc]
-            time.sleep(REST)
-    best = max(offline, key=lambda size: statistics.median(offline[size]))
-    share = median_ratio(over_http, offline[best])
-    return share, statistics.median(over_http), statistics.median(offline[best]), best
+        directly.append(count / offline(direct, clip, size, count))
+        time.sleep(REST)
+    share = median_ratio(over_http, directly)
+    return share, statistics.median(over_http), statistics.median(directly), size
 
 
-def in_batches(direct: Direct, clip: bytes, size: int) -> None:
-    """As many clips as there are clients, in batches of ``size``."""
-    for _ in range(CLIENTS // size):
-        direct.predict([clip] * size)
+def offline(direct: Direct, clip: bytes, size: int, count: int) -> float:
+    """Seconds of so many clips in batches of ``size``."""
+    return timed(lambda: [direct.predict([clip] * size) for _ in range(count // size)])
 
 
 def in_parallel(port: int, path: str, clip: bytes, count: int) -> None:

@@ -59,18 +59,7 @@ class HuggingFaceQuery(Schema):
 def prediction_routes(settings: Settings) -> APIRouter:
     """POST /v1/predict and POST /hf/{model}, with the limits of ``settings`` in their text."""
     router = APIRouter(tags=["predictions"])
-    direct = APIRouter(route_class=DirectRoute, tags=["predictions"])
 
-    @direct.post(
-        "/v1/predict",
-        summary="Predict the emotion of a clip",
-        response_model=Prediction,
-        max_body_size=settings.max_predict_bytes,
-        description="One WAV file, as the body or as the part `file` of a form."
-        f" {_limits(settings)}",
-        openapi_extra={"requestBody": {"required": True, "content": {**_WAV, **_FORM}}},
-        responses=_timed(FAILURES),
-    )
     async def predict(
         request: Request, caller: MayPredict, query: Annotated[PredictQuery, Query()]
     ) -> Response:
@@ -87,7 +76,19 @@ def prediction_routes(settings: Settings) -> APIRouter:
         )
         return _answer(prediction.model_dump_json(), outcome)
 
-    router.include_router(direct)
+    router.add_api_route(
+        "/v1/predict",
+        predict,
+        methods=["POST"],
+        route_class_override=DirectRoute,
+        summary="Predict the emotion of a clip",
+        response_model=Prediction,
+        max_body_size=settings.max_predict_bytes,
+        description="One WAV file, as the body or as the part `file` of a form."
+        f" {_limits(settings)}",
+        openapi_extra={"requestBody": {"required": True, "content": {**_WAV, **_FORM}}},
+        responses=_timed(FAILURES),
+    )
 
     @router.post(
         "/hf/{model}",
