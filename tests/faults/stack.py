@@ -188,7 +188,7 @@ class Stack:
         """Everything, until it is ready."""
         self.valkey.start()
         self.start_api(self.port)
-        self.start_python("reconciler", "workers.reconcile")
+        self.reconciler = self.start_python("reconciler", "workers.reconcile")
         self.workers = [self.start_worker() for _ in range(2)]
         self.auditor = self.start_worker("audits")
         self.wait_for_api(self.port)
@@ -209,6 +209,11 @@ class Stack:
 
     def start_worker(self, queue: str = "trainings") -> Process:
         return self.start_python(f"worker-{len(self.processes)}", "workers.worker", queue)
+
+    @property
+    def background(self) -> list[Process]:
+        """What works off the request path: none of it may leave by itself."""
+        return [*self.workers, self.auditor, self.reconciler]
 
     def wait_for_worker(self, worker: Process) -> None:
         until(lambda: b"Listening" in worker.log.read_bytes(), START_SECONDS, "a worker listens")

@@ -12,6 +12,7 @@ import torch
 from safetensors import safe_open
 
 from app.corpora.tables import Corpus
+from app.database import now
 from app.jobs.states import JobStatus
 from app.jobs.tables import JobEvent
 from app.trainings.schemas import TrainingRequest
@@ -28,6 +29,9 @@ APART = 200
 ITERATIONS = (KILLS + 1) * APART
 PLAN = TINY | {"adversarial_from": APART // 2}
 """The first iterations of a training are then the same whatever its length."""
+SHORT = TINY | {"adversarial_from": 10, "iterations": 60}
+PARTS = 6
+"""Of the life of a short training: in each of them it is killed once, at a random moment."""
 PATIENCE = 240.0
 """For what has no bar of its own: the machine may be busy."""
 
@@ -100,22 +104,29 @@ def kill(
     pid, horse = victim()
     attempt = stack.row(job_id).attempt
 
+    killed_at, killed = now(), time.monotonic()
     os.kill(pid, signal.SIGKILL)
-    killed = time.monotonic()
     until(lambda: not alive(horse), 30, "the horse is gone")
     measure("killed: the horse is gone, s", time.monotonic() - killed, 1.0)
     saved = saved_iteration(stack, job_id)
 
     until(lambda: goes_on(stack, job_id, attempt + 1), 60, "the job goes on")
     measure("killed: the job goes on, s", time.monotonic() - killed, 20.0)
+    (claim,) = claims(stack, job_id, attempt + 1)
+    assert claim.created_at >= killed_at, "the next attempt began when this one was dead"
     resumed = [event.data["iteration"] for event in since(stack, job_id, attempt + 1, "resumed")]
     assert resumed == [saved] != [0]
 
 
 def since(stack: Stack, job_id: str, attempt: int, type_: str) -> list[JobEvent]:
     """The events of that type of that attempt and later ones."""
-    claims = [one for one in stack.events(job_id, "running") if one.data["attempt"] == attempt]
-    return stack.events(job_id, type_, claims[0].seq) if claims else []
+    begun = claims(stack, job_id, attempt)
+    return stack.events(job_id, type_, begun[0].seq) if begun else []
+
+
+def claims(stack: Stack, job_id: str, attempt: int) -> list[JobEvent]:
+    """The beginnings of that attempt: one, or none yet."""
+    return [one for one in stack.events(job_id, "running") if one.data["attempt"] == attempt]
 
 
 def goes_on(stack: Stack, job_id: str, attempt: int) -> bool:
@@ -178,6 +189,45 @@ class TestSigkill:
                     stack.replace(one)
             check_one_exact_result(stack, job_id, losses, 2 * APART)
         assert lookout.pairs == []
+
+
+@pytest.fixture(scope="module")
+def short(stack: Stack, corpus: Corpus) -> Iterator[dict[int, float]]:
+    """The losses of a short training that nothing interrupts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(ARCHITECTURES, "tiny", TinyNet)
+        yield uninterrupted(stack, corpus, **SHORT)
+
+
+@pytest.fixture(scope="module")
+def life(stack: Stack, corpus: Corpus) -> float:
+    """Seconds from the claim of such a training to its end."""
+    job_id = stack.submit(**SHORT, corpus=corpus.id)
+    ended = stack.until_status(job_id, JobStatus.SUCCEEDED, seconds=PATIENCE)
+    assert ended.finished_at is not None
+    assert ended.started_at is not None
+    return (ended.finished_at - ended.started_at).total_seconds()
+
+
+class TestSigkillAtAnyMoment:
+    """Of a short training: before its first checkpoint, between two, while the model is scored or
+    published, or when all is over."""
+
+    @pytest.mark.parametrize("part", range(PARTS))
+    def test_there_is_one_result(
+        self, stack: Stack, submit: Submit, short: dict[int, float], life: float, part: int
+    ) -> None:
+        job_id = submit(**SHORT)
+        stack.until_status(job_id, JobStatus.RUNNING, JobStatus.SUCCEEDED, seconds=PATIENCE)
+        time.sleep(life * (part + random.Random(part).random()) / PARTS)
+        killed_at = now()
+        for horse in stack.horses():
+            os.kill(horse, signal.SIGKILL)
+
+        check_one_exact_result(stack, job_id, short, SHORT["iterations"])
+        later = [event for event in stack.events(job_id, "running") if event.data["attempt"] > 1]
+        assert len(later) <= 1
+        assert all(event.created_at >= killed_at for event in later)
 
 
 def nag(worker: Process) -> int:

@@ -147,7 +147,12 @@ class TestUp:
         assert ended["status"] == "succeeded", ended["error"]
 
     def test_each_part_that_is_killed_is_back(self, up: Up) -> None:
-        parts = [("app.cli", "serve"), ("workers.worker", "audits"), ("workers.reconcile",)]
+        parts = [
+            ("app.cli", "serve"),
+            ("workers.worker", "audits"),
+            ("workers.worker", "trainings"),
+            ("workers.reconcile",),
+        ]
         for words in parts:
             pid = up.part(*words).pid
             os.kill(pid, signal.SIGKILL)
