@@ -14,11 +14,17 @@ the log-mels of ``y`` follow the wanted change only in part: how many attacks su
 the audit reports.
 """
 
+from typing import Final
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from models.features import HOP, WINDOW, LogMel
+
+LARGEST_LOG_GAIN: Final = 30.0
+"""Of one bin, 260 dB: no speech asks for so much, and what is louder would end as infinity in
+float32, whose scores could not be told from those of a broken model."""
 
 
 def fold(change: Tensor, frames: int) -> Tensor:
@@ -48,11 +54,11 @@ def gains(change: Tensor, mel: Tensor) -> Tensor:
         mel: filter bank, (bins, mels).
 
     Returns:
-        Factors (..., frames, bins), positive; 1 in bins that no filter hears.
+        Factors (..., frames, bins), positive and finite; 1 in bins that no filter hears.
     """
     heard = mel.sum(dim=1)
     weights = mel / torch.where(heard > 0, heard, 1.0)[:, None]
-    return torch.exp(change @ weights.T)
+    return torch.exp((change @ weights.T).clamp_max(LARGEST_LOG_GAIN))
 
 
 def play(front_end: LogMel, waveform: Tensor, change: Tensor) -> Tensor:

@@ -130,6 +130,13 @@ class TestGains:
         factors = gains(torch.full((2, MELS), 0.7), mel)[:, heard]
         assert torch.allclose(factors, torch.full_like(factors, math.exp(0.7)))
 
+    def test_a_huge_change_still_makes_a_sound(self) -> None:
+        """Ten standard deviations of a wide band are more than float32 can raise e to."""
+        waveform = noise(5 * HOP + WINDOW)
+        played = play(LogMel(), waveform, torch.full((6, MELS), 10 * 11.7))
+        assert bool(torch.isfinite(LogMel()(played)).all())
+        assert math.isfinite(float(snr_db(waveform, played)))
+
 
 class TestFold:
     def test_is_the_mean_of_the_repeats(self) -> None:
