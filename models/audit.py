@@ -4,6 +4,11 @@ The attack proposes, the audit decides: what an attack returns is projected back
 scored anew on the network in eval mode, and only then called a success. Success is counted over the
 clips that were right before the attack (PAPER: a model that is wrong anyway cannot be broken).
 A clip without a label is attacked at the model's own prediction: a success is a changed prediction.
+
+An attack that had nothing to go by is no evidence of robustness: where a softmax saturates, the
+gradient is exactly zero and the attack stays where it is. Such clips are counted (compare Athalye
+et al., "Obfuscated Gradients Give a False Sense of Security", ICML 2018). A model whose scores are
+not numbers is not audited at all.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +30,18 @@ MOST_CONFUSED: Final = 64
 """Classes of which a confusion matrix is made: with a thousand it has a million cells a point."""
 NO_LABEL: Final = -1
 """The label of a clip whose emotion is not known."""
+
+
+class AuditError(ValueError):
+    """A model that cannot be audited.
+
+    Attributes:
+        code: stable name of the fault, for programs.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -77,11 +94,14 @@ class Outcome:
         prediction: class.
         scores: probabilities, one a class.
         played: of a successful attack on a clip whose sound is at hand, else None.
+        no_gradient: the attack had nothing to go by: although it might have changed the clip, it
+            changed nothing, or what it proposed was not finite.
     """
 
     prediction: int
     scores: tuple[float, ...]
     played: Played | None = None
+    no_gradient: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,6 +166,7 @@ class Audit:
         Raises:
             ValueError: ``start`` is not the beginning of a batch. A clip's scores may depend in
                 their last bits on the batch that it is in, so an audit goes on batch by batch.
+            AuditError: the model's scores are not finite (code ``non_finite_scores``).
         """
         if start % self.batch_size and start < len(self.data):
             raise ValueError(f"start is {start}: give a multiple of batch_size {self.batch_size}")
@@ -153,14 +174,18 @@ class Audit:
             yield self.batch(torch.arange(first, min(first + self.batch_size, len(self.data))))
 
     def batch(self, clips: Tensor) -> list[Row]:
-        """The rows of these clips, (batch,) indices."""
+        """The rows of these clips, (batch,) indices.
+
+        Raises:
+            AuditError: see :meth:`rows`.
+        """
         x, y = self.inputs(clips)
         clean = self._probabilities(x)
         before = clean.argmax(dim=1)
         attacked = [
-            self._outcomes(clips, x, x_adv, before, y)
+            self._outcomes(clips, x, x_adv, before, y, lost)
             for attack in self.attacks
-            for x_adv in self.adversarial(attack, x, y, before)
+            for x_adv, lost in zip(*self._attacked(attack, x, y, before), strict=True)
         ]
         cleans = _outcomes(clean)
         labels = [None if label == NO_LABEL else label for label in y.tolist()]
@@ -182,15 +207,27 @@ class Audit:
         """The attack on a batch, within its budget: (epsilons, batch, frames, mels).
 
         One backward pass serves all strengths of FGSM.
+
+        Raises:
+            AuditError: the prediction is not given, and the model's scores are not finite.
         """
         if prediction is None:
             prediction = self._probabilities(x).argmax(dim=1)
+        return self._attacked(attack, x, y, prediction)[0]
+
+    def _attacked(
+        self, attack: Attack, x: Tensor, y: Tensor, prediction: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        """:meth:`adversarial`, and for each strength which clips gave no gradient, (batch,)."""
         own = torch.full_like(y, attack.labels == "predicted", dtype=torch.bool)
         target = torch.where(own | (y == NO_LABEL), prediction, y)
         proposed = ATTACKS[attack.type](self.net, x, target, attack.epsilons, attack.clip)
+        lost = []
         for x_adv, epsilon in zip(proposed, attack.epsilons, strict=True):
-            x_adv.copy_(project(x, x_adv, attack.budget(epsilon)))
-        return proposed
+            budget = attack.budget(epsilon)
+            lost.append(without_direction(x, x_adv, budget))
+            x_adv.copy_(project(x, x_adv, budget))
+        return proposed, lost
 
     def played(self, clip: int, change: Tensor) -> tuple[Tensor, Tensor]:
         """The sound of a clip, without and with a change of what the network sees.
@@ -215,7 +252,7 @@ class Audit:
         return waveform, play(self._front_end, waveform, log_change)
 
     def _outcomes(
-        self, clips: Tensor, x: Tensor, x_adv: Tensor, before: Tensor, y: Tensor
+        self, clips: Tensor, x: Tensor, x_adv: Tensor, before: Tensor, y: Tensor, lost: Tensor
     ) -> list[Outcome]:
         scores = self._probabilities(x_adv)
         truth = torch.where(y == NO_LABEL, before, y)
@@ -224,7 +261,7 @@ class Audit:
         if self.waveforms is not None and bool(broken.any()):
             rows = broken.nonzero().flatten().tolist()
             played = self._play(clips, x_adv - x, rows)
-        return _outcomes(scores, played)
+        return _outcomes(scores, played, lost)
 
     def _play(self, clips: Tensor, change: Tensor, rows: Sequence[int]) -> dict[int, Played]:
         """Of these rows of a batch: what the model says of them as sound."""
@@ -238,15 +275,42 @@ class Audit:
 
     def _probabilities(self, x: Tensor) -> Tensor:
         with torch.no_grad(), frozen(self._scorer):
-            return torch.softmax(self._scorer(x).float(), dim=1)
+            logits = self._scorer(x).float()
+        overflown = int((~torch.isfinite(logits)).any(dim=1).sum())
+        if overflown:  # argmax takes NaN for the largest: it would count as an answer
+            raise AuditError(
+                "non_finite_scores",
+                f"The model gives NaN or infinity for {overflown} of {len(x)} clips that were"
+                " scored together: its weights overflow, and nothing can be said of how robust it"
+                " is. Train it anew with a lower learning rate, or scale its weights down.",
+            )
+        return torch.softmax(logits, dim=1)
 
 
-def _outcomes(scores: Tensor, played: dict[int, Played] | None = None) -> list[Outcome]:
+def _outcomes(
+    scores: Tensor, played: dict[int, Played] | None = None, lost: Tensor | None = None
+) -> list[Outcome]:
     predictions = scores.argmax(dim=1).tolist()
+    without = [False] * len(predictions) if lost is None else lost.tolist()
     return [
-        Outcome(prediction, tuple(row), (played or {}).get(number))
+        Outcome(prediction, tuple(row), (played or {}).get(number), without[number])
         for number, (prediction, row) in enumerate(zip(predictions, scores.tolist(), strict=True))
     ]
+
+
+def without_direction(x: Tensor, x_adv: Tensor, budget: float) -> Tensor:
+    """For which clips an attack had nothing to go by.
+
+    Args:
+        x, x_adv: clean input and what the attack proposes, (batch, ...).
+        budget: the most that any value might have moved.
+
+    Returns:
+        (batch,), bool: nothing has moved although a move by the budget would be seen (it is
+        neither zero nor lost in rounding), or some value of the proposal is not finite.
+    """
+    still = (x_adv == x).flatten(1).all(dim=1) & (x + budget != x).flatten(1).any(dim=1)
+    return still | ~torch.isfinite(x_adv).flatten(1).all(dim=1)
 
 
 def project(x: Tensor, x_adv: Tensor, budget: float) -> Tensor:
@@ -275,7 +339,9 @@ def summarize(
 
     Returns:
         ``{n, labels, clean: {uar, accuracy, recall, confusion}, curve: [...]}``; confusion has a
-        row for each true and a column for each predicted class, and is None for more than 64.
+        row for each true and a column for each predicted class, and is None for more than 64. A
+        point's ``no_gradient`` counts, of all ``n`` clips, those on which the attack had nothing to
+        go by: so many may be weaker than the success rate says.
 
     Raises:
         ValueError: there is no row.
@@ -335,6 +401,7 @@ def _point(rows: Sequence[Row], number: int, point: Point, labels: Sequence[str]
             "wrong_right": moves.wrong_right,
             "wrong_wrong": moves.wrong_wrong,
         },
+        "no_gradient": sum(outcome.no_gradient for outcome in outcomes),
         "unlabelled": _flips([row for row in rows if row.label is None], number),
         **_as_audio([(row, row.attacked[number]) for row in counted]),
     }
@@ -386,6 +453,7 @@ def robust_uar(
 
     Raises:
         ValueError: there is no clip, or a clip has no label.
+        AuditError: the model's scores are not finite (code ``non_finite_scores``).
     """
     if not len(data) or bool((data.labels == NO_LABEL).any()):
         raise ValueError("UAR needs labelled clips, and at least one")

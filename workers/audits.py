@@ -46,7 +46,7 @@ def perform(workplace: Workplace, attempt: Attempt, watch: Watch) -> Outcome:
 
     Raises:
         Stopped: the worker is to stop; the rows are saved.
-        ServalError, CorpusError, JobFailed: the request cannot be fulfilled any more.
+        ServalError, AuditError, CorpusError, JobFailed: the request cannot be fulfilled.
     """
     request = _request(attempt)
     entry = patiently(lambda: _find(workplace, attempt, request))
@@ -70,6 +70,8 @@ def perform(workplace: Workplace, attempt: Attempt, watch: Watch) -> Outcome:
     )
     rows = score(audit, clips.names, record, watch)
     result = summarize(rows, entry.config.labels, audit.attacks)
+    for warning in about_gradients(result):
+        _warn(attempt, warning)
     harden = None if isinstance(request, UploadedAuditRequest) else request.harden
     if harden is not None:
         result["hardening"] = hardening.verdict(harden, result["curve"])
@@ -185,6 +187,21 @@ def score(audit: Audit, names: Sequence[str], record: Record, watch: Watch) -> l
             told = len(rows)
             watch.event("scored", {"clips": told, "of": total})
     return rows
+
+
+def about_gradients(result: dict[str, Any]) -> list[str]:
+    """What the owner should know of attacks that had no gradient: what looks robust is not."""
+    worst = max(result["curve"], key=lambda point: point["no_gradient"])
+    if not worst["no_gradient"]:
+        return []
+    text = (
+        f"On {worst['no_gradient']} of {result['n']} clips {worst['attack']} had no gradient to go"
+        f" by at ε = {worst['epsilon']:g} (no_gradient in the curve): it was zero or not finite, as"
+        " where a model's scores are saturated. Success rates understate how weak the model is,"
+        " also those that harden goes by. Divide the weights and the bias of its last layer by"
+        " a constant, say 100, which changes no label, and audit that."
+    )
+    return [text]
 
 
 def _write_report(

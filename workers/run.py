@@ -19,6 +19,7 @@ from app.database import is_away
 from app.errors import ServalError
 from app.jobs.attempts import Attempt, CancelRequested, Superseded, claim
 from app.jobs.states import JobKind
+from models.audit import AuditError
 from models.checkpoint import CheckpointError
 from models.corpus.manifest import CorpusError
 from workers import audits, trainings
@@ -119,7 +120,7 @@ def describe(error: Exception, attempt: Attempt, time_limit: float) -> dict[str,
         case JobFailed():
             log.info("failed", code=error.code, reason=str(error))
             return {"code": error.code, "message": str(error), **error.details}
-        case CorpusError() | CheckpointError():
+        case AuditError() | CheckpointError() | CorpusError():
             log.info("failed", code=error.code, reason=str(error))
             return {"code": error.code, "message": str(error)}
         case ServalError() if error.status < 500:

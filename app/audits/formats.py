@@ -81,7 +81,7 @@ def csv_lines(path: Path) -> Iterator[str]:
 def _head(classes: list[str]) -> list[str]:
     return [
         "index", "clip", "label", "clean", "attack", "labels", "eta", "epsilon", "adversarial",
-        "success", "audio", "snr_db",
+        "success", "no_gradient", "audio", "snr_db",
         *(f"clean:{name}" for name in classes),
         *(f"adversarial:{name}" for name in classes),
     ]  # fmt: skip
@@ -94,7 +94,7 @@ def _lines(row: dict[str, Any], classes: list[str]) -> Iterator[list[Any]]:
         yield [
             row["index"], row["clip"], row["label"], clean["label"], after["attack"],
             after["labels"], after["clip"], after["epsilon"], after["label"],
-            _truth(after["success"]), audio["label"], audio["snr_db"],
+            _truth(after["success"]), _truth(after["no_gradient"]), audio["label"], audio["snr_db"],
             *(clean["scores"][name] for name in classes),
             *(after["scores"][name] for name in classes),
         ]  # fmt: skip

@@ -42,6 +42,7 @@ class RowFormat:
                     "clip": point.attack.clip,
                     "epsilon": point.epsilon,
                     "success": row.broken(number),
+                    "no_gradient": row.attacked[number].no_gradient,
                     **self._says(row.attacked[number]),
                     "audio": self._heard(row.attacked[number].played),
                 }
@@ -62,7 +63,7 @@ class RowFormat:
         return Row(
             None if label is None else self.labels.index(label),
             self._outcome(value["clean"]),
-            tuple(self._outcome(one) for one in attacked),
+            tuple(self._outcome(one, no_gradient=bool(one["no_gradient"])) for one in attacked),
         )
 
     def _says(self, outcome: Outcome) -> dict[str, Any]:
@@ -77,11 +78,11 @@ class RowFormat:
             return None
         return {"label": self.labels[played.prediction], "snr_db": round(played.snr_db, 2)}
 
-    def _outcome(self, says: dict[str, Any]) -> Outcome:
+    def _outcome(self, says: dict[str, Any], *, no_gradient: bool = False) -> Outcome:
         audio = says.get("audio")
         played = None if audio is None else Played(self._class(audio["label"]), audio["snr_db"])
         scores = tuple(float(says["scores"][label]) for label in self.labels)
-        return Outcome(self._class(says["label"]), scores, played)
+        return Outcome(self._class(says["label"]), scores, played, no_gradient)
 
     def _class(self, label: str) -> int:
         return self.labels.index(label)

@@ -167,6 +167,10 @@ class Attacked(Says):
     clip: float | None
     epsilon: float = Field(examples=[0.02])
     success: bool | None = Field(description="null if the model was wrong before.")
+    no_gradient: bool = Field(
+        description="Whether the attack had nothing to go by: it moved nothing, or what it proposed"
+        " was not finite. That it did not succeed then says nothing of the model."
+    )
     audio: Heard | None = Field(description="Of a successful attack.")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from models.attacks.gradient import frozen, input_gradient
+from models.attacks.gradient import direction, frozen, input_gradient
 
 
 def fgsm(net: nn.Module, x: Tensor, y: Tensor, epsilon: float, clip: float | None = None) -> Tensor:
@@ -19,7 +19,8 @@ def fgsm(net: nn.Module, x: Tensor, y: Tensor, epsilon: float, clip: float | Non
         clip: eta of Eq. 2, the change is clipped to [-eta, eta]; None leaves it.
 
     Returns:
-        The adversarial input: shape, dtype and device of ``x``, detached.
+        The adversarial input: shape, dtype and device of ``x``, detached; NaN where the gradient
+        is NaN.
     """
     return fgsm_grid(net, x, y, [epsilon], clip)[0]
 
@@ -33,9 +34,9 @@ def fgsm_grid(
         (len(epsilons), batch, ...), detached.
     """
     with frozen(net):
-        direction = input_gradient(net, x, y).sign()
+        towards = direction(input_gradient(net, x, y))
     x = x.detach()
-    changes = (epsilon * direction for epsilon in epsilons)
+    changes = (epsilon * towards for epsilon in epsilons)
     if clip is not None:
         changes = (change.clamp(-clip, clip) for change in changes)
     return torch.stack([x + change for change in changes])

@@ -29,6 +29,15 @@ def frozen(net: nn.Module) -> Iterator[nn.Module]:
             module.training = flag
 
 
+def direction(gradient: Tensor) -> Tensor:
+    """The sign of each value: -1, 0 or 1, and NaN for NaN.
+
+    ``torch.sign`` says 0 of NaN: an attack that met one would look like one that changed nothing
+    there, and whoever runs it could not tell.
+    """
+    return torch.where(gradient.isnan(), gradient, gradient.sign())
+
+
 def input_gradient(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """Gradient of the **summed** cross-entropy with respect to the input.
 

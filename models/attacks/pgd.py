@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from models.attacks.gradient import frozen, input_gradient
+from models.attacks.gradient import direction, frozen, input_gradient
 
 
 def pgd(
@@ -31,7 +31,8 @@ def pgd(
         generator: source of that draw, on the device of ``x``.
 
     Returns:
-        The adversarial input: shape, dtype and device of ``x``, detached.
+        The adversarial input: shape, dtype and device of ``x``, detached; NaN where the gradient
+        is NaN.
     """
     x = x.detach()
     x_adv = x.clone()
@@ -40,6 +41,6 @@ def pgd(
         x_adv = x + epsilon * (2 * noise - 1)
     with frozen(net):
         for _ in range(steps):
-            x_adv = x_adv + step * input_gradient(net, x_adv, y).sign()
+            x_adv = x_adv + step * direction(input_gradient(net, x_adv, y))
             x_adv = x + (x_adv - x).clamp(-epsilon, epsilon)
     return x_adv

@@ -244,6 +244,28 @@ class TestInputGradient:
         assert bool((input_gradient(net, x, y) != 0).any())
 
 
+class TestAGradientThatIsNotANumber:
+    """It must not look like a gradient of zero."""
+
+    class Rooted(nn.Module):
+        """The slope of a square root of zero times zero is no number."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.stack([x.flatten(1).mean(1), (0 * x[:, 0, 0]).sqrt()], dim=1)
+
+    @one_by_one
+    def test_stays_one(self, attack: Attack) -> None:
+        x, y = clips()
+        x_adv = attack(self.Rooted(), x, y * 0)
+        assert bool(x_adv[:, 0, 0].isnan().all())
+
+    def test_and_the_other_values_move(self) -> None:
+        x, y = clips()
+        moved = fgsm(self.Rooted(), x, y * 0, 0.1) != x
+        assert bool(moved.all())
+        assert int(fgsm(self.Rooted(), x, y * 0, 0.1).isnan().sum()) == len(x)
+
+
 class TestFgsm:
     @pytest.mark.parametrize("epsilon", [0.02, 0.1, 3.0])
     def test_moves_each_value_by_epsilon_along_the_gradients_sign(

@@ -13,6 +13,7 @@ from models.audit import (
     NO_LABEL,
     Attack,
     Audit,
+    AuditError,
     Outcome,
     Played,
     Row,
@@ -20,6 +21,7 @@ from models.audit import (
     project,
     robust_uar,
     summarize,
+    without_direction,
 )
 from models.corpus.dataset import Dataset
 from models.features import HOP, MELS, WINDOW, LogMel, Standardizer, tile
@@ -231,6 +233,104 @@ class TestRunner:
             len(audit(audible=True).played(n, torch.zeros(FRAMES, MELS))[1]) for n in (0, 13)
         ]
         assert lengths == [1500, (FRAMES - 1) * HOP + WINDOW]
+
+
+class Steep(nn.Module):
+    """`Bands` with its weights times a factor: the same predictions, but a steep softmax."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.bands = Bands()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.bands(x) * self.factor
+        return logits
+
+
+class Spoilt(nn.Module):
+    """`Bands` that answers ``value`` for clips whose loudest value is above ``above``."""
+
+    def __init__(self, value: float, above: float = -1e9) -> None:
+        super().__init__()
+        self.bands = Bands()
+        self.value, self.above = value, above
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.bands(x)
+        return torch.where(x.amax(dim=(1, 2))[:, None] > self.above, self.value, logits)
+
+
+class TestWithoutAGradient:
+    """What an attack could not even try is no evidence of robustness."""
+
+    def test_a_saturated_softmax_looks_robust_and_is_counted(self) -> None:
+        attack = Attack((0.0, 0.2, 1.0))
+        labels = [row.clean.prediction for row in rows_of(audit(attack))]
+        names = ["a", "b", "c"]
+        plain = summarize(rows_of(audit(attack, labels=labels)), names, [attack])["curve"]
+        steep = summarize(
+            rows_of(audit(attack, labels=labels, net=Steep(1e4).eval())), names, [attack]
+        )["curve"]
+        assert plain[2]["success_rate"] > 0.3
+        assert [point["no_gradient"] for point in plain] == [0, 0, 0]
+        assert [point["success_rate"] for point in steep] == [0, 0, 0]
+        assert [point["no_gradient"] for point in steep] == [0, 14, 14]
+
+    def test_it_is_told_of_each_clip_and_strength(self) -> None:
+        (row,) = rows_of(audit(Attack((0.0, 0.2)), net=Steep(1e4).eval()))[:1]
+        assert [outcome.no_gradient for outcome in row.attacked] == [False, True]
+        assert row.clean.no_gradient is False
+
+    def test_a_gradient_that_is_not_a_number_counts_too(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real = attacks_module.fgsm.__globals__["input_gradient"]
+
+        def spoilt(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+            gradient: Tensor = real(net, x, y)
+            gradient[1:2] = torch.nan
+            gradient[2:3, 0, 0] = torch.nan
+            return gradient
+
+        monkeypatch.setitem(attacks_module.fgsm.__globals__, "input_gradient", spoilt)
+        rows = rows_of(audit(Attack((0.2,))))
+        assert [row.attacked[0].no_gradient for row in rows[:4]] == [False, True, True, False]
+        assert rows[1].attacked[0].scores == rows[1].clean.scores
+
+    def test_one_value_that_moves_is_a_direction(self) -> None:
+        x = torch.ones(2, 3, 4)
+        x_adv = x.clone()
+        x_adv[1, 2, 3] += 0.1
+        assert without_direction(x, x_adv, 0.1).tolist() == [True, False]
+
+    def test_nothing_is_asked_of_a_budget_that_rounding_swallows(self) -> None:
+        x = torch.ones(1, 3)
+        assert without_direction(x, x.clone(), 0.0).tolist() == [False]
+        assert without_direction(x, x.clone(), 1e-9).tolist() == [False]
+        assert without_direction(x, x.clone(), 1e-6).tolist() == [True]
+
+
+class TestScoresThatAreNoNumbers:
+    """argmax takes NaN for the largest score: such a model would look right, and robust."""
+
+    @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+    def test_end_the_audit(self, value: float) -> None:
+        with pytest.raises(AuditError, match=r"4 of 4 clips .* its weights overflow") as caught:
+            rows_of(audit(net=Spoilt(value).eval()))
+        assert caught.value.code == "non_finite_scores"
+
+    def test_also_if_only_the_attacked_clip_has_them(self) -> None:
+        x, _ = audit().inputs(torch.arange(14))
+        above = float(x.max()) + 0.1
+        rows_of(audit(Attack((0.05,)), net=Spoilt(torch.nan, above).eval()))
+        with pytest.raises(AuditError, match="NaN or infinity"):
+            rows_of(audit(Attack((0.05, 1.0)), net=Spoilt(torch.nan, above).eval()))
+
+    def test_a_training_does_not_report_them_either(self) -> None:
+        data = dataset()
+        with pytest.raises(AuditError):
+            robust_uar(Spoilt(torch.nan), data.standardizer(), data, [], frames=FRAMES)
 
 
 class TestRow:

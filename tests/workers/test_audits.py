@@ -155,6 +155,42 @@ class TestResult:
         assert job["error"]["code"] == "bad_features"
 
 
+class TestWhatCannotBeAttacked:
+    """A model that gives no gradient, or no scores, must not pass for a robust one."""
+
+    def test_saturated_scores_are_told_with_their_number(
+        self, client: TestClient, corpus: Corpus, workplace: Workplace, session: Session
+    ) -> None:
+        steep = spoken.add_model(session, workplace.storage, steepness=1e4)
+        job = done(client, submit(client, request(steep, corpus, harden=HARDEN)))
+        assert [point["no_gradient"] for point in job["result"]["curve"]] == [0, 18, 18, 18]
+        assert job["result"]["hardening"]["success_rate"] == 0
+        (warning,) = job["warnings"]
+        assert warning.startswith("On 18 of 18 clips fgsm had no gradient")
+        assert "understate" in warning
+        assert "last layer" in warning
+
+    def test_dividing_the_last_layer_as_the_warning_says_brings_the_gradient_back(
+        self, client: TestClient, model: str, corpus: Corpus
+    ) -> None:
+        job = done(client, submit(client, request(model, corpus)))
+        assert [point["no_gradient"] for point in job["result"]["curve"]] == [0, 0, 0, 0]
+        assert job["result"]["curve"][-1]["success_rate"] > 0
+        assert job["warnings"] == []
+
+    def test_scores_that_are_no_numbers_fail_the_audit(
+        self, client: TestClient, corpus: Corpus, workplace: Workplace, session: Session
+    ) -> None:
+        broken = spoken.add_model(session, workplace.storage, steepness=2e38)
+        job_id = submit(client, request(broken, corpus))
+        run(job_id)
+        job = client.get(f"/v1/audits/{job_id}").json()
+        assert job["status"] == "failed"
+        assert job["error"]["code"] == "non_finite_scores"
+        assert "its weights overflow" in job["error"]["message"]
+        assert job["result"] is None
+
+
 class TestUploads:
     def upload(self, client: TestClient, model: str, labels: list[str | None] | None) -> str:
         clips = [("anger", 0.5), ("joy", 0.3), ("sadness", 2.0)]
@@ -335,6 +371,35 @@ class TestResuming:
         assert (again / files.ROWS).read_bytes() == (whole / files.ROWS).read_bytes()
         events = client.get(f"/v1/audits/{job_id}/events").json()["data"]
         assert {"clips": 8} in [event["data"] for event in events if event["type"] == "resumed"]
+
+    def test_what_had_no_gradient_is_counted_over_all_attempts(
+        self,
+        client: TestClient,
+        corpus: Corpus,
+        workplace: Workplace,
+        session: Session,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """The clips that an earlier attempt scored are taken from its rows."""
+        steep = spoken.add_model(session, workplace.storage, steepness=1e4)
+        whole = done(client, submit(client, request(steep, corpus)))
+        calls: list[int] = []
+        real = gradient.input_gradient
+
+        def stopping(net: Any, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            calls.append(len(x))
+            if len(calls) == 3:
+                raise Stopped
+            return real(net, x, y)
+
+        monkeypatch.setattr(import_module("models.attacks.fgsm"), "input_gradient", stopping)
+        monkeypatch.setattr(exhibits, "make", _no_exhibits)
+        job_id = submit(client, request(steep, corpus))
+        run(job_id)
+        job = done(client, job_id)
+        assert job["attempt"] == 2
+        assert [point["no_gradient"] for point in job["result"]["curve"]] == [0, 18, 18, 18]
+        assert (job["result"], job["warnings"]) == (whole["result"], whole["warnings"])
 
     def test_rows_of_another_audit_are_not_taken_over(
         self, client: TestClient, model: str, corpus: Corpus, workplace: Workplace

@@ -73,7 +73,7 @@ class TestResults:
     def test_a_row_tells_what_the_model_says(self, client: TestClient, finished: str) -> None:
         row = client.get(f"/v1/audits/{finished}/results").json()["data"][1]
         scores = {"anger": 0.2, "joy": 0.3, "sadness": 0.5}
-        attack = {"attack": "fgsm", "labels": "true", "clip": None}
+        attack = {"attack": "fgsm", "labels": "true", "clip": None, "no_gradient": False}
         assert row == {
             "index": 1,
             "clip": "é1.wav",
@@ -113,6 +113,7 @@ class TestResults:
         assert rows[0]["label"] == ""
         broken = rows[3]
         assert (broken["clip"], broken["epsilon"], broken["success"]) == ("é1.wav", "0.1", "true")
+        assert broken["no_gradient"] == "false"
         assert (broken["clean"], broken["adversarial"], broken["audio"]) == (
             "joy",
             "sadness",

@@ -8,7 +8,7 @@ import pytest
 from app.audits.formats import ROWS, chosen
 from app.audits.rows import RowFormat, line, read_rows
 from app.errors import NotAcceptable
-from models.audit import Attack
+from models.audit import Attack, Outcome, Row
 from tests.app.audits.conftest import ATTACK, LABELS, found_rows
 
 FORMAT = RowFormat(LABELS, [ATTACK])
@@ -23,6 +23,19 @@ class TestRowFormat:
     def test_a_row_of_other_attacks_is_refused(self) -> None:
         value = RowFormat(LABELS, [Attack((0.0, 0.2))]).to_json(0, "x", found_rows()[0])
         with pytest.raises(ValueError, match="other attacks"):
+            FORMAT.from_json(value)
+
+    def test_whether_an_attack_had_a_gradient_is_read_again(self) -> None:
+        outcome = Outcome(1, (0.2, 0.5, 0.3))
+        row = Row(1, outcome, (outcome, Outcome(1, (0.2, 0.5, 0.3), no_gradient=True)))
+        value = json.loads(line(FORMAT.to_json(0, "x", row)))
+        assert [one["no_gradient"] for one in value["adversarial"]] == [False, True]
+        assert FORMAT.from_json(value) == row
+
+    def test_a_row_that_does_not_tell_it_is_scored_again(self) -> None:
+        value = FORMAT.to_json(0, "x", found_rows()[0])
+        del value["adversarial"][1]["no_gradient"]
+        with pytest.raises(KeyError):
             FORMAT.from_json(value)
 
     def test_success_is_open_where_the_model_was_wrong(self) -> None:
