@@ -26,6 +26,7 @@ from models.audit import (
 from models.corpus.dataset import Dataset
 from models.features import HOP, MELS, WINDOW, LogMel, Standardizer, tile
 from models.metrics import uar
+from models.playback import fold, play, snr_db
 
 CLASSES = 3
 FRAMES = 40
@@ -227,6 +228,44 @@ class TestRunner:
             heard = one.standardizer(tile(LogMel()(sound), FRAMES))
             assert torch.allclose(heard, x[0], atol=1e-4)
             assert torch.equal(clean, waveform[: len(clean)])
+
+    def test_a_change_is_heard_in_log_mels_not_in_standard_deviations(self) -> None:
+        """Half a deviation of four is two: e^2 louder."""
+        data = dataset()
+        standardizer = Standardizer(torch.full((MELS,), -6.0), torch.full((MELS,), 4.0))
+        one = Audit(Bands(), standardizer, data, [Attack(GRID)], FRAMES, 4, sounds().__getitem__)
+        clean, sound = one.played(13, torch.full((FRAMES, MELS), 0.5))
+        louder = LogMel()(sound) - LogMel()(clean)
+        assert float(louder.median()) == pytest.approx(2.0, abs=0.01)
+
+    def test_what_is_played_is_scored_as_by_hand(self) -> None:
+        """Bands of very different widths: the change is scaled, folded, played, heard, z-scored."""
+        data, plain = dataset([NO_LABEL] * 14), dataset().standardizer()
+        width = torch.linspace(0.2, 5.0, MELS)
+        mean, std = plain.mean, plain.std * width
+        attack, net = Attack((0.2, 1.0)), Bands().eval()
+        one = Audit(net, Standardizer(mean, std), data, [attack], FRAMES, 4, sounds().__getitem__)
+        x, _ = one.inputs(torch.arange(14))
+        y = net(x).argmax(dim=1)
+        heard: list[int] = []
+        for clip, row in enumerate(rows_of(one)):
+            for x_adv, outcome in zip(
+                fgsm_grid(net, x, y, attack.epsilons)[:, clip], row.attacked, strict=True
+            ):
+                if outcome.played is None:
+                    continue
+                waveform = sounds()[clip][: (FRAMES - 1) * HOP + WINDOW]
+                frames = len(LogMel()(waveform))
+                change = fold((x_adv - x[clip]) * std, frames)
+                sound = play(LogMel(), waveform, change)
+                again = (tile(LogMel()(sound), FRAMES) - mean) / std
+                assert outcome.played.prediction == int(net(again[None]).argmax())
+                assert outcome.played.snr_db == pytest.approx(
+                    float(snr_db(waveform, sound)), abs=0.01
+                )
+                heard.append(outcome.played.prediction)
+        assert len(heard) >= 5
+        assert len(set(heard)) > 1
 
     def test_a_short_clip_keeps_its_length_and_a_long_one_is_cut(self) -> None:
         lengths = [
