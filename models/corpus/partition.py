@@ -13,12 +13,17 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from models.checkpoint import MAX_CLASSES
 from models.corpus.manifest import SPLITS, CorpusError, Manifest
 
 FRACTIONS: Final = {"train": 0.6, "dev": 0.2, "test": 0.2}
 # Random assignments to choose from. With so many (0.3 s), each emotion's share of a split of
 # CREMA-D is within one percentage point of its share of the corpus.
 DRAWS: Final = 1_000
+# Of a crowd of more than 2,000 there are fewer, so that the work stays within seconds; and a few
+# are enough: the larger the crowd, the less any draw strays from the mixture of emotions.
+SPEAKERS_DRAWN: Final = 2_000_000
+FEWEST_DRAWS: Final = 10
 # So many names are enough to find the mistake.
 MAX_NAMED: Final = 10
 
@@ -35,11 +40,19 @@ def check_variety(manifest: Manifest) -> None:
     """Refuse a corpus that nothing can be learnt from.
 
     Raises:
-        CorpusError: fewer than two emotions (code ``one_class``), or fewer than two speakers
-            (``one_speaker``), which cannot be split into training and test.
+        CorpusError: fewer than two emotions (code ``one_class``), more than a model may have
+            (``too_many_classes``), or fewer than two speakers (``one_speaker``), which cannot be
+            split into training and test.
     """
-    if len(manifest.emotions) < 2:
-        only = ", ".join(manifest.emotions) or "none"
+    emotions = manifest.emotions
+    if len(emotions) > MAX_CLASSES:
+        raise CorpusError(
+            "too_many_classes",
+            f"The clips carry {len(emotions)} emotions ({', '.join(emotions[:MAX_NAMED])}, …), and "
+            f"a model has {MAX_CLASSES} at most. Is the column emotion the right one?",
+        )
+    if len(emotions) < 2:
+        only = ", ".join(emotions) or "none"
         raise CorpusError(
             "one_class",
             f"The {len(manifest)} clips carry one emotion only ({only}). "
@@ -87,7 +100,8 @@ def speaker_independent(
     """Give every clip a split, so that no speaker belongs to two.
 
     Each split gets its share of the speakers of each gender; of ``DRAWS`` random assignments that
-    do, the one is kept whose splits have most nearly the corpus's own mixture of emotions.
+    do (fewer for more than 2,000 speakers), the one is kept whose splits have most nearly the
+    corpus's own mixture of emotions.
 
     Args:
         manifest: the corpus; splits it already has are overwritten.
@@ -116,7 +130,8 @@ def speaker_independent(
     shares = np.array(list(fractions.values()))
     rng = random.Random(seed)  # noqa: S311  (a partition, not a secret)
     best = min(
-        (_draw(crowd, quotas, rng) for _ in range(DRAWS)), key=lambda a: _cost(crowd, a, shares)
+        (_draw(crowd, quotas, rng) for _ in range(_draws(len(crowd.speakers)))),
+        key=lambda assignment: _cost(crowd, assignment, shares),
     )
     split_of = {
         speaker: list(fractions)[split] for speaker, split in zip(crowd.speakers, best, strict=True)
@@ -131,27 +146,42 @@ class _Crowd:
     Attributes:
         speakers: sorted, (speakers,).
         genders: the numbers of the speakers of each gender.
-        clips: clips per speaker and emotion, (speakers, emotions).
+        emotions: how many there are.
+        heard: the number of the speaker of each clip, (clips,). A table of speakers and emotions
+            would be as large as their product, of which a hostile index has billions.
+        carried: the number of the emotion of each clip, (clips,).
     """
 
     speakers: tuple[str, ...]
     genders: tuple[tuple[int, ...], ...]
-    clips: npt.NDArray[np.float64]
+    emotions: int
+    heard: npt.NDArray[np.int64]
+    carried: npt.NDArray[np.int64]
 
     @classmethod
     def of(cls, manifest: Manifest) -> "_Crowd":
         row = {speaker: number for number, speaker in enumerate(manifest.speakers)}
         column = {emotion: number for number, emotion in enumerate(manifest.emotions)}
-        clips = np.zeros((len(row), len(column)))
         gender: dict[int, str] = {}
         for clip in manifest:
-            clips[row[clip.speaker], column[clip.emotion]] += 1
             gender.setdefault(row[clip.speaker], clip.gender)
         groups = (
             tuple(number for number in sorted(gender) if gender[number] == name)
             for name in sorted(set(gender.values()))
         )
-        return cls(manifest.speakers, tuple(groups), clips)
+        return cls(
+            manifest.speakers,
+            tuple(groups),
+            len(column),
+            np.array([row[clip.speaker] for clip in manifest], np.int64),
+            np.array([column[clip.emotion] for clip in manifest], np.int64),
+        )
+
+    def counts(self, assignment: npt.NDArray[np.int64], splits: int) -> npt.NDArray[np.float64]:
+        """Clips per split and emotion, (splits, emotions), for the split of each speaker."""
+        cells = assignment[self.heard] * self.emotions + self.carried
+        table = np.bincount(cells, minlength=splits * self.emotions)
+        return table.reshape(splits, self.emotions).astype(np.float64)
 
 
 def _check_fractions(fractions: Mapping[str, float]) -> None:
@@ -179,6 +209,11 @@ def _quotas(crowd: _Crowd, fractions: Mapping[str, float]) -> npt.NDArray[np.int
     return quotas
 
 
+def _draws(speakers: int) -> int:
+    """How many assignments to choose from: so many that a crowd takes no longer than a group."""
+    return max(FEWEST_DRAWS, min(DRAWS, SPEAKERS_DRAWN // speakers))
+
+
 def _draw(
     crowd: _Crowd, quotas: npt.NDArray[np.int64], rng: random.Random
 ) -> npt.NDArray[np.int64]:
@@ -197,7 +232,6 @@ def _cost(
 ) -> float:
     """How far the splits' shares of each emotion are from the wanted ones; 1 more for each that
     a split lacks altogether."""
-    counts = np.zeros((len(shares), crowd.clips.shape[1]))
-    np.add.at(counts, assignment, crowd.clips)
+    counts = crowd.counts(assignment, len(shares))
     shortfall = counts / counts.sum(axis=0) - shares[:, None]
     return float(np.square(shortfall).sum() + (counts == 0).sum())

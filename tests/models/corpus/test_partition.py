@@ -1,10 +1,15 @@
 """Partitions: no speaker in two splits, genders and emotions balanced, always the same."""
 
+import hashlib
+import time
+import tracemalloc
 from dataclasses import replace
 from itertools import product
 
 import pytest
 
+from models.checkpoint import MAX_CLASSES
+from models.corpus import partition
 from models.corpus.manifest import Clip, CorpusError, Manifest
 from models.corpus.partition import (
     PartitionError,
@@ -70,6 +75,93 @@ class TestCheckVariety:
     def test_no_clip_is_refused(self) -> None:
         with pytest.raises(CorpusError, match="none"):
             check_variety(Manifest(()))
+
+    def test_more_emotions_than_a_model_may_have_are_refused(self) -> None:
+        """As when the file names were read as emotions."""
+        clips = tuple(replace(clip, emotion=clip.path) for clip in corpus(200, 200))
+        assert len(clips) > MAX_CLASSES
+        with pytest.raises(
+            CorpusError, match=r"emotions \(f0-anger-0.wav, .* 1000 at most"
+        ) as caught:
+            check_variety(Manifest(clips))
+        assert caught.value.code == "too_many_classes"
+        check_variety(Manifest(clips[:MAX_CLASSES]))
+
+
+def uneven() -> Manifest:
+    """Forty speakers, each with other numbers of clips: hardly two divisions are equally good."""
+    return Manifest(
+        tuple(
+            Clip(f"s{n}-{emotion}-{take}.wav", f"s{n}", "fm"[n % 3 % 2], emotion, "", 1.0, None)
+            for n in range(40)
+            for place, emotion in enumerate(EMOTIONS)
+            for take in range((7 * n + 5 * place + n * n * place) % 11)
+        )
+    )
+
+
+def digest(manifest: Manifest) -> str:
+    """Of which clip is in which split."""
+    lines = "\n".join(f"{clip.path} {clip.split}" for clip in manifest)
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+
+class TestStability:
+    """A release does not divide anew: figures on a partition are compared over years."""
+
+    @pytest.mark.parametrize(
+        ("women", "men", "seed", "expected"),
+        [
+            (20, 30, 0, "26fc7563a6331ea5"),
+            (20, 30, 1, "2e402dd873cf9520"),
+            (6, 6, 0, "e4034d820595fd14"),
+            (3, 0, 0, "2611b6b0da16902b"),
+            (1, 5, 7, "3de6299a1523e497"),
+        ],
+    )
+    def test_the_partition_is_that_of_the_first_release(
+        self, women: int, men: int, seed: int, expected: str
+    ) -> None:
+        assert digest(speaker_independent(corpus(women, men), seed=seed)) == expected
+
+    @pytest.mark.parametrize(
+        ("seed", "expected"), [(0, "9c9db5a236a61d67"), (31, "1b64fd227df7e52a")]
+    )
+    def test_of_unequal_speakers_too(self, seed: int, expected: str) -> None:
+        """Of seed 31, one of the last fifteen draws is the best."""
+        assert digest(speaker_independent(uneven(), seed=seed)) == expected
+
+
+def crowd(clips: int) -> Manifest:
+    """Each clip by a speaker of its own, in as many emotions as there may be."""
+    return Manifest(
+        tuple(
+            Clip(f"{n}.wav", f"s{n}", "fm"[n % 2], f"e{n % MAX_CLASSES}", "", 1.0, None)
+            for n in range(clips)
+        )
+    )
+
+
+class TestACrowd:
+    """What one upload may hold keeps nobody busy for hours."""
+
+    def test_is_divided_in_seconds(self) -> None:
+        started = time.process_time()
+        manifest = speaker_independent(crowd(50_000))
+        assert time.process_time() - started < 6
+        check_disjoint(manifest)
+        assert len(manifest.split("train")) == pytest.approx(30_000, abs=10)
+
+    def test_takes_memory_for_its_clips_not_for_speakers_times_emotions(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(partition, "DRAWS", 10)  # tracing makes each take long
+        manifest = crowd(4_000)
+        tracemalloc.start()
+        speaker_independent(manifest)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most < 4_000 * MAX_CLASSES  # bytes, where a table of floats has eight times as many
 
 
 class TestSpeakerIndependent:
