@@ -11,10 +11,11 @@ et al., "Obfuscated Gradients Give a False Sense of Security", ICML 2018). A mod
 not numbers is not audited at all.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,7 @@ from models.serving import scorer
 
 MOST_CONFUSED: Final = 64
 """Classes of which a confusion matrix is made: with a thousand it has a million cells a point."""
+AttackLabels = Literal["true", "predicted"]
 NO_LABEL: Final = -1
 """The label of a clip whose emotion is not known."""
 
@@ -53,12 +55,32 @@ class Attack:
         epsilons: strengths, standard deviations of a band.
         labels: what is attacked: the true label, or the model's own clean prediction.
         clip: eta of Eq. 2; None leaves the change as it is.
+
+    Raises:
+        ValueError: the type is not registered, there is no strength, a strength is negative or not
+            finite, the labels are others, or the clip is not a finite number above 0 (with 0, every
+            model would withstand).
     """
 
     epsilons: tuple[float, ...]
     type: str = "fgsm"
-    labels: Literal["true", "predicted"] = "true"
+    labels: AttackLabels = "true"
     clip: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.type not in ATTACKS:
+            raise ValueError(f"unknown attack {self.type!r}: choose one of {sorted(ATTACKS)}")
+        if not self.epsilons:
+            raise ValueError("epsilons is empty: give at least one strength")
+        for epsilon in self.epsilons:
+            if not (math.isfinite(epsilon) and epsilon >= 0):
+                raise ValueError(f"epsilons hold {epsilon}: give finite numbers of at least 0")
+        if self.labels not in get_args(AttackLabels):
+            raise ValueError(
+                f"labels is {self.labels!r}: choose one of {list(get_args(AttackLabels))}"
+            )
+        if self.clip is not None and not (math.isfinite(self.clip) and self.clip > 0):
+            raise ValueError(f"clip is {self.clip}: give a finite number above 0, or None")
 
     def budget(self, epsilon: float) -> float:
         """The most that any value may have moved."""
@@ -436,7 +458,7 @@ def robust_uar(
     *,
     frames: int,
     batch_size: int = 32,
-    labels: Literal["true", "predicted"] = "true",
+    labels: AttackLabels = "true",
 ) -> tuple[float, dict[float, float]]:
     """UAR of a labelled data set, clean and under FGSM: what a training reports.
 

@@ -6,25 +6,40 @@ CPU ends with the very same weights.
 """
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from inspect import signature
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal, get_args
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from models.architectures import SpectrogramNet, build
+from models.architectures import ARCHITECTURES, SpectrogramNet, build
+from models.architectures.base import MIN_FRAMES
 from models.attacks import fgsm, frozen
+from models.checkpoint import MAX_CLASSES, MAX_FRAMES
 from models.corpus.dataset import Dataset
 from models.defenses import DEFENSES, single
 from models.defenses.similarity import Distance
 from models.features import FRAMES, Standardizer
 
 Labels = Literal["true", "predicted"]
+
+WHOLE: Final[dict[str, tuple[int, int]]] = {
+    "n_classes": (2, MAX_CLASSES),
+    "iterations": (1, 2**31 - 1),
+    "adversarial_from": (0, 2**31 - 1),
+    "batch_size": (1, 2**31 - 1),
+    "decay_every": (1, 2**31 - 1),
+    "cooldown": (0, 2**31 - 1),
+    "frames": (MIN_FRAMES, MAX_FRAMES),
+    "seed": (0, 2**31 - 1),
+}
+"""What a plan's whole numbers may be, ends included."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +51,10 @@ class Defense:
         alpha: weight of the clean loss of "vanilla".
         beta, gamma: weights of the clean and the adversarial loss of "similarity".
         distance: how "similarity" compares embeddings.
+
+    Raises:
+        ValueError: the type or the distance is unknown, or the weights are not such that each term
+            of the loss has a weight of at least 0.
     """
 
     type: str = "single"
@@ -47,6 +66,17 @@ class Defense:
     def __post_init__(self) -> None:
         if self.type not in DEFENSES:
             raise ValueError(f"unknown defense {self.type!r}: choose one of {sorted(DEFENSES)}")
+        if not 0 <= self.alpha <= 1:  # refuses NaN too
+            raise ValueError(f"alpha is {self.alpha}: it must lie in [0, 1]")
+        if not (self.beta >= 0 and self.gamma >= 0 and self.beta + self.gamma <= 1):
+            raise ValueError(
+                f"beta {self.beta} and gamma {self.gamma}: both must be at least 0 and their sum "
+                "at most 1"
+            )
+        if self.distance not in get_args(Distance):
+            raise ValueError(
+                f"unknown distance {self.distance!r}: choose one of {list(get_args(Distance))}"
+            )
 
     @property
     def weights(self) -> dict[str, Any]:
@@ -88,6 +118,9 @@ class TrainingPlan:
             the rate is spent. A run that is cut short ends on a much better model with it.
         frames: window that clips are tiled or cut to.
         seed: of the initial weights and of the order of the clips.
+
+    Raises:
+        ValueError: a field is out of its range; a training would fail on it late, or learn nothing.
     """
 
     architecture: str
@@ -105,6 +138,33 @@ class TrainingPlan:
     cooldown: int = 0
     frames: int = FRAMES
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            raise ValueError(
+                f"unknown architecture {self.architecture!r}: choose one of {sorted(ARCHITECTURES)}"
+            )
+        if self.labels not in get_args(Labels):
+            raise ValueError(f"labels is {self.labels!r}: choose one of {list(get_args(Labels))}")
+        for name, (lowest, highest) in WHOLE.items():
+            value = getattr(self, name)
+            if name == "adversarial_from" and value is None:
+                continue
+            if type(value) is not int or not lowest <= value <= highest:
+                raise ValueError(
+                    f"{name} is {value!r}: give a whole number from {lowest} to {highest}"
+                )
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        if not (math.isfinite(self.epsilon) and self.epsilon >= 0):
+            raise ValueError(f"epsilon is {self.epsilon}: give a finite number of at least 0")
+        if self.clip is not None and not (math.isfinite(self.clip) and self.clip > 0):
+            raise ValueError(f"clip is {self.clip}: give a finite number above 0, or None")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise ValueError(f"learning_rate is {self.learning_rate}: give a finite one above 0")
+        if not 0 < self.decay <= 1:
+            raise ValueError(f"decay is {self.decay}: it must lie in (0, 1]")
 
     @property
     def first_adversarial(self) -> int:

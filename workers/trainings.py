@@ -6,7 +6,7 @@ from a checkpoint does what the one before would have done: its losses are the s
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -105,13 +105,16 @@ def perform(workplace: Workplace, attempt: Attempt, watch: Watch) -> Outcome:
 
     Raises:
         Stopped: the worker is to stop; the checkpoint is saved.
-        CorpusError, JobFailed, FloatingPointError: the request cannot be fulfilled.
+        AuditError, CheckpointError, CorpusError, JobFailed, FloatingPointError: the request cannot
+            be fulfilled.
     """
     request = TrainingRequest.model_validate(attempt.request)
     corpus = _corpus(workplace, attempt, request)
     device = workplace.device()
     folder = workplace.storage.corpus_dir(corpus.id)
     material = Material.load(folder, request.train_on.split("+"), device)
+    # What the model will say of itself is checked while nothing is lost yet.
+    config = _config(request, corpus, material, attempt)
 
     state = TrainingState(request.plan(len(material.labels)), device)
     checkpoints = Checkpoints(
@@ -136,7 +139,7 @@ def perform(workplace: Workplace, attempt: Attempt, watch: Watch) -> Outcome:
     except Stopped:
         checkpoints.save(state)
         raise
-    config = _config(request, corpus, material, metrics, attempt)
+    config = replace(config, metrics=metrics)
     name = request.name or f"{request.architecture}-{request.defense.type} {corpus.name}"[:100]
 
     def publish(session: Session) -> dict[str, Any]:
@@ -175,13 +178,13 @@ def _reported(request: TrainingRequest) -> tuple[float, ...]:
 
 
 def _config(
-    request: TrainingRequest,
-    corpus: Corpus,
-    material: Material,
-    metrics: dict[str, Any],
-    attempt: Attempt,
+    request: TrainingRequest, corpus: Corpus, material: Material, attempt: Attempt
 ) -> ModelConfig:
-    """All that the model's files say of themselves."""
+    """All that the model's files say of themselves, but for the metrics.
+
+    Raises:
+        CheckpointError: its labels or statistics are such as no model may have.
+    """
     documented = request.to_request()
     return ModelConfig(
         architecture=request.architecture,
@@ -196,7 +199,6 @@ def _config(
             "training": attempt.job_id,
             "public_speakers": material.public_speakers,
         },
-        metrics=metrics,
     )
 
 

@@ -1,6 +1,8 @@
 """What an audit counts, and that it trusts no attack."""
 
+import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -370,6 +372,38 @@ class TestScoresThatAreNoNumbers:
         data = dataset()
         with pytest.raises(AuditError):
             robust_uar(Spoilt(torch.nan), data.standardizer(), data, [], frames=FRAMES)
+
+
+class TestAttack:
+    @pytest.mark.parametrize(
+        ("options", "match"),
+        [
+            ({"type": "deepfool"}, r"unknown attack 'deepfool': choose one of \['fgsm'"),
+            ({"epsilons": ()}, "epsilons is empty"),
+            ({"epsilons": (0.1, -0.02)}, r"epsilons hold -0\.02"),
+            ({"epsilons": (math.nan,)}, "epsilons hold nan"),
+            ({"epsilons": (math.inf,)}, "epsilons hold inf"),
+            ({"labels": "guessed"}, "labels is 'guessed'"),
+            ({"clip": 0.0}, r"clip is 0\.0"),
+            ({"clip": -0.1}, r"clip is -0\.1"),
+            ({"clip": math.nan}, "clip is nan"),
+        ],
+    )
+    def test_nonsense_is_refused_when_it_is_made(self, options: dict[str, Any], match: str) -> None:
+        with pytest.raises(ValueError, match=match):
+            Attack(**({"epsilons": (0.1,)} | options))
+
+    def test_its_budget_is_the_smaller_of_epsilon_and_clip(self) -> None:
+        assert Attack((0.3,)).budget(0.3) == 0.3
+        assert Attack((0.3,), clip=0.1).budget(0.3) == 0.1
+        assert Attack((0.3,), clip=0.5).budget(0.3) == 0.3
+
+    @pytest.mark.usefixtures("reckless")
+    def test_the_clip_holds_whatever_an_attack_returns(self) -> None:
+        one = audit(Attack((0.5,), type="reckless", clip=0.1))
+        x, y = one.inputs(torch.arange(4))
+        (little,) = one.adversarial(one.attacks[0], x, y)
+        assert float((little - x).abs().max()) == pytest.approx(0.1, abs=1e-6)
 
 
 class TestRow:

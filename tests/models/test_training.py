@@ -1,6 +1,7 @@
 """Training: it learns, resumes to the bit, and follows the protocol."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -445,7 +446,90 @@ class TestProtocol:
         assert torch.equal(seen[0], (features - 3) / 2)
 
 
+class TestPlan:
+    """Nonsense is refused when a plan is made, not after hours."""
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"architecture": "cnn5"},
+            {"n_classes": 1},
+            {"n_classes": 1_001},
+            {"n_classes": 3.0},
+            {"n_classes": True},
+            {"epsilon": -0.1},
+            {"epsilon": math.nan},
+            {"epsilon": math.inf},
+            {"clip": 0.0},
+            {"clip": -0.1},
+            {"clip": math.nan},
+            {"labels": "guessed"},
+            {"iterations": 0},
+            {"iterations": 10.5},
+            {"adversarial_from": -1},
+            {"batch_size": 0},
+            {"learning_rate": 0.0},
+            {"learning_rate": -1e-3},
+            {"learning_rate": math.nan},
+            {"learning_rate": math.inf},
+            {"decay": 0.0},
+            {"decay": 1.1},
+            {"decay": math.nan},
+            {"decay_every": 0},
+            {"cooldown": -1},
+            {"frames": 31},
+            {"frames": 3_751},
+            {"seed": -1},
+            {"seed": 2**31},
+        ],
+        ids=str,
+    )
+    def test_a_field_out_of_its_range_is_named_with_its_value(
+        self, changes: dict[str, Any]
+    ) -> None:
+        ((name, value),) = changes.items()
+        with pytest.raises(ValueError, match=rf"{name}.* {re.escape(repr(value))}: "):
+            plan(**changes)
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"n_classes": 2},
+            {"n_classes": 1_000},
+            {"epsilon": 0.0},
+            {"clip": None},
+            {"adversarial_from": None},
+            {"decay": 1.0},
+            {"frames": 3_750},
+            {"seed": 0},
+            {"cooldown": 1_000},
+        ],
+        ids=str,
+    )
+    def test_the_ends_of_the_ranges_are_accepted(self, changes: dict[str, Any]) -> None:
+        plan(**changes)
+
+
 class TestDefense:
+    @pytest.mark.parametrize(
+        ("type_", "weights", "match"),
+        [
+            ("vanilla", {"alpha": -0.1}, r"alpha is -0\.1"),
+            ("vanilla", {"alpha": 1.1}, r"alpha is 1\.1"),
+            ("vanilla", {"alpha": math.nan}, "alpha is nan"),
+            ("similarity", {"beta": -0.1}, r"beta -0\.1"),
+            ("similarity", {"gamma": -0.1}, r"gamma -0\.1"),
+            ("similarity", {"beta": 0.7}, r"beta 0\.7 and gamma 0\.4: .* at most 1"),
+            ("similarity", {"beta": math.nan}, "beta nan"),
+            ("similarity", {"distance": "cosine"}, "unknown distance 'cosine'"),
+        ],
+    )
+    def test_weights_that_make_no_sense_are_refused_when_it_is_made(
+        self, type_: str, weights: dict[str, Any], match: str
+    ) -> None:
+        with pytest.raises(ValueError, match=match):
+            Defense(type_, **weights)
+
     def test_an_unknown_type_is_refused_when_the_plan_is_made(self) -> None:
         with pytest.raises(ValueError, match=r"'trades'.*similarity.*single.*vanilla"):
             Defense("trades")

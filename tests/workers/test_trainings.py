@@ -16,6 +16,7 @@ from app.registry import service as registry
 from app.registry.tables import Model
 from models import training
 from models.architectures import ARCHITECTURES
+from models.features import Standardizer
 from models.training import TrainingPlan, TrainingState
 from tests.models.tiny import TinyNet
 from tests.workers.conftest import Submit
@@ -167,6 +168,31 @@ class TestTraining:
         assert error is not None
         assert error["code"] == "flat_features"
 
+    def test_a_model_that_could_not_be_published_is_not_trained_first(
+        self,
+        workplace: Workplace,
+        submit: Submit,
+        row: Row,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Its statistics are outside of what a configuration may hold."""
+        begun: list[object] = []
+        monkeypatch.setattr(trainings, "train", lambda *arguments: begun.append(arguments))
+        load = trainings.Material.load
+
+        def hardly_any_sound(*arguments: Any) -> trainings.Material:
+            material = load(*arguments)
+            narrow = Standardizer(material.standardizer.mean, torch.full((64,), 1e-9))
+            return dataclasses.replace(material, standardizer=narrow)
+
+        monkeypatch.setattr(trainings.Material, "load", hardly_any_sound)
+        job = submit()
+        work(workplace, job)
+        error = row(job.id).error
+        assert error is not None
+        assert error["code"] == "bad_statistics"
+        assert begun == []
+
 
 class TestInterruptedTraining:
     DEFENDED: ClassVar[dict[str, Any]] = {
@@ -240,11 +266,11 @@ class TestInterruptedTraining:
 
 
 class TestCheckpoints:
-    PLAN = TrainingPlan(architecture="tiny", n_classes=3, iterations=9)
-
-    def state(self, iteration: int, monkeypatch: pytest.MonkeyPatch) -> TrainingState:
+    def state(
+        self, iteration: int, monkeypatch: pytest.MonkeyPatch, seed: int = 0
+    ) -> TrainingState:
         monkeypatch.setitem(ARCHITECTURES, "tiny", TinyNet)
-        state = TrainingState(self.PLAN)
+        state = TrainingState(TrainingPlan("tiny", n_classes=3, iterations=9, seed=seed))
         state.iteration = iteration
         return state
 
@@ -263,7 +289,7 @@ class TestCheckpoints:
     ) -> None:
         folder = workplace.checkpoint_dir("train_01K9ZQ3W8M4V7T2X6B5N0C1DEF")
         Checkpoints(folder, 1, pytest.fail).save(self.state(4, monkeypatch))
-        other = TrainingState(dataclasses.replace(self.PLAN, seed=1))
+        other = self.state(0, monkeypatch, seed=1)
         weights = other.net.state_dict()["classifier.weight"].clone()
         assert not Checkpoints(folder, 2, pytest.fail).restore(other)
         assert torch.equal(other.net.state_dict()["classifier.weight"], weights)
