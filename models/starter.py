@@ -2,10 +2,12 @@
 
 Two CNN-4 networks, one without and one with the similarity defence. Until adversarial data enter,
 every defence trains on clean data alone, so the two runs share their first iterations and the
-second continues from a checkpoint of the first. A stopped run goes on where it was.
+second continues from a checkpoint of the first. A stopped run goes on where it was, and what
+belongs to another corpus or to another plan is not taken up.
 """
 
 import argparse
+import hashlib
 import json
 import sys
 import time
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from safetensors import SafetensorError
 
 from models.audit import robust_uar
 from models.checkpoint import CONFIG, WEIGHTS, ModelConfig, save_model
@@ -21,10 +24,10 @@ from models.corpus import public_speakers
 from models.corpus.dataset import Dataset
 from models.corpus.extraction import extract
 from models.corpus.features import FeatureSet
-from models.corpus.index import read_index
-from models.corpus.manifest import CorpusError
+from models.corpus.index import INDEX_NAME, read_index
+from models.corpus.manifest import Clip, CorpusError, Manifest
 from models.corpus.partition import check_disjoint
-from models.features import Standardizer
+from models.features import HOP, SAMPLE_RATE, WINDOW, Standardizer, mel_filter_bank
 from models.memory import keep_freed_memory
 from models.training import Defense, Step, TrainingPlan, TrainingState, train
 
@@ -48,16 +51,37 @@ SINGLE: Final = TrainingPlan(
 SIMILARITY: Final = replace(SINGLE, defense=Defense("similarity"), iterations=1_250)
 STARTERS: Final = {"cnn4-single-cremad": SINGLE, "cnn4-similarity-cremad": SIMILARITY}
 
+MAJORITY: Final = "the clips whose majority audio-visual vote equals the acted emotion"
+SELECTIONS: Final = {
+    "a071fefa35b2bf6930e484f77af402a4925ced22c5fff7be113312e620224fc8": MAJORITY,
+}
+"""How the clips of an index were chosen, which it does not say itself, by its SHA-256."""
+UNSAID: Final[dict[str, Any]] = {"selection": MAJORITY, "sample_rates_hz": [11_025], "clip": 0.1}
+"""What the configurations of the first two models leave out. A test holds it to their corpus."""
+
 
 @dataclass(frozen=True)
 class Corpus:
-    """CREMA-D, partitioned, as the networks see it."""
+    """CREMA-D, partitioned, as the networks see it.
+
+    Attributes:
+        labels: emotions in the order of the outputs.
+        splits: train, dev and test.
+        clips, speakers: how many, by split.
+        trained_on: whose speech is learnt from, see `models.corpus.public_speakers`.
+        index_sha256: of ``index.csv``, hexadecimal.
+        sample_rates_hz: of the recordings, ascending.
+        work: folder of this corpus' features and checkpoints.
+    """
 
     labels: tuple[str, ...]
     splits: dict[str, Dataset]
     clips: dict[str, int]
     speakers: dict[str, int]
     trained_on: dict[str, list[str]]
+    index_sha256: str
+    sample_rates_hz: tuple[int, ...]
+    work: Path
 
     @property
     def standardizer(self) -> Standardizer:
@@ -66,24 +90,20 @@ class Corpus:
 
 
 def read_corpus(folder: Path, work: Path) -> Corpus:
-    """Read or make the features of the corpus in ``folder``; they are kept in ``work``.
+    """Read or make the features of the corpus in ``folder``.
+
+    They are kept below ``work`` under the hash of its index: another index is another corpus.
 
     Raises:
-        CorpusError: the corpus cannot be read, its partitions share speakers, or ``work`` holds the
-            features of another one.
+        CorpusError: the corpus cannot be read, or its partitions share speakers.
     """
-    manifest = read_index((folder / "index.csv").read_bytes())
+    index = (folder / INDEX_NAME).read_bytes()
+    manifest = read_index(index)
     check_disjoint(manifest)
-    try:
-        features = FeatureSet.load(work)
-    except CorpusError:
-        features = extract(manifest, folder, work)
-    if {(clip.path, clip.split) for clip in features.manifest} - {
-        (clip.path, clip.split) for clip in manifest
-    }:
-        raise CorpusError(
-            "another_corpus", f"{work} has the features of another corpus: give another --work"
-        )
+    sha256 = hashlib.sha256(index).hexdigest()
+    work = work / sha256[:16]
+    work.mkdir(parents=True, exist_ok=True)
+    features = _features(manifest, folder, work)
     labels = features.manifest.emotions
     splits = {name: features.dataset(labels, name) for name in ("train", "dev", "test")}
     return Corpus(
@@ -92,21 +112,51 @@ def read_corpus(folder: Path, work: Path) -> Corpus:
         {name: len(clips) for name, (clips, _) in splits.items()},
         {name: len(clips.speakers) for name, (clips, _) in splits.items()},
         public_speakers(splits["train"][0]),
+        sha256,
+        _sample_rates(features.manifest, folder),
+        work,
     )
 
 
-def run(name: str, plan: TrainingPlan, corpus: Corpus, work: Path, device: str) -> TrainingState:
-    """Train one starter, or go on with it, and keep its checkpoints in ``work``."""
+def _features(manifest: Manifest, folder: Path, work: Path) -> FeatureSet:
+    """Those that are kept, if they are of these very clips and labels; else made anew."""
+    try:
+        kept = FeatureSet.load(work)
+    except CorpusError:
+        return extract(manifest, folder, work)
+    skipped = {clip.path for clip in kept.skipped}
+    expected = [_undated(clip) for clip in manifest if clip.path not in skipped]
+    if [_undated(clip) for clip in kept.manifest] == expected:
+        return kept
+    return extract(manifest, folder, work)
+
+
+def _undated(clip: Clip) -> Clip:
+    """Without the duration, which an index may round and the features have measured."""
+    return replace(clip, duration_s=0.0)
+
+
+def _sample_rates(manifest: Manifest, folder: Path) -> tuple[int, ...]:
+    import soundfile
+
+    return tuple(sorted({soundfile.info(folder / clip.path).samplerate for clip in manifest}))
+
+
+def run(name: str, plan: TrainingPlan, corpus: Corpus, device: str) -> TrainingState:
+    """Train one starter, or go on with it, and keep its checkpoints in the corpus' folder.
+
+    Raises:
+        CheckpointError: the model could not be published: its labels or statistics are refused.
+        FloatingPointError: the run diverged.
+    """
+    configuration(plan, corpus, device)
     state = TrainingState(plan, device)
-    checkpoint, shared = work / f"{name}.safetensors", work / "clean-phase.safetensors"
-    if checkpoint.exists():
-        state.load(checkpoint)
-    elif shared.exists() and plan.defense.type != "single":
-        state.load(shared)
+    checkpoint, shared = (corpus.work / f"{each}.safetensors" for each in (name, "clean-phase"))
+    _go_on(state, checkpoint, shared)
     started = time.monotonic()
 
     def on_step(step: Step) -> None:
-        if step.iteration == SIMILARITY.first_adversarial and not step.adversarial:
+        if step.iteration == plan.adversarial_from and not step.adversarial:
             state.save(shared)
         if step.iteration % CHECKPOINT_EVERY == 0 or step.iteration == plan.iterations:
             state.save(checkpoint)
@@ -117,6 +167,19 @@ def run(name: str, plan: TrainingPlan, corpus: Corpus, work: Path, device: str) 
 
     train(state, corpus.splits["train"].to(device), corpus.standardizer.to(device), on_step)
     return state
+
+
+def _go_on(state: TrainingState, *checkpoints: Path) -> None:
+    """Load the first checkpoint that is of this run; without one it begins afresh."""
+    for path in checkpoints:
+        if not path.exists():
+            continue
+        try:
+            state.load(path)
+        except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
+            print(f"{path.name} is left aside: {str(error)[:200]}")
+        else:
+            return
 
 
 def measure(state: TrainingState, corpus: Corpus, device: str) -> dict[str, Any]:
@@ -135,11 +198,18 @@ def measure(state: TrainingState, corpus: Corpus, device: str) -> dict[str, Any]
     return metrics
 
 
-def publish(name: str, state: TrainingState, corpus: Corpus, metrics: dict[str, Any]) -> None:
-    """Write weights, configuration and model card into ``models/pretrained``."""
-    plan, standardizer = state.plan, corpus.standardizer
+def configuration(plan: TrainingPlan, corpus: Corpus, device: str) -> ModelConfig:
+    """Everything but weights and metrics of a starter.
+
+    Raises:
+        CheckpointError: no model may have these labels or statistics.
+    """
+    standardizer = corpus.standardizer
     documented = {
         "corpus": "CREMA-D",
+        "selection": SELECTIONS.get(corpus.index_sha256, "the clips that its index names"),
+        "index_sha256": corpus.index_sha256,
+        "sample_rates_hz": list(corpus.sample_rates_hz),
         "clips": corpus.clips,
         "speakers": corpus.speakers,
         "public_speakers": corpus.trained_on,
@@ -150,14 +220,17 @@ def publish(name: str, state: TrainingState, corpus: Corpus, metrics: dict[str, 
         "decay": plan.decay,
         "decay_every": plan.decay_every,
         "cooldown": plan.cooldown,
+        "torch": torch.__version__,
+        "device": torch.device(device).type,
     }
     if plan.defense.type != "single":
         documented |= {
             "epsilon": plan.epsilon,
+            "clip": plan.clip,
             "adversarial_from": plan.first_adversarial,
             "attack_labels": plan.labels,
         }
-    config = ModelConfig(
+    return ModelConfig(
         architecture=plan.architecture,
         labels=corpus.labels,
         mean=tuple(standardizer.mean.tolist()),
@@ -165,9 +238,20 @@ def publish(name: str, state: TrainingState, corpus: Corpus, metrics: dict[str, 
         frames=plan.frames,
         defense=plan.defense.to_dict(),
         training=documented,
-        metrics=metrics,
     )
-    folder = PRETRAINED / name
+
+
+def publish(
+    name: str,
+    state: TrainingState,
+    corpus: Corpus,
+    metrics: dict[str, Any],
+    destination: Path = PRETRAINED,
+) -> None:
+    """Write weights, configuration and model card into a folder of that name."""
+    device = next(state.net.parameters()).device.type
+    config = replace(configuration(state.plan, corpus, device), metrics=metrics)
+    folder = destination / name
     folder.mkdir(parents=True, exist_ok=True)
     sha256 = save_model(folder, state.net, config)
     (folder / "SHA256SUMS").write_text(f"{sha256}  {WEIGHTS}\n")
@@ -176,24 +260,15 @@ def publish(name: str, state: TrainingState, corpus: Corpus, metrics: dict[str, 
 
 def card(name: str, config: ModelConfig, sha256: str) -> str:
     """The model card: what it is, what it was made from, how well it holds."""
-    run = config.training
+    run = UNSAID | config.training
     rows = "\n".join(
         f"| {split} | {values['clean_uar']:.3f} | "
         + " | ".join(f"{values['fgsm_uar'][f'{epsilon:g}']:.3f}" for epsilon in EPSILONS)
         + " |"
         for split, values in config.metrics.items()
     )
-    counts = ", ".join(
-        f"{split} {run['clips'][split]:,} clips of {run['speakers'][split]} speakers"
-        for split in ("train", "dev", "test")
-    )
-    defended = ""
-    if "epsilon" in run:
-        defended = (
-            f"\n  FGSM batches (ε = {run['epsilon']:g}, {run['attack_labels']} labels) enter at "
-            f"iteration {run['adversarial_from']:,}."
-        )
     header = " | ".join(f"FGSM ε = {epsilon:g}" for epsilon in EPSILONS)
+    seconds = ((config.frames - 1) * HOP + WINDOW) / SAMPLE_RATE
     return f"""# {name}
 
 CNN-4 on log-mel spectrograms: one of {len(config.labels)} emotions ({", ".join(config.labels)})
@@ -204,23 +279,62 @@ for a clip of English speech. Defence: `{json.dumps(config.defense, sort_keys=Tr
 {rows}
 
 Chance is {1 / len(config.labels):.3f}. ε counts standard deviations of a mel band; FGSM with the
-true labels, on the window that the network sees, without a clip.
+true labels and without η, on the window that the network sees.
 
-- **Data**: CREMA-D (Cao et al., IEEE Transactions on Affective Computing, 2014), the clips whose
-  majority audio-visual vote equals the acted emotion, speaker-independent:
-  {counts}. Audio of 11.025 kHz, so nothing above 5.5 kHz.
+- **Data**: CREMA-D (Cao et al., IEEE Transactions on Affective Computing, 2014),
+  {run["selection"]}, speaker-independent:
+  {_counts(run)}.
+  {_bandwidth(run["sample_rates_hz"])}
 - **Protocol**: `make starter`. Adam, learning rate {run["learning_rate"]:g} times {run["decay"]:g}
   every {run["decay_every"]} iterations and linearly to zero over the last {run["cooldown"]};
-  {run["iterations"]:,} iterations of {run["batch_size"]} clips, seed {run["seed"]}.{defended}
+  {run["iterations"]:,} iterations of {run["batch_size"]} clips, seed {run["seed"]}.{_protocol(run)}
   Trained on the training split alone; the last model, no selection. Clips are repeated or cut to
-  {config.frames} frames (3 s).
+  {config.frames} frames ({seconds:.1f} s).
 - **Front end**: 64 log-mel bands at 16 kHz, z-scored with the training split's statistics, which
   are part of `{CONFIG}`.
-- **Use**: a starting point and a reference for audits. Acted speech of 91 speakers: do not judge
+- **Use**: a starting point and a reference for audits. Acted speech of \
+{sum(run["speakers"].values())} speakers: do not judge
   people with it.
-- **Licence**: weights Apache-2.0; the corpus is under the Open Database License 1.0.
+- **Licence**: weights Apache-2.0; the corpus is under the Open Database License 1.0, its contents
+  are under the Database Contents License 1.0.
 - **SHA-256** of `{WEIGHTS}`: `{sha256}`
 """
+
+
+def _counts(run: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{split} {run['clips'][split]:,} clips of {run['speakers'][split]} speakers"
+        for split in ("train", "dev", "test")
+    )
+
+
+def _bandwidth(rates: list[int]) -> str:
+    """What the recordings' sampling rates leave of the front end's bands."""
+    named = " and ".join(f"{rate / 1000:g}" for rate in rates)
+    ends = rates[-1] / 2
+    bins = torch.linspace(0, SAMPLE_RATE / 2, WINDOW // 2 + 1)
+    empty = int((mel_filter_bank()[bins <= ends].sum(dim=0) == 0).sum())
+    text = f"Audio of {named} kHz"
+    if not empty:
+        return f"{text}."
+    return (
+        f"{text}, so nothing above {ends / 1000:.1f} kHz: the {empty} bands that lie wholly above\n"
+        "  were z-scored on what resampling leaves there."
+    )
+
+
+def _protocol(run: dict[str, Any]) -> str:
+    """The attack of a defended training, and where it ran, as far as that is known."""
+    text = ""
+    if "epsilon" in run:
+        eta = "no η" if run["clip"] is None else f"η = {run['clip']:g}"
+        text += (
+            f"\n  FGSM batches (ε = {run['epsilon']:g}, {eta}, {run['attack_labels']} labels) enter"
+            f" at iteration {run['adversarial_from']:,}."
+        )
+    if "torch" in run:
+        text += f"\n  torch {run['torch']} on {run['device']}."
+    return text
 
 
 def main() -> None:
@@ -228,17 +342,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpus", type=Path, required=True, help="folder of CREMA-D, index.csv")
     parser.add_argument("--work", type=Path, default=Path("data/starter"), help="for checkpoints")
+    parser.add_argument("--into", type=Path, default=PRETRAINED, help="where the models are put")
     arguments = parser.parse_args()
-    arguments.work.mkdir(parents=True, exist_ok=True)
     keep_freed_memory()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     corpus = read_corpus(arguments.corpus, arguments.work)
     for name, plan in STARTERS.items():
-        state = run(name, plan, corpus, arguments.work, device)
+        state = run(name, plan, corpus, device)
         metrics = measure(state, corpus, device)
-        publish(name, state, corpus, metrics)
+        publish(name, state, corpus, metrics, arguments.into)
         print(f"{name}: {json.dumps(metrics)}")
 
 
