@@ -32,7 +32,17 @@ def confusion(y_true: Tensor, y_pred: Tensor, n_classes: int) -> Tensor:
 
 
 def recalls(y_true: Tensor, y_pred: Tensor, n_classes: int) -> list[float | None]:
-    """Recall of each class; None where ``y_true`` has no clip of it."""
+    """Recall of each class; None where ``y_true`` has no clip of it.
+
+    Args:
+        y_true, y_pred: (clips,), int64 in [0, n_classes).
+
+    Returns:
+        (n_classes,), each in [0, 1].
+
+    Raises:
+        ValueError: the two differ in shape, or a class is out of range.
+    """
     table = confusion(y_true, y_pred, n_classes)
     return [
         table[label, label].item() / total if total else None
@@ -49,7 +59,7 @@ def uar(y_true: Tensor, y_pred: Tensor, n_classes: int) -> float:
         y_true, y_pred: (clips,), int64 in [0, n_classes).
 
     Raises:
-        ValueError: there is no clip at all, for which no recall is defined.
+        ValueError: there is no clip at all, for which no recall is defined; or see `recalls`.
     """
     present = [recall for recall in recalls(y_true, y_pred, n_classes) if recall is not None]
     if not present:
@@ -78,7 +88,15 @@ def transitions(y_true: Tensor, clean: Tensor, adversarial: Tensor) -> Transitio
 
     Args:
         y_true, clean, adversarial: label, prediction before and after, (clips,), int64.
+
+    Raises:
+        ValueError: they differ in shape; broadcast, they would be counted many times over.
     """
+    if y_true.ndim != 1 or not y_true.shape == clean.shape == adversarial.shape:
+        raise ValueError(
+            f"labels {tuple(y_true.shape)}, predictions {tuple(clean.shape)} and "
+            f"{tuple(adversarial.shape)}: all must be (clips,)"
+        )
     before, after = clean == y_true, adversarial == y_true
     return Transitions(
         right_wrong=int((before & ~after).sum()),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from models.attacks.gradient import direction, frozen, input_gradient
+from models.attacks.gradient import check_sizes, direction, frozen, input_gradient
 
 
 def fgsm(net: nn.Module, x: Tensor, y: Tensor, epsilon: float, clip: float | None = None) -> Tensor:
@@ -21,6 +21,9 @@ def fgsm(net: nn.Module, x: Tensor, y: Tensor, epsilon: float, clip: float | Non
     Returns:
         The adversarial input: shape, dtype and device of ``x``, detached; NaN where the gradient
         is NaN.
+
+    Raises:
+        ValueError: ``epsilon`` or ``clip`` is negative or not finite.
     """
     return fgsm_grid(net, x, y, [epsilon], clip)[0]
 
@@ -32,7 +35,14 @@ def fgsm_grid(
 
     Returns:
         (len(epsilons), batch, ...), detached.
+
+    Raises:
+        ValueError: there is no epsilon, or one or ``clip`` is negative or not finite.
     """
+    if not epsilons:
+        raise ValueError("epsilons is empty: give at least one strength")
+    for epsilon in epsilons:
+        check_sizes(epsilon=epsilon, clip=clip)
     with frozen(net):
         towards = direction(input_gradient(net, x, y))
     x = x.detach()

@@ -1,11 +1,26 @@
 """What every white-box attack needs: the loss gradient at the input of an unchanged network."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+
+def check_sizes(**sizes: float | None) -> None:
+    """Refuse sizes that make no attack: NaN would pass every comparison that is to bound it.
+
+    Args:
+        sizes: strengths, steps and bounds by name; None is left out.
+
+    Raises:
+        ValueError: one is negative or not finite.
+    """
+    for name, size in sizes.items():
+        if size is not None and not (math.isfinite(size) and size >= 0):
+            raise ValueError(f"{name} is {size}: give a finite number of at least 0")
 
 
 @contextmanager

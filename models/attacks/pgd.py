@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from models.attacks.gradient import direction, frozen, input_gradient
+from models.attacks.gradient import check_sizes, direction, frozen, input_gradient
 
 
 def pgd(
@@ -33,7 +33,11 @@ def pgd(
     Returns:
         The adversarial input: shape, dtype and device of ``x``, detached; NaN where the gradient
         is NaN.
+
+    Raises:
+        ValueError: ``epsilon``, ``step`` or ``steps`` is negative or not finite.
     """
+    check_sizes(epsilon=epsilon, step=step, steps=steps)
     x = x.detach()
     x_adv = x.clone()
     if random_start:

@@ -14,6 +14,7 @@ from models.checkpoint import ModelConfig, network, weights_bytes
 from models.corpus.dataset import Dataset
 from models.defenses import DEFENSES
 from models.training import Defense, TrainingPlan, TrainingState, train
+from tests.models import test_attacks
 from tests.models.tiny import clips, tiny_net
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -61,6 +62,16 @@ class TestAddingAnAttack:
             for number in range(3)
         ]
         assert by_strength == sorted(by_strength, reverse=True)
+
+    def test_the_example_keeps_the_rules_that_registered_attacks_are_held_to(self) -> None:
+        attack = example("adding-an-attack.md")["gradient_grid"]
+        rules = test_attacks.TestEveryRegisteredAttack()
+        rules.test_epsilon_zero_answers_an_equal_copy(attack)
+        rules.test_attacks_a_clip_in_a_batch_as_it_does_alone(attack)
+        rules.test_raises_the_loss_the_more_the_larger_epsilon_is(attack)
+        rules.test_knows_no_box(attack)
+        for dtype in (torch.float64, torch.float32):
+            rules.test_answers_one_input_for_each_epsilon(attack, dtype, torch.device("cpu"))
 
     def test_the_example_moves_the_largest_value_by_epsilon(self) -> None:
         x, y = clips()

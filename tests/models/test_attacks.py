@@ -1,5 +1,6 @@
 """Attacks are pure functions: what they answer, and that nothing else changes."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.attacks import ATTACKS, fgsm, fgsm_grid, frozen, input_gradient, pgd
+from models.attacks import ATTACKS, GridAttack, fgsm, fgsm_grid, frozen, input_gradient, pgd
 from tests.models.tiny import clips, tiny_net
 
 Attack = Callable[[nn.Module, Tensor, Tensor], Tensor]
@@ -214,6 +215,83 @@ class TestTheAnswer:
         for x_adv in (fgsm(tiny_net(), x, y, 0.0), pgd(tiny_net(), x, y, 0.0, 0.1, 3)):
             assert torch.equal(x_adv, x)
             assert x_adv.data_ptr() != x.data_ptr()
+
+
+registered = pytest.mark.parametrize("grid", ATTACKS.values(), ids=ATTACKS)
+
+
+class TestEveryRegisteredAttack:
+    """The first three rules of docs/adding-an-attack.md, beside the tests of purity above."""
+
+    @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+    @registered
+    def test_answers_one_input_for_each_epsilon(
+        self, grid: GridAttack, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        x, y = (part.to(device) for part in clips())
+        x_adv = grid(tiny_net().to(device, dtype), x.to(dtype), y, EPSILONS, None)
+        assert (x_adv.shape, x_adv.dtype) == ((len(EPSILONS), *x.shape), dtype)
+        assert x_adv.device == x.device
+
+    @registered
+    def test_epsilon_zero_answers_an_equal_copy(self, grid: GridAttack) -> None:
+        x, y = clips()
+        first, last = grid(tiny_net(), x, y, [0.0, 0.1], None)
+        assert torch.equal(first, x)
+        assert not torch.equal(last, x)
+        first += 1
+        assert torch.equal(x, clips()[0])
+
+    @registered
+    def test_attacks_a_clip_in_a_batch_as_it_does_alone(self, grid: GridAttack) -> None:
+        x, y = clips(6)
+        x, net = x.double(), tiny_net().double().eval()
+        together = grid(net, x, y, [0.05, 0.1], 0.08)
+        for i in range(6):
+            alone = grid(net, x[i : i + 1], y[i : i + 1], [0.05, 0.1], 0.08)
+            torch.testing.assert_close(together[:, i : i + 1], alone, rtol=1e-9, atol=1e-12)
+
+    @registered
+    def test_raises_the_loss_the_more_the_larger_epsilon_is(self, grid: GridAttack) -> None:
+        x, y = clips(8)
+        net = tiny_net().eval()
+        losses = [
+            float(functional.cross_entropy(net(x_adv), y).detach())
+            for x_adv in grid(net, x, y, [0.0, 0.02, 0.05, 0.1], None)
+        ]
+        assert losses == sorted(set(losses))
+
+    @registered
+    def test_knows_no_box(self, grid: GridAttack) -> None:
+        x, y = clips()
+        (x_adv,) = grid(tiny_net(), 10 * x, y, [0.5], None)
+        assert float(x_adv.min()) < -1
+        assert float(x_adv.max()) > 1
+
+
+class TestSizes:
+    @pytest.mark.parametrize("size", [-0.1, math.nan, math.inf, -math.inf])
+    def test_that_make_no_attack_are_refused_by_name(self, size: float) -> None:
+        net, (x, y) = tiny_net(), clips()
+        refused: list[tuple[str, Callable[[], Tensor]]] = [
+            ("epsilon", lambda: fgsm(net, x, y, size)),
+            ("clip", lambda: fgsm(net, x, y, 0.1, clip=size)),
+            ("epsilon", lambda: fgsm_grid(net, x, y, [0.1, size])),
+            ("clip", lambda: fgsm_grid(net, x, y, [0.1], size)),
+            ("epsilon", lambda: pgd(net, x, y, size, 0.1, 1)),
+            ("step", lambda: pgd(net, x, y, 0.1, size, 1)),
+        ]
+        for name, attack in refused:
+            with pytest.raises(ValueError, match=f"^{name} is {size}: give a finite number"):
+                attack()
+
+    def test_a_grid_needs_one(self) -> None:
+        with pytest.raises(ValueError, match="epsilons is empty: give at least one"):
+            fgsm_grid(tiny_net(), *clips(), [])
+
+    def test_a_negative_number_of_steps_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="steps is -1"):
+            pgd(tiny_net(), *clips(), 0.1, 0.1, -1)
 
 
 class TestInputGradient:

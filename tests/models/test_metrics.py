@@ -116,6 +116,13 @@ class TestTransitions:
     def test_what_an_attack_repairs_is_no_success_and_no_failure(self) -> None:
         assert Transitions(1, 3, wrong_right=50, wrong_wrong=50).success_rate == 0.25
 
+    @pytest.mark.parametrize(
+        "shapes", [((7, 1), (7,), (7,)), ((7,), (1,), (7,)), ((7,), (7,), ()), ((7, 1),) * 3]
+    )
+    def test_other_shapes_are_refused(self, shapes: tuple[tuple[int, ...], ...]) -> None:
+        with pytest.raises(ValueError, match=r"all must be \(clips,\)"):
+            transitions(*(torch.zeros(shape, dtype=torch.int64) for shape in shapes))
+
     def test_a_model_that_was_never_right_has_no_success_rate(self) -> None:
         wrong = (self.LABEL + 1) % 3
         assert transitions(self.LABEL, wrong, wrong).success_rate is None
