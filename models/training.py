@@ -328,7 +328,8 @@ def train(
         The last model, in eval mode: no selection on the development split, as in the paper.
 
     Raises:
-        FloatingPointError: the loss is no longer finite.
+        FloatingPointError: the loss is no longer finite; or the last step, after which no loss is
+            taken, left weights or statistics that are not.
     """
     plan, net = state.plan, state.net
     while state.iteration < plan.iterations:
@@ -356,4 +357,13 @@ def train(
         rate = plan.rate(state.iteration)
         state.iteration += 1
         on_step(Step(state.iteration, value, rate, adversarial))
+    _check_finite(net)
     return net.eval()
+
+
+def _check_finite(net: SpectrogramNet) -> None:
+    for name, value in net.state_dict().items():
+        if not bool(torch.isfinite(value).all()):
+            raise FloatingPointError(
+                f"the training ended with {name} holding NaN or infinity: lower learning_rate"
+            )

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -14,6 +14,7 @@ from models.attacks import ATTACKS, fgsm_grid
 from models.audit import (
     NO_LABEL,
     Attack,
+    AttackLabels,
     Audit,
     AuditError,
     Outcome,
@@ -538,6 +539,19 @@ class TestRobustUar:
         features, y = data.batch(torch.arange(14), FRAMES)
         expected = uar(y, Bands().eval()(standardizer(features)).argmax(dim=1), CLASSES)
         assert robust_uar(Bands(), standardizer, data, [], frames=FRAMES) == (expected, {})
+
+    def test_attacks_the_label_that_it_is_told_to(self) -> None:
+        data = dataset()
+        options = {"frames": FRAMES, "batch_size": 4}
+        robust = {}
+        for labels in get_args(AttackLabels):
+            one = audit(Attack((0.1, 0.3), labels=labels))
+            curve = summarize(rows_of(one), ["a", "b", "c"], one.attacks)["curve"]
+            _, robust[labels] = robust_uar(
+                Bands(), data.standardizer(), data, [0.1, 0.3], labels=labels, **options
+            )
+            assert robust[labels] == {point["epsilon"]: point["uar"] for point in curve}
+        assert robust["true"] != robust["predicted"]
 
     def test_needs_labels(self) -> None:
         data = dataset([NO_LABEL] * 14)

@@ -339,8 +339,15 @@ class TestProtocol:
         assert (default.frames, default.labels) == (373, "true")
         assert Defense() == Defense("single", alpha=0.5, beta=0.4, gamma=0.4, distance="mse")
 
-    def test_the_optimiser_is_adam(self) -> None:
-        assert isinstance(TrainingState(plan()).optimizer, torch.optim.Adam)
+    def test_the_optimiser_is_adam_as_published(self) -> None:
+        """Kingma and Ba, ICLR 2015, Algorithm 1: no weight decay, no variant."""
+        optimizer = TrainingState(plan()).optimizer
+        assert type(optimizer) is torch.optim.Adam
+        (group,) = optimizer.param_groups
+        assert (group["betas"], group["eps"]) == ((0.9, 0.999), 1e-8)
+        assert group["weight_decay"] == 0
+        assert not group["amsgrad"]
+        assert not group["maximize"]
 
     @pytest.mark.parametrize(
         ("iteration", "rate"),
@@ -406,6 +413,18 @@ class TestProtocol:
         with pytest.raises(FloatingPointError, match=r"nan in iteration 3: lower learning_rate"):
             run(state, on_step=poison)
         assert state.iteration == 3
+
+    @pytest.mark.parametrize("name", ["classifier.weight", "blocks.1.running_var"])
+    def test_weights_that_the_last_step_spoilt_are_no_success(self, name: str) -> None:
+        """No loss is taken after it, and in train mode none looks at the running statistics."""
+        state = TrainingState(plan())
+
+        def poison(step: Step) -> None:
+            if step.iteration == 12:
+                state.net.state_dict()[name][0] = float("inf")
+
+        with pytest.raises(FloatingPointError, match=rf"{name} holding NaN or infinity"):
+            run(state, on_step=poison)
 
     @pytest.mark.parametrize("labels", ["true", "predicted"])
     def test_the_attack_moves_away_from_the_chosen_label(self, labels: str) -> None:
