@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 
@@ -15,16 +14,33 @@ class OneChannelConv2d(nn.Conv2d):
     spectrogram, through a transposed convolution of many channels into one; the CPU kernels are
     made for many into many, and spend as long on this one as on half of the layer above it. As a
     matrix product and a sum of its patches it takes a quarter of that. Nothing else is replaced: a
-    training asks for no gradient here, and a GPU has kernels for it.
+    training asks for no gradient here, a GPU has kernels for it, and a layer or a call of another
+    kind (see :meth:`_is_plain`) is torch's alone.
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """(batch, 1, height, width) → (batch, channels, ...)."""
+        """(batch, 1, height, width) → (batch, channels, ...).
+
+        Raises:
+            RuntimeError: as ``torch.nn.Conv2d``.
+        """
         attacked = input.requires_grad and not self.weight.requires_grad
-        if attacked and input.device.type == "cpu":
+        if attacked and input.device.type == "cpu" and self._is_plain(input):
             result: Tensor = _Attacked.apply(input, self)  # type: ignore[no-untyped-call]
             return result
         return super().forward(input)
+
+    def _is_plain(self, images: Tensor) -> bool:
+        """Whether patches that are added where they lay are the gradient, to float precision."""
+        return (
+            images.ndim == 4
+            and self.in_channels == 1
+            and self.bias is None
+            and self.padding_mode == "zeros"
+            and not isinstance(self.padding, str)  # "same" may pad one side more than the other
+            and images.dtype in {torch.float32, torch.float64}  # the weights' too, or torch refuses
+            and not torch.is_autocast_enabled("cpu")  # the sum would be made in half precision
+        )
 
 
 class _Attacked(torch.autograd.Function):
@@ -37,7 +53,6 @@ class _Attacked(torch.autograd.Function):
         return nn.Conv2d.forward(layer, images)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """Each output's gradient times the kernel is a patch; patches are added where they lay."""
         layer: OneChannelConv2d = ctx.layer
@@ -48,7 +63,7 @@ class _Attacked(torch.autograd.Function):
             ctx.size,
             layer.kernel_size,
             dilation=layer.dilation,
-            padding=layer.padding,  # type: ignore[arg-type]  # "same" is not used here
+            padding=layer.padding,  # type: ignore[arg-type]  # numbers: see _is_plain
             stride=layer.stride,
         )
         return images, None
