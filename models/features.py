@@ -5,7 +5,8 @@ Everything here is differentiable from the waveform on and runs where its buffer
 """
 
 import math
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Self
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +47,12 @@ def mel_filter_bank() -> Tensor:
     return torch.minimum(rising, falling).clamp_min(0) * 2 / (right - left)
 
 
+def analysis_window() -> Tensor:
+    """Symmetric Hamming window of unit energy, ``(512,)`` float64."""
+    hamming = torch.hamming_window(WINDOW, periodic=False, dtype=torch.float64)
+    return hamming / hamming.square().sum().sqrt()
+
+
 class LogMel(nn.Module):
     """Log-mel spectrogram: ln(mel(|STFT|) + 1e-8).
 
@@ -54,8 +61,8 @@ class LogMel(nn.Module):
     of ``scipy.signal.spectrogram(scaling="density", mode="magnitude")`` at fs = 1.
 
     Buffers:
-        window: scaled analysis window, (512,).
-        mel: filter bank, (257, 64).
+        window: scaled analysis window, (512,), float32 until the module is given another type.
+        mel: filter bank, (257, 64), likewise.
     """
 
     window: Tensor
@@ -63,11 +70,18 @@ class LogMel(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        hamming = torch.hamming_window(WINDOW, periodic=False, dtype=torch.float64)
-        self.register_buffer(
-            "window", (hamming / hamming.square().sum().sqrt()).float(), persistent=False
-        )
+        self.register_buffer("window", analysis_window().float(), persistent=False)
         self.register_buffer("mel", mel_filter_bank().float(), persistent=False)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move or convert, as ``to`` and ``double`` do; another type has the exact constants, not
+        those that were rounded to the one before."""
+        before = self.window.dtype
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if self.window.dtype != before:
+            self.window.copy_(analysis_window())
+            self.mel.copy_(mel_filter_bank())
+        return self
 
     def spectrum(self, waveform: Tensor) -> Tensor:
         """Scaled complex STFT, ``(..., samples)`` → ``(..., frames, 257)``.
@@ -90,6 +104,9 @@ class LogMel(nn.Module):
 
         Returns:
             (..., frames, 64), natural logarithm, frames = 1 + (samples - 512) // 256.
+
+        Raises:
+            ValueError: fewer than 512 samples, which do not fill one window.
         """
         return torch.log(self.spectrum(waveform).abs() @ self.mel + LOG_FLOOR)
 
@@ -101,6 +118,10 @@ class Standardizer(nn.Module):
 
     Buffers:
         mean, std: (mels,), in units of the log-mel.
+
+    Raises:
+        ValueError: they are not two vectors of one length, a mean is not finite, or a deviation is
+            not finite and positive.
     """
 
     mean: Tensor
@@ -153,6 +174,9 @@ def windows(features: Tensor, frames: int = FRAMES) -> Tensor:
 
     Returns:
         (windows, frames, mels). A clip of at most ``frames`` frames gives one, tiled.
+
+    Raises:
+        ValueError: there is no frame at all.
     """
     n = features.shape[0]
     if n <= frames:

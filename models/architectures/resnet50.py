@@ -43,7 +43,11 @@ class Bottleneck(nn.Module):
 
 
 class ResNet50(SpectrogramNet):
-    """Bottlenecks 3-4-6-3; the embedding is the average over time and frequency."""
+    """Bottlenecks 3-4-6-3; the embedding is the average over time and frequency.
+
+    The variant known as v1.5: where a stage halves its maps, the 3x3 convolution has the stride,
+    not the first 1x1 as in He et al., so that no value of the maps is left out.
+    """
 
     embedding_size = 512 * EXPANSION
 

@@ -50,7 +50,11 @@ class Dataset:
         return self.features[index].float(), self.labels[clips]
 
     def standardizer(self) -> Standardizer:
-        """Mean and standard deviation of each mel band over all frames of all clips."""
+        """Mean and standard deviation of each mel band over all frames of all clips.
+
+        Raises:
+            ValueError: there are fewer than two frames, or a band is the same in all of them.
+        """
         frames = self.features.double()
         return Standardizer(frames.mean(dim=0).float(), frames.std(dim=0).float())
 
