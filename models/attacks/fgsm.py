@@ -39,7 +39,7 @@ def fgsm_grid(
     Raises:
         ValueError: there is no epsilon, or one or ``clip`` is negative or not finite.
     """
-    if not epsilons:
+    if len(epsilons) == 0:  # an array has no truth of its own
         raise ValueError("epsilons is empty: give at least one strength")
     for epsilon in epsilons:
         check_sizes(epsilon=epsilon, clip=clip)

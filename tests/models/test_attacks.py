@@ -289,6 +289,13 @@ class TestSizes:
         with pytest.raises(ValueError, match="epsilons is empty: give at least one"):
             fgsm_grid(tiny_net(), *clips(), [])
 
+    def test_a_grid_may_be_an_array(self) -> None:
+        x, y = clips()
+        strengths = torch.linspace(0, 0.1, 3)
+        expected = fgsm_grid(tiny_net(), x, y, strengths.tolist())
+        given: Any = strengths.numpy()
+        assert torch.equal(fgsm_grid(tiny_net(), x, y, given), expected)
+
     def test_a_negative_number_of_steps_is_refused(self) -> None:
         with pytest.raises(ValueError, match="steps is -1"):
             pgd(tiny_net(), *clips(), 0.1, 0.1, -1)
