@@ -46,6 +46,7 @@ class Predictions:
     ) -> None:
         device = chosen_device(settings.device)
         self._settings = settings
+        self._unfit: str | None = None
         self.admission = Admission(settings.predict_queue, settings.predict_queue_bytes)
         self.models = LoadedModels(
             sessions,
@@ -76,13 +77,20 @@ class Predictions:
         loaded.set_function(lambda: len(self.models))
 
     def check(self) -> None:
-        """Return if predictions work; raise, saying why, if they do not."""
+        """Return if predictions work.
+
+        Raises:
+            Unavailable: saying why they do not.
+        """
         self.engine.check()
+        if self._unfit is not None:
+            raise Unavailable(f"The default model does not predict: {self._unfit}")
 
     async def start(self) -> None:
         """Start the inference lanes, and let the default model score a clip.
 
         The first prediction is slow: memory is fetched, kernels are chosen. No client waits for it.
+        One that fails is told by `check`, until another succeeds.
         """
         self.engine.start()
         if not self._settings.warm_up:
@@ -94,7 +102,11 @@ class Predictions:
         except NotFound as error:
             log.warning("no default model", detail=error.detail)
         except ServalError as error:
+            self._unfit = error.detail
             log.error("the default model does not predict", detail=error.detail)
+        except Exception as error:  # a device that fails must not take the whole service with it
+            self._unfit = f"{type(error).__name__}. The log says more; restart the service."
+            log.exception("the default model does not predict")
 
     async def stop(self) -> None:
         """Finish what was submitted, and end the threads."""
@@ -163,6 +175,7 @@ class Predictions:
                 f"The model {model.id} gives NaN for this clip: its weights overflow.",
                 code="non_finite_scores",
             )
+        self._unfit = None
         return model, outcome
 
 

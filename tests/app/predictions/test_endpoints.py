@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import torch
@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 
 from app.main import create_app
 from app.predictions.endpoints import WAV_TYPES
+from app.registry import loaded
 from app.settings import Settings
 from models.audio import decode, encode_wav
 from models.checkpoint import load_model, weights_bytes
@@ -384,3 +385,20 @@ class TestService:
     def test_the_default_model_is_warm_before_the_first_request(self, settings: Settings) -> None:
         for client in limited(settings, warm_up=True):
             assert "serval_loaded_models 1.0" in client.get("/metrics").text
+
+    def test_a_default_model_that_fails_makes_the_service_not_ready_and_does_not_end_it(
+        self, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*_: object) -> NoReturn:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(loaded, "served", broken)
+            starting = limited(settings, warm_up=True)
+            client = next(starting)
+        answer = client.get("/readyz")
+        assert answer.status_code == 503
+        assert "predictions: The default model does not predict: RuntimeError" in answer.text
+        assert predict(client).status_code == 200
+        assert client.get("/readyz").status_code == 200
+        assert list(starting) == []
