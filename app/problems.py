@@ -209,7 +209,19 @@ async def _serval_error(request: Request, error: Exception) -> Response:
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:
-    return answer(request, invalid(cast(RequestValidationError, error).errors()))
+    errors = cast(RequestValidationError, error).errors()
+    # A body that is not said to be JSON comes to pydantic as it is, and would be told to be a dict.
+    if any(one["loc"] == ("body",) and isinstance(one["input"], bytes) for one in errors):
+        return answer(request, _not_json(request))
+    return answer(request, invalid(errors))
+
+
+def _not_json(request: Request) -> UnsupportedMedia:
+    kind = request.headers.get("content-type")
+    said = "There is no Content-Type" if kind is None else f"The Content-Type is {shown(kind)}"
+    return UnsupportedMedia(
+        f"{said}; send JSON as application/json (curl: -H 'Content-Type: application/json')."
+    )
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -12,7 +12,7 @@ from app.schemas import Page
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
 
 
-@router.post("", status_code=201, responses=problems(422))
+@router.post("", status_code=201, responses=problems(415, 422))
 def create_key(
     request: Request, wanted: KeyRequest, session: SessionDep, _caller: MayAdmin
 ) -> NewKey:

@@ -16,7 +16,7 @@ from app.trainings.schemas import TrainingRequest
 router = job_routes(JobKind.TRAINING, may(Scope.TRAIN))
 
 
-@router.post("", status_code=202, responses=problems(400, 404, 409, 422, 429, 503))
+@router.post("", status_code=202, responses=problems(400, 404, 409, 415, 422, 429, 503))
 def create_training(
     wanted: TrainingRequest,
     request: Request,

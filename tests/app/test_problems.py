@@ -240,11 +240,24 @@ class TestValidation:
     def test_what_no_parser_takes_is_400(self, probes: TestClient, sent: str) -> None:
         assert body(post(probes, sent.encode("latin-1")))["status"] == 400
 
-    def test_json_under_another_content_type_is_422(self, probes: TestClient) -> None:
-        answer = probes.post(
-            "/v1/probes", content='{"name": "a"}', headers={"content-type": "text/plain"}
-        )
-        assert body(answer)["status"] == 422
+    @pytest.mark.parametrize(
+        ("headers", "named"),
+        [
+            ({"content-type": "text/plain"}, "The Content-Type is 'text/plain'"),
+            (
+                {"content-type": "application/x-www-form-urlencoded"},  # what curl -d says
+                "The Content-Type is 'application/x-www-form-urlencoded'",
+            ),
+            ({}, "There is no Content-Type"),
+        ],
+    )
+    def test_json_under_another_content_type_is_415_with_the_remedy(
+        self, probes: TestClient, headers: dict[str, str], named: str
+    ) -> None:
+        problem = body(probes.post("/v1/probes", content='{"name": "a"}', headers=headers))
+        assert (problem["status"], problem["code"]) == (415, "unsupported_media_type")
+        assert problem["detail"].startswith(named)
+        assert "-H 'Content-Type: application/json'" in problem["detail"]
 
 
 class TestShown:
