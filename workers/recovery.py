@@ -1,16 +1,19 @@
 """Bringing a job back on the road: after its horse ended, or when nobody is at it any more."""
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.audits import files
 from app.errors import Unavailable
 from app.ids import is_id
 from app.jobs.attempts import ALIVE, Attempt, Superseded
 from app.jobs.service import mark_enqueued
-from app.jobs.states import JobKind, JobStatus
+from app.jobs.states import TERMINAL, JobKind, JobStatus
 from app.jobs.tables import Job
 from workers.workplace import Workplace
 
@@ -86,7 +89,7 @@ def _settle(workplace: Workplace, job_id: str, attempt: int, reason: str) -> Non
         status = give_up(workplace, job, reason)
         log.warning("a horse ended in mid-job", job=job_id, reason=reason, status=status)
     if status is not None and status.terminal:
-        remove_checkpoint(workplace, job_id)
+        clear_away(workplace, [job_id])
         workplace.queue.forget(job_id)
     with workplace.sessions() as session:
         waiting = _family(session, job)
@@ -94,11 +97,39 @@ def _settle(workplace: Workplace, job_id: str, attempt: int, reason: str) -> Non
         requeue(workplace, waiting_id, kind)
 
 
-def remove_checkpoint(workplace: Workplace, job_id: str) -> None:
-    """Remove what only later attempts of the job would need."""
-    folder = workplace.checkpoint_dir(job_id)
-    if folder.exists():
-        workplace.storage.remove(folder)
+def clear_away(workplace: Workplace, job_ids: Sequence[str]) -> int:
+    """Remove the files that those of the jobs which have ended need no more.
+
+    A cancel may win when an audit has published its findings already, and an attempt that was
+    thought dead may publish its own later: the row tells which count, if any.
+
+    Returns:
+        From how many jobs something was removed.
+    """
+    columns = (Job.id, Job.kind, Job.status, Job.attempt)
+    with workplace.sessions() as session:
+        query = select(*columns).where(Job.id.in_(job_ids), Job.status.in_(TERMINAL))
+        ended = list(session.execute(query))
+    cleared = 0
+    for job_id, kind, status, attempt in ended:
+        found = status is JobStatus.SUCCEEDED and kind is JobKind.AUDIT
+        idle = list(_idle(workplace, job_id, found_by=attempt if found else None))
+        for path in idle:
+            workplace.storage.remove(path)
+        cleared += bool(idle)
+    return cleared
+
+
+def _idle(workplace: Workplace, job_id: str, *, found_by: int | None) -> Iterator[Path]:
+    """What nobody will look at: all that is there, but for the inputs of an audit and what the
+    attempt found that succeeded."""
+    folder = workplace.storage.job_dir(job_id)
+    if found_by is None:
+        if folder.exists():
+            yield folder
+        return
+    kept = {files.INPUTS, files.attempt_dir(workplace.storage, job_id, found_by).name}
+    yield from (path for path in folder.glob("*") if path.is_dir() and path.name not in kept)
 
 
 def _family(session: Session, job: Job) -> list[tuple[str, JobKind]]:

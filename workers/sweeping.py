@@ -1,4 +1,4 @@
-"""Removing what crashes left behind: folders without a row, checkpoints of jobs that ended.
+"""Removing what was left behind: folders without a row, files that ended jobs need no more.
 
 The folders of corpora are swept by the API when it starts, and those of models there too.
 
@@ -13,20 +13,20 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from sqlalchemy import select
 
 from app import leftovers
 from app.ids import is_id
-from app.jobs.states import TERMINAL
 from app.jobs.tables import Job
 from app.registry.tables import Model
-from workers.recovery import remove_checkpoint
+from workers.recovery import clear_away
 from workers.workplace import Workplace
 
 log = structlog.get_logger("workers.sweeping")
 
 STAGED_SECONDS: Final = 24 * 3600.0
 """The longest upload is over by then."""
+JOBS_A_LOOK: Final = 500
+"""Databases bound the parameters of one statement."""
 
 
 def sweep(workplace: Workplace) -> None:
@@ -34,7 +34,7 @@ def sweep(workplace: Workplace) -> None:
     sessions, storage = workplace.sessions, workplace.storage
     removed = {
         "jobs": leftovers.sweep(sessions, storage, "jobs", Job.id),
-        "checkpoints": _checkpoints(workplace),
+        "ended": _ended(workplace),
         "staged": _staged(workplace),
         "models": leftovers.sweep(sessions, storage, "models", Model.id),
     }
@@ -42,14 +42,11 @@ def sweep(workplace: Workplace) -> None:
         log.info("swept", **removed)
 
 
-def _checkpoints(workplace: Workplace) -> int:
-    kept = [path.name for path in _folders(workplace) if (path / "checkpoint").exists()]
-    with workplace.sessions() as session:
-        ended = session.scalars(select(Job.id).where(Job.id.in_(kept), Job.status.in_(TERMINAL)))
-        over = list(ended)
-    for job_id in over:
-        remove_checkpoint(workplace, job_id)
-    return len(over)
+def _ended(workplace: Workplace) -> int:
+    """What a worker leaves that dies when its job ends, and a job that no worker ever saw."""
+    names = [path.name for path in _folders(workplace)]
+    looks = (names[at : at + JOBS_A_LOOK] for at in range(0, len(names), JOBS_A_LOOK))
+    return sum(clear_away(workplace, look) for look in looks)
 
 
 def _staged(workplace: Workplace) -> int:

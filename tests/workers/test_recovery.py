@@ -1,10 +1,13 @@
 """What a worker does when its horse has ended, however it ended."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from app.jobs.attempts import claim
+from app.audits import files
+from app.jobs import service as jobs
+from app.jobs.attempts import Attempt, claim
 from app.jobs.service import Submission, record
 from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
@@ -105,3 +108,51 @@ class TestSettle:
         attempt = claim(workplace.sessions, job.id)
         assert attempt is not None
         settle(workplace, job.id, attempt.number, KILLED)
+
+
+class TestFilesOfAnAuditThatHasEnded:
+    @pytest.fixture
+    def audit(self, workplace: Workplace) -> Attempt:
+        """The second attempt of an audit of uploaded clips; both have published findings."""
+        with workplace.sessions() as session:
+            job_id = record(session, Submission(JobKind.AUDIT, "local", {})).id
+        first = claim(workplace.sessions, job_id)
+        assert first is not None
+        first.release("its worker was not heard of")
+        attempt = claim(workplace.sessions, job_id)
+        assert attempt is not None
+        for number in (1, 2):
+            files.attempt_dir(workplace.storage, job_id, number).mkdir(parents=True)
+        for folder in (
+            files.inputs_dir(workplace.storage, job_id),
+            workplace.checkpoint_dir(job_id),
+        ):
+            folder.mkdir()
+        return attempt
+
+    def left(self, workplace: Workplace, attempt: Attempt) -> set[str]:
+        settle(workplace, attempt.job_id, attempt.number, "its process ended with 0")
+        folder: Path = workplace.storage.job_dir(attempt.job_id)
+        return {path.name for path in folder.glob("*")}
+
+    def test_of_one_that_succeeded_its_clips_and_what_counts_stay(
+        self, workplace: Workplace, audit: Attempt
+    ) -> None:
+        audit.succeed({})
+        assert self.left(workplace, audit) == {"inputs", "attempt-0002"}
+
+    def test_of_one_whose_cancel_won_when_it_had_published_nothing_stays(
+        self, workplace: Workplace, audit: Attempt
+    ) -> None:
+        with workplace.sessions() as session:
+            jobs.cancel(session, audit.job_id, owner="local")
+        audit.cancelled()
+        assert self.left(workplace, audit) == set()
+
+    def test_of_one_that_failed_nothing_stays(self, workplace: Workplace, audit: Attempt) -> None:
+        audit.fail({"code": "clip_damaged", "message": "Clip 3 cannot be read any more."})
+        assert self.left(workplace, audit) == set()
+
+    def test_of_one_that_goes_on_all_stay(self, workplace: Workplace, audit: Attempt) -> None:
+        audit.release("the worker was stopped")
+        assert len(self.left(workplace, audit)) == 4

@@ -5,10 +5,15 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from ulid import ULID
 
 from app import leftovers
+from app.audits import files
+from app.jobs import service as jobs
 from app.jobs.attempts import claim
+from app.jobs.service import Submission
+from app.jobs.states import JobKind
 from app.jobs.tables import Job
 from tests.workers.conftest import Submit
 from workers import sweeping
@@ -73,8 +78,8 @@ class TestFolders:
         assert strange.exists()
 
 
-class TestCheckpoints:
-    def test_those_of_a_job_that_has_ended_go_and_of_others_stay(
+class TestFilesOfJobs:
+    def test_the_checkpoints_of_a_job_that_has_ended_go_and_of_others_stay(
         self, workplace: Workplace, submit: Submit
     ) -> None:
         ended, running = submit(), submit(seed=1)
@@ -86,6 +91,22 @@ class TestCheckpoints:
         sweep(workplace)
         assert not workplace.checkpoint_dir(ended.id).exists()
         assert workplace.checkpoint_dir(running.id).exists()
+
+    def test_the_clips_of_audits_that_were_cancelled_in_the_queue_go(
+        self, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sweeping, "JOBS_A_LOOK", 2)
+        with workplace.sessions() as session:
+            made = [
+                jobs.record(session, Submission(JobKind.AUDIT, "local", {})).id for _ in range(5)
+            ]
+            for job_id in made[1:]:
+                jobs.cancel(session, job_id, owner="local")
+        inputs = [files.inputs_dir(workplace.storage, job_id) for job_id in made]
+        for folder in inputs:
+            folder.mkdir(parents=True)
+        sweep(workplace)
+        assert [folder.exists() for folder in inputs] == [True, False, False, False, False]
 
 
 class TestStaging:
