@@ -15,7 +15,7 @@ from app import events
 from app.auth import Caller
 from app.database import SessionDep
 from app.errors import Invalid, shown
-from app.jobs import service
+from app.jobs import deletion, service
 from app.jobs.etags import etag, unchanged
 from app.jobs.preferences import wait_seconds
 from app.jobs.schemas import Event, Job, JobStatus
@@ -67,7 +67,7 @@ def resource(
 
 
 def job_routes(kind: JobKind | None, caller_may: Any) -> APIRouter:
-    """GET list, GET one, POST cancel and GET events for one kind of job, or for all with None.
+    """List, get, cancel, delete and follow jobs of one kind, or of all with None.
 
     Args:
         kind: what the routes serve.
@@ -75,7 +75,7 @@ def job_routes(kind: JobKind | None, caller_may: Any) -> APIRouter:
     """
     collection = kind.collection if kind else "jobs"
     router = APIRouter(prefix=f"/v1/{collection}", tags=[collection])
-    for add in (_add_list, _add_get, _add_cancel, _add_stream, _add_events):
+    for add in (_add_list, _add_get, _add_cancel, _add_delete, _add_stream, _add_events):
         add(router, kind, Annotated[Caller, Depends(caller_may)])
     return router
 
@@ -154,6 +154,18 @@ def _add_cancel(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None: 
         stays as it ended; cancelling twice is the same as once."""
         service.cancel(session, job_id, owner=caller.owner, kind=kind)
         return resource(session, job_id, caller, kind)[0]
+
+
+def _add_delete(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None:  # noqa: N803
+    @router.delete("/{job_id}", summary="Delete it", status_code=204, responses=problems(404, 409))
+    def delete_job(
+        job_id: JobId, request: Request, session: SessionDep, caller: MayRead
+    ) -> Response:
+        """Delete a job that has ended, with its events and files. A model that it trained stays.
+        Jobs that it caused stay too, and must have ended."""
+        storage = request.app.state.storage
+        deletion.delete(session, storage, job_id, owner=caller.owner, kind=kind)
+        return Response(status_code=204)
 
 
 def _add_stream(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None:  # noqa: N803
