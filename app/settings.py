@@ -131,7 +131,6 @@ class Settings(BaseSettings):
     """Ten times the paper's: a day and more for CNN-4 on two cores, and on a GPU an hour."""
     max_batch_frames: int = Field(default=24_000, gt=0)
     """Clips x frames of one training step: 64 of the paper's windows."""
-    max_list: int = Field(default=100, gt=0)
 
     @property
     def database_url(self) -> str:

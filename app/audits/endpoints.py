@@ -8,7 +8,7 @@ from fastapi import Depends, Header, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.datastructures import FormData
 from starlette.datastructures import UploadFile as StarletteFile
 from starlette.routing import Match
@@ -26,7 +26,8 @@ from app.jobs.schemas import Job, path_of
 from app.jobs.states import JobKind
 from app.keys.scopes import Scope
 from app.problems import problems
-from app.schemas import Page
+from app.queries import NoQuery
+from app.schemas import Page, Schema
 from app.settings import Settings
 from app.uploads import ANY_SIZE, Places, multipart, no_others, the_request
 
@@ -98,6 +99,7 @@ async def create_from_files(
     response: Response,
     caller: MaySubmitAudit,
     services: ServicesDep,
+    _query: NoQuery,
     idempotency_key: IdempotencyKey = None,
 ) -> Job:
     """`create_audit` for uploaded clips."""
@@ -168,6 +170,7 @@ def create_audit(
     session: SessionDep,
     caller: MaySubmitAudit,
     services: ServicesDep,
+    _query: NoQuery,
     idempotency_key: IdempotencyKey = None,
 ) -> Job:
     """Attack a model on a partition of a corpus, or, with a form, on uploaded clips.
@@ -198,6 +201,22 @@ def _accepted(response: Response, job: Job, tag: str) -> Job:
 Accept = Annotated[str | None, Header(description="Used where `format` is not given.")]
 
 
+class ResultsQuery(Schema):
+    """Which rows, and in which form."""
+
+    format: Literal["json", "ndjson", "csv"] | None = None
+    after: int | None = Field(
+        default=None, ge=0, le=2**31 - 1, description="The last index of the page before."
+    )
+    limit: int = Field(default=100, ge=1, le=1000, description="Of JSON: how many at most.")
+
+
+class ReportQuery(Schema):
+    """In which form."""
+
+    format: str | None = Field(default=None, max_length=20, examples=["json"])
+
+
 @router.get(
     "/{job_id}/results",
     summary="Its rows: what the model says of each clip",
@@ -217,24 +236,20 @@ def get_results(
     request: Request,
     session: SessionDep,
     caller: MayAudit,
-    format: Annotated[Literal["json", "ndjson", "csv"] | None, Query()] = None,
+    query: Annotated[ResultsQuery, Query()],
     accept: Accept = None,
-    after: Annotated[
-        int | None, Query(ge=0, le=2**31 - 1, description="The last index of the page before.")
-    ] = None,
-    limit: Annotated[int, Query(ge=1, le=1000, description="Of JSON: how many at most.")] = 100,
 ) -> Response:
     """In the audit's order. JSON comes in pages; NDJSON and CSV (a line for each clip and strength)
     come whole."""
     _, folder = service.findings(session, request.app.state.storage, job_id, owner=caller.owner)
     rows = folder / files.ROWS
-    kind = formats.chosen(accept, formats.ROWS, wanted=format)
+    kind = formats.chosen(accept, formats.ROWS, wanted=query.format)
     if kind == "ndjson":
         return FileResponse(rows, media_type=formats.ROWS["ndjson"], filename=f"{job_id}.ndjson")
     if kind == "csv":
         name = {"Content-Disposition": f'attachment; filename="{job_id}.csv"'}
         return StreamingResponse(formats.csv_lines(rows), media_type="text/csv", headers=name)
-    data, has_more = formats.page(rows, after, limit)
+    data, has_more = formats.page(rows, query.after, query.limit)
     return JSONResponse({"object": "list", "data": data, "has_more": has_more})
 
 
@@ -249,19 +264,19 @@ def get_report(
     request: Request,
     session: SessionDep,
     caller: MayAudit,
-    format: Annotated[str | None, Query(max_length=20, examples=["json"])] = None,
+    query: Annotated[ReportQuery, Query()],
     accept: Accept = None,
 ) -> Response:
     """The model with the SHA-256 of its weights, the clips, the attacks, the versions of what
     computed it, the result and the artifacts with their SHA-256. JSON only."""
     job, folder = service.findings(session, request.app.state.storage, job_id, owner=caller.owner)
-    kind = formats.chosen(accept, formats.REPORTS, wanted=format)
+    kind = formats.chosen(accept, formats.REPORTS, wanted=query.format)
     return JSONResponse(files.read_report(folder, job.result), media_type=formats.REPORTS[kind])
 
 
 @router.get("/{job_id}/artifacts", summary="The files that it made", responses=problems(404, 409))
 def list_artifacts(
-    job_id: JobId, request: Request, session: SessionDep, caller: MayAudit
+    job_id: JobId, request: Request, session: SessionDep, caller: MayAudit, _query: NoQuery
 ) -> Page[Artifact]:
     """Pictures, adversarial log-mels and sounds, all of them."""
     _, folder = service.findings(session, request.app.state.storage, job_id, owner=caller.owner)
@@ -289,6 +304,7 @@ def get_artifact(
     request: Request,
     session: SessionDep,
     caller: MayAudit,
+    _query: NoQuery,
 ) -> FileResponse:
     """With `Range` a part of it."""
     _, folder = service.findings(session, request.app.state.storage, job_id, owner=caller.owner)

@@ -14,6 +14,7 @@ from app.database import SessionDep
 from app.errors import ServalError
 from app.keys.scopes import Scope
 from app.problems import problems
+from app.queries import NoQuery, PageQuery
 from app.schemas import Page
 from app.storage import Storage
 from app.uploads import ANY_SIZE, Places, multipart, no_others, the_file, the_request
@@ -65,7 +66,9 @@ class _Stopped(ServalError):
     openapi_extra=FORM,
     responses=problems(400, 408, 413, 415, 422, 503),
 )
-async def create_corpus(request: Request, response: Response, caller: MayUseCorpora) -> Corpus:
+async def create_corpus(
+    request: Request, response: Response, caller: MayUseCorpora, _query: NoQuery
+) -> Corpus:
     """Take in a corpus. It is decoded, its features are computed and it is partitioned by speaker
     (unless `index.csv` gives a split) before the answer comes."""
     settings = request.app.state.settings
@@ -114,27 +117,30 @@ async def _import(request: Request, upload: BinaryIO, wanted: CorpusRequest, own
 
 @router.get("", responses=problems(422))
 def list_corpora(
-    session: SessionDep,
-    caller: MayUseCorpora,
-    limit: Annotated[int, Query(ge=1, le=100, description="How many at most.")] = 20,
-    after: Annotated[
-        str | None, Query(description="The last id of the page before.", max_length=64)
-    ] = None,
+    session: SessionDep, caller: MayUseCorpora, query: Annotated[PageQuery, Query()]
 ) -> Page[Corpus]:
     """Yours, newest first."""
-    rows, has_more = service.list_page(session, owner=caller.owner, after=after, limit=limit)
+    rows, has_more = service.list_page(
+        session, owner=caller.owner, after=query.after, limit=query.limit
+    )
     return Page(data=[Corpus.of(row) for row in rows], has_more=has_more)
 
 
 @router.get("/{corpus_id}", responses=problems(404))
-def get_corpus(corpus_id: str, session: SessionDep, caller: MayUseCorpora) -> Corpus:
+def get_corpus(
+    corpus_id: str, session: SessionDep, caller: MayUseCorpora, _query: NoQuery
+) -> Corpus:
     """One corpus."""
     return Corpus.of(service.get(session, corpus_id, owner=caller.owner))
 
 
 @router.delete("/{corpus_id}", status_code=204, responses=problems(404, 409))
 def delete_corpus(
-    corpus_id: str, request: Request, session: SessionDep, caller: MayUseCorpora
+    corpus_id: str,
+    request: Request,
+    session: SessionDep,
+    caller: MayUseCorpora,
+    _query: NoQuery,
 ) -> Response:
     """Delete a corpus that no unfinished job uses. Results and models made with it stay."""
     storage: Storage = request.app.state.storage

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Requ
 from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import Field
 from sqlalchemy.orm import Session
 from starlette.routing import Match
 from starlette.types import Scope
@@ -21,12 +22,31 @@ from app.jobs.preferences import wait_seconds
 from app.jobs.schemas import Event, Job, JobStatus
 from app.jobs.states import JobKind
 from app.problems import problems
-from app.schemas import Page
+from app.queries import NoQuery, PageQuery
+from app.schemas import Page, Schema
 
 JobId = Annotated[str, Path(examples=["audit_01K9ZQ3W8M4V7T2X6B5N0C1DEF"])]
-Limit = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
 Prefer = Annotated[str | None, Header(examples=["wait=30"])]
-After = Annotated[str | None, Query(description="The last id of the page before.", max_length=64)]
+
+
+class JobsQuery(PageQuery):
+    """Which jobs to list."""
+
+    status: JobStatus | None = None
+
+
+class StreamQuery(Schema):
+    """Where a stream of events begins."""
+
+    after: int = Field(
+        default=0, ge=0, le=2**31 - 1, description="The id of the last event that was seen."
+    )
+
+
+class EventsQuery(StreamQuery):
+    """Which events to list."""
+
+    limit: int = Field(default=100, ge=1, le=events.MOST_EVENTS, description="How many at most.")
 
 
 class StreamRoute(APIRoute):
@@ -41,15 +61,15 @@ class StreamRoute(APIRoute):
 
 def _last_event_id(
     value: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
-) -> int:
+) -> int | None:
     if value is None or not value.strip():
-        return 0
+        return None
     if not (value.isascii() and value.isdigit() and len(value) < 10):
         raise Invalid(f"Last-Event-ID {shown(value)} is not the id of an event: give its number.")
     return int(value)
 
 
-LastEventId = Annotated[int, Depends(_last_event_id)]
+LastEventId = Annotated[int | None, Depends(_last_event_id)]
 
 
 async def _waiting_place(request: Request) -> AsyncIterator[None]:
@@ -86,15 +106,16 @@ def job_routes(kind: JobKind | None, caller_may: Any) -> APIRouter:
 def _add_list(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None:  # noqa: N803
     @router.get("", summary="List them", responses=problems(422))
     def list_jobs(
-        session: SessionDep,
-        caller: MayRead,
-        limit: Limit = 20,
-        after: After = None,
-        status: JobStatus | None = None,
+        session: SessionDep, caller: MayRead, query: Annotated[JobsQuery, Query()]
     ) -> Page[Job]:
         """Yours, newest first."""
         rows, has_more = service.list_page(
-            session, owner=caller.owner, kind=kind, status=status, after=after, limit=limit
+            session,
+            owner=caller.owner,
+            kind=kind,
+            status=query.status,
+            after=query.after,
+            limit=query.limit,
         )
         links = service.caused(session, [row.id for row in rows])
         return Page(data=[Job.of(row, links.get(row.id, ())) for row in rows], has_more=has_more)
@@ -112,6 +133,7 @@ def _add_get(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None:  # 
         request: Request,
         response: Response,
         caller: MayRead,
+        _query: NoQuery,
         prefer: Prefer = None,
         if_none_match: Annotated[str | None, Header()] = None,
     ) -> Job | Response:
@@ -149,7 +171,7 @@ async def _wait(request: Request, job_id: str, seconds: float) -> None:
 
 def _add_cancel(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None:  # noqa: N803
     @router.post("/{job_id}/cancel", summary="Cancel it", responses=problems(404))
-    def cancel_job(job_id: JobId, session: SessionDep, caller: MayRead) -> Job:
+    def cancel_job(job_id: JobId, session: SessionDep, caller: MayRead, _query: NoQuery) -> Job:
         """A queued job is cancelled at once, a running one within a second. One that has ended
         stays as it ended; cancelling twice is the same as once."""
         service.cancel(session, job_id, owner=caller.owner, kind=kind)
@@ -159,7 +181,7 @@ def _add_cancel(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None: 
 def _add_delete(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None:  # noqa: N803
     @router.delete("/{job_id}", summary="Delete it", status_code=204, responses=problems(404, 409))
     def delete_job(
-        job_id: JobId, request: Request, session: SessionDep, caller: MayRead
+        job_id: JobId, request: Request, session: SessionDep, caller: MayRead, _query: NoQuery
     ) -> Response:
         """Delete a job that has ended, with its events and files. A model that it trained stays.
         Jobs that it caused stay too, and must have ended."""
@@ -169,8 +191,15 @@ def _add_delete(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None: 
 
 
 def _add_stream(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None:  # noqa: N803
-    def last_seen(job_id: JobId, request: Request, caller: MayRead, seq: LastEventId) -> int:
+    def last_seen(
+        job_id: JobId,
+        request: Request,
+        caller: MayRead,
+        query: Annotated[StreamQuery, Query()],
+        last: LastEventId,
+    ) -> int:
         """The event to go on after. What is to be refused is refused before the stream begins."""
+        seq = query.after if last is None else last
         with request.app.state.sessions() as session:
             row = service.get(session, job_id, owner=caller.owner, kind=kind)
         if row.status.terminal and seq >= row.version:
@@ -215,12 +244,11 @@ def _add_events(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None: 
         job_id: JobId,
         session: SessionDep,
         caller: MayRead,
-        limit: Annotated[int, Query(ge=1, le=events.MOST_EVENTS)] = 100,
-        after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+        query: Annotated[EventsQuery, Query()],
     ) -> Page[Event]:
         """Oldest first, those with ids above `after`. With `Accept: text/event-stream` they come
         as server-sent events until the job has ended; `Last-Event-ID` goes on where it broke."""
         service.get(session, job_id, owner=caller.owner, kind=kind)
-        rows = events.after(session, job_id, after, limit + 1)
-        data = [Event.of(row) for row in rows[:limit]]
-        return Page(data=data, has_more=len(rows) > limit)
+        rows = events.after(session, job_id, query.after, query.limit + 1)
+        data = [Event.of(row) for row in rows[: query.limit]]
+        return Page(data=data, has_more=len(rows) > query.limit)

@@ -7,6 +7,7 @@ from app.database import SessionDep
 from app.keys import service
 from app.keys.schemas import Key, KeyRequest, NewKey
 from app.problems import problems
+from app.queries import NoQuery
 from app.schemas import Page
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
@@ -14,7 +15,7 @@ router = APIRouter(prefix="/v1/keys", tags=["keys"])
 
 @router.post("", status_code=201, responses=problems(415, 422))
 def create_key(
-    request: Request, wanted: KeyRequest, session: SessionDep, _caller: MayAdmin
+    request: Request, wanted: KeyRequest, session: SessionDep, _caller: MayAdmin, _query: NoQuery
 ) -> NewKey:
     """Make a key. Its token is in this answer and nowhere else. Once there is a key, every request
     needs one."""
@@ -24,13 +25,15 @@ def create_key(
 
 
 @router.get("")
-def list_keys(session: SessionDep, _caller: MayAdmin) -> Page[Key]:
+def list_keys(session: SessionDep, _caller: MayAdmin, _query: NoQuery) -> Page[Key]:
     """All keys, revoked ones too."""
     return Page(data=[Key.of(row) for row in service.list_keys(session)], has_more=False)
 
 
 @router.delete("/{key_id}", status_code=204, responses=problems(404))
-def revoke_key(key_id: str, request: Request, session: SessionDep, _caller: MayAdmin) -> Response:
+def revoke_key(
+    key_id: str, request: Request, session: SessionDep, _caller: MayAdmin, _query: NoQuery
+) -> Response:
     """Revoke a key. What it owns stays."""
     service.revoke_key(session, key_id)
     request.app.state.keyring.forget()

@@ -11,6 +11,7 @@ from app.auth import MayTrain, MayUse
 from app.database import SessionDep
 from app.errors import Invalid
 from app.problems import invalid, problems
+from app.queries import NoQuery, PageQuery
 from app.registry import service
 from app.registry.schemas import Model, ModelUpload
 from app.schemas import Page
@@ -59,7 +60,9 @@ FORM: Final[dict[str, Any]] = {
     openapi_extra=FORM,
     responses=problems(400, 408, 413, 415, 422, 503),
 )
-async def create_model(request: Request, response: Response, caller: MayTrain) -> Model:
+async def create_model(
+    request: Request, response: Response, caller: MayTrain, _query: NoQuery
+) -> Model:
     """Weights as safetensors and their configuration as JSON. Nothing is ever unpickled; both are
     checked against the architecture, and the model can be used at once."""
     state = request.app.state
@@ -85,23 +88,20 @@ async def create_model(request: Request, response: Response, caller: MayTrain) -
 
 @router.get("", summary="List models", responses=problems(422))
 def list_models(
-    request: Request,
-    session: SessionDep,
-    caller: MayUse,
-    limit: Annotated[int, Query(ge=1, le=100, description="How many at most.")] = 20,
-    after: Annotated[
-        str | None, Query(description="The last id of the page before.", max_length=100)
-    ] = None,
+    request: Request, session: SessionDep, caller: MayUse, query: Annotated[PageQuery, Query()]
 ) -> Page[Model]:
     """Yours, newest first, and then the starters that ship with the service."""
+    storage = request.app.state.storage
     found, has_more = service.list_page(
-        session, request.app.state.storage, owner=caller.owner, after=after, limit=limit
+        session, storage, owner=caller.owner, after=query.after, limit=query.limit
     )
     return Page(data=[Model.of(entry) for entry in found], has_more=has_more)
 
 
 @router.get("/{model_id}", summary="One model", responses=problems(404))
-def get_model(model_id: str, request: Request, session: SessionDep, caller: MayUse) -> Model:
+def get_model(
+    model_id: str, request: Request, session: SessionDep, caller: MayUse, _query: NoQuery
+) -> Model:
     """Its labels, front end, defence, measured robustness, and the training that made it."""
     storage = request.app.state.storage
     return Model.of(service.get(session, storage, model_id, owner=caller.owner))
@@ -110,7 +110,9 @@ def get_model(model_id: str, request: Request, session: SessionDep, caller: MayU
 @router.delete(
     "/{model_id}", summary="Delete a model", status_code=204, responses=problems(403, 404, 409)
 )
-async def delete_model(model_id: str, request: Request, caller: MayTrain) -> Response:
+async def delete_model(
+    model_id: str, request: Request, caller: MayTrain, _query: NoQuery
+) -> Response:
     """Delete a model that no unfinished job uses. A starter stays (403)."""
     state = request.app.state
 

@@ -10,6 +10,7 @@ from app.jobs.schemas import Job
 from app.jobs.states import JobKind
 from app.keys.scopes import Scope
 from app.problems import problems
+from app.queries import NoQuery
 from app.trainings import service
 from app.trainings.schemas import TrainingRequest
 
@@ -23,6 +24,7 @@ def create_training(
     response: Response,
     session: SessionDep,
     caller: MaySubmitTraining,
+    _query: NoQuery,
     idempotency_key: IdempotencyKey = None,
 ) -> Job:
     """Queue a training. The answer names the job: poll it, or follow its events.

@@ -83,6 +83,17 @@ class TestAsAStream:
         rest = parsed(client.get(f"/v1/jobs/{ended}/events", headers=headers).text)
         assert rest == events[3:]
 
+    def test_or_where_the_address_says_until_it_has_seen_one(
+        self, client: TestClient, ended: str
+    ) -> None:
+        """A browser's EventSource sends no header at first, and the address again at last."""
+        url = f"/v1/jobs/{ended}/events"
+        events = parsed(client.get(url, headers=STREAM).text)
+        at = {"after": events[0]["id"]}
+        assert parsed(client.get(url, params=at, headers=STREAM).text) == events[1:]
+        headers = STREAM | {"Last-Event-ID": events[2]["id"]}
+        assert parsed(client.get(url, params=at, headers=headers).text) == events[3:]
+
     def test_when_nothing_can_follow_an_event_source_is_told_to_stop(
         self, client: TestClient, ended: str
     ) -> None:
