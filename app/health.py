@@ -34,13 +34,13 @@ class Ready(Schema):
     checks: dict[str, Literal["ok"]] = Field(examples=[{"database": "ok", "queue": "ok"}])
 
 
-@router.get("/healthz")
+@router.get("/healthz", summary="Alive?")
 async def healthz() -> Alive:
     """Whether the process is alive. Touches nothing else."""
     return Alive()
 
 
-@router.get("/readyz", responses=problems(503))
+@router.get("/readyz", summary="Ready?", responses=problems(503))
 def readyz(request: Request) -> Ready:
     """Whether all that a request may need is there; if not, what is missing and why."""
     checks: dict[str, Check] = request.app.state.checks
@@ -67,7 +67,12 @@ def _why_not(name: str, check: Check) -> str | None:
     return None
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@router.get(
+    "/metrics",
+    summary="How it goes",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}},
+)
 def metrics(request: Request) -> Response:
     """Prometheus metrics of this process, and the jobs by status while the database answers."""
     content = generate_latest(request.app.state.metrics.registry)

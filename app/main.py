@@ -9,6 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from app import health, leftovers, logs, openapi, problems
 from app.audits import endpoints as audits
+from app.audits import examples as audit_examples
 from app.auth import Keyring, may
 from app.corpora import endpoints as corpora
 from app.corpora.tables import Corpus
@@ -28,16 +29,16 @@ from app.registry.tables import Model
 from app.settings import Settings, load_settings
 from app.storage import Storage
 from app.trainings import endpoints as trainings
+from app.trainings import examples as training_examples
 
 # Order is speed: the first routers are looked at first, and predictions before all of these.
 ROUTERS: tuple[APIRouter, ...] = (
     registry.router,
-    job_routes(None, may()),
+    job_routes(None, may(), audit_examples.JOBS | training_examples.JOBS),
     audits.router,
     trainings.router,
     corpora.router,
     keys.router,
-    health.router,
 )
 
 
@@ -64,6 +65,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             max_body_size=settings.max_json_bytes,  # routes that take files say more themselves
             responses=problems.problems(401, 403, 422) | problems.any_problem(),
         )
+    app.include_router(health.router, responses=problems.any_failure())
     return app
 
 

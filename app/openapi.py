@@ -1,26 +1,51 @@
-"""The OpenAPI document: FastAPI's, with our problem documents in place of its own errors."""
+"""The OpenAPI document: FastAPI's, with what it cannot know of the parts.
 
-from typing import Any
+Errors are our problem documents in place of its own; the result of a job, of which the job's own
+code knows nothing, is an audit's or a training's.
+"""
+
+from typing import Any, Final
 
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
+from app.audits import examples as audits
+from app.audits.result import AuditResult
+from app.audits.schemas import UploadedAuditRequest
 from app.problems import Problem
+from app.trainings import examples as trainings
+from app.trainings.schemas import TrainingResult
 
-REFERENCE = "#/components/schemas/{model}"
+REFERENCE: Final = "#/components/schemas/{model}"
+RESULTS: Final = (AuditResult, TrainingResult)
+EXAMPLES: Final = audits.QUEUED | audits.JOBS | trainings.QUEUED | trainings.JOBS
 
 
 def install(app: FastAPI) -> None:
-    """Make ``app.openapi()`` know the schema that `problems()` refers to."""
+    """Make ``app.openapi()`` know the schemas that are only referred to."""
     made_by_fastapi = app.openapi
 
     def openapi() -> dict[str, Any]:
         document = made_by_fastapi()
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         if Problem.__name__ not in schemas:
-            _, ours = models_json_schema([(Problem, "serialization")], ref_template=REFERENCE)
-            schemas |= ours["$defs"]
+            document["components"] |= {"schemas": _ours() | schemas, "examples": EXAMPLES}
+            _type_the_result(schemas)
         return document
 
     # FastAPI documents this way of extending it.
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _ours() -> dict[str, Any]:
+    answers = [(model, "serialization") for model in (Problem, *RESULTS)]
+    wanted = [*answers, (UploadedAuditRequest, "validation")]
+    _, found = models_json_schema(wanted, ref_template=REFERENCE)  # type: ignore[arg-type]
+    schemas: dict[str, Any] = found["$defs"]
+    return schemas
+
+
+def _type_the_result(schemas: dict[str, Any]) -> None:
+    kinds = [{"$ref": REFERENCE.format(model=model.__name__)} for model in RESULTS]
+    result = schemas["Job"]["properties"]["result"]
+    result["anyOf"] = [*kinds, {"type": "null"}]

@@ -31,6 +31,7 @@ from app.errors import (
     UnsupportedMedia,
     shown,
 )
+from app.headers import RETRY_AFTER
 
 log = structlog.get_logger("serval.problems")
 
@@ -76,12 +77,22 @@ def answer(request: Request, error: ServalError) -> Response:
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """OpenAPI's description of the errors of an endpoint, for ``responses=``."""
-    return {status: _described(HTTPStatus(status).phrase) for status in statuses}
+    return {status: _of(status) for status in statuses}
 
 
 def any_problem() -> dict[int | str, dict[str, Any]]:
     """OpenAPI's description of all the errors that an endpoint does not name."""
-    return {"4XX": _described("Any other refusal"), "5XX": _described("Any other failure")}
+    return {"4XX": _described("Any other refusal")} | any_failure()
+
+
+def any_failure() -> dict[int | str, dict[str, Any]]:
+    """`any_problem` for endpoints that ask for nothing which could be wrong."""
+    return {"5XX": _described("Any other failure")}
+
+
+def _of(status: int) -> dict[str, Any]:
+    told = _described(HTTPStatus(status).phrase)
+    return told | {"headers": RETRY_AFTER} if status in {429, 503} else told
 
 
 def _described(description: str) -> dict[str, Any]:

@@ -4,23 +4,23 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import Depends, Header, Path, Query, Request, Response
+from fastapi import Body, Depends, Header, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.datastructures import FormData
 from starlette.datastructures import UploadFile as StarletteFile
 from starlette.routing import Match
 from starlette.types import Scope as AsgiScope
 
-from app.audits import files, formats, service
+from app.audits import examples, files, formats, service
 from app.audits.schemas import Artifact, AuditRequest, AuditRow, UploadedAuditRequest
 from app.audits.service import Services, Upload
 from app.auth import MayAudit, MaySubmitAudit, may
 from app.database import SessionDep
 from app.errors import Forbidden, Invalid
-from app.jobs.endpoints import JobId, job_routes, resource
+from app.jobs.endpoints import JobId, accepted, job_routes, resource
 from app.jobs.idempotency import IdempotencyKey
 from app.jobs.schemas import Job, path_of
 from app.jobs.states import JobKind
@@ -31,18 +31,11 @@ from app.schemas import Page, Schema
 from app.settings import Settings
 from app.uploads import ANY_SIZE, Places, multipart, no_others, the_request
 
-router = job_routes(JobKind.AUDIT, may(Scope.AUDIT))
+router = job_routes(JobKind.AUDIT, may(Scope.AUDIT), examples.JOBS)
 
 # Files of less than a megabyte stay in memory, 256 MiB of them in a form at worst: a gigabyte in
 # all. And each form keeps a thread of the pool, of 40, busy while its clips are decoded.
 PLACES: Final = Places(4, "audits are being uploaded", code="uploads_busy", retry_after=5)
-
-
-def _schema(model: type[BaseModel]) -> dict[str, Any]:
-    """What pydantic says of ``model``, for a document that defines its parts elsewhere."""
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs", None)  # they are parts of AuditRequest too
-    return schema
 
 
 FORM: Final[dict[str, Any]] = {
@@ -58,18 +51,11 @@ FORM: Final[dict[str, Any]] = {
                             "items": {"type": "string", "format": "binary"},
                             "description": "WAV files, one part each.",
                         },
-                        "request": _schema(UploadedAuditRequest),
+                        "request": {"$ref": "#/components/schemas/UploadedAuditRequest"},
                     },
                 },
                 "encoding": {"request": {"contentType": "application/json"}},
-                "example": {
-                    "file": ["first.wav", "second.wav"],
-                    "request": {
-                        "model": "cnn4-single-cremad",
-                        "attacks": [{"type": "fgsm", "epsilon": [0.02, 0.1]}],
-                        "labels": ["anger", None],
-                    },
-                },
+                "examples": examples.FORMS,
             }
         }
     }
@@ -162,10 +148,13 @@ router.add_api_route(
     status_code=202,
     summary="Queue an audit",
     openapi_extra=FORM,
-    responses=problems(400, 403, 404, 408, 409, 413, 415, 422, 429, 503),
+    responses={
+        **accepted(examples.QUEUED),
+        **problems(400, 403, 404, 408, 409, 413, 415, 422, 429, 503),
+    },
 )
 def create_audit(
-    wanted: AuditRequest,
+    wanted: Annotated[AuditRequest, Body(openapi_examples=examples.REQUESTS)],
     response: Response,
     session: SessionDep,
     caller: MaySubmitAudit,

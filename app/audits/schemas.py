@@ -83,7 +83,11 @@ class _Attacks(Schema):
         strict=True,
         description="Keep some adversarial log-mels, and those that break the model as WAVs too.",
     )
-    metadata: Metadata | None = None
+    metadata: Metadata | None = Field(
+        default=None,
+        description="Notes of your own, returned as they came.",
+        examples=[{"ticket": "QA-17"}],
+    )
 
     @model_validator(mode="after")
     def _every_attack_once(self) -> Self:
@@ -118,8 +122,18 @@ class AuditRequest(_Attacks):
         ge=1,
         le=1_000_000,
         description="Audit so many clips only, drawn with the partition's mixture of emotions.",
+        examples=[200],
     )
-    harden: Harden | None = None
+    harden: Harden | None = Field(
+        default=None,
+        description="Train a hardened model if this one turns out too weak, and audit that too.",
+        examples=[
+            {
+                "defense": {"type": "vanilla"},
+                "when": {"epsilon": 0.02, "success_rate_above": 0.3},
+            }
+        ],
+    )
 
     @model_validator(mode="after")
     def _harden_at_a_strength_that_is_tried(self) -> Self:

@@ -12,6 +12,7 @@ from app.corpora import service
 from app.corpora.schemas import Corpus, CorpusRequest
 from app.database import SessionDep
 from app.errors import ServalError
+from app.headers import answer, location
 from app.keys.scopes import Scope
 from app.problems import problems
 from app.queries import NoQuery, PageQuery
@@ -46,7 +47,22 @@ FORM: Final[dict[str, Any]] = {
                     },
                 },
                 "encoding": {"request": {"contentType": "application/json"}},
-                "example": {"file": "cremad.zip", "request": {"name": "CREMA-D", "format": "auto"}},
+                "examples": {
+                    "known": {
+                        "summary": "A public corpus, known by its file names",
+                        "value": {
+                            "file": "cremad.zip",
+                            "request": {"name": "CREMA-D", "format": "cremad"},
+                        },
+                    },
+                    "index": {
+                        "summary": "Recordings of your own, with an index.csv",
+                        "value": {
+                            "file": "calls.zip",
+                            "request": {"name": "call centre, March", "format": "index"},
+                        },
+                    },
+                },
             }
         },
     }
@@ -61,15 +77,19 @@ class _Stopped(ServalError):
 
 @router.post(
     "",
+    summary="Upload a corpus",
     status_code=201,
     max_body_size=ANY_SIZE,
     openapi_extra=FORM,
-    responses=problems(400, 408, 413, 415, 422, 503),
+    responses={
+        201: answer(location("/v1/corpora/corpus_01K9ZQ3W8M4V7T2X6B5N0C1DEF")),
+        **problems(400, 408, 413, 415, 422, 503),
+    },
 )
 async def create_corpus(
     request: Request, response: Response, caller: MayUseCorpora, _query: NoQuery
 ) -> Corpus:
-    """Take in a corpus. It is decoded, its features are computed and it is partitioned by speaker
+    """It is decoded, its features are computed and it is partitioned by speaker
     (unless `index.csv` gives a split) before the answer comes."""
     settings = request.app.state.settings
     with PLACES.one():
@@ -115,7 +135,7 @@ async def _import(request: Request, upload: BinaryIO, wanted: CorpusRequest, own
         watcher.cancel()
 
 
-@router.get("", responses=problems(422))
+@router.get("", summary="List corpora", responses=problems(422))
 def list_corpora(
     session: SessionDep, caller: MayUseCorpora, query: Annotated[PageQuery, Query()]
 ) -> Page[Corpus]:
@@ -126,15 +146,17 @@ def list_corpora(
     return Page(data=[Corpus.of(row) for row in rows], has_more=has_more)
 
 
-@router.get("/{corpus_id}", responses=problems(404))
+@router.get("/{corpus_id}", summary="One corpus", responses=problems(404))
 def get_corpus(
     corpus_id: str, session: SessionDep, caller: MayUseCorpora, _query: NoQuery
 ) -> Corpus:
-    """One corpus."""
+    """What it holds, by partition, emotion, speaker and gender, and which files were skipped."""
     return Corpus.of(service.get(session, corpus_id, owner=caller.owner))
 
 
-@router.delete("/{corpus_id}", status_code=204, responses=problems(404, 409))
+@router.delete(
+    "/{corpus_id}", summary="Delete a corpus", status_code=204, responses=problems(404, 409)
+)
 def delete_corpus(
     corpus_id: str,
     request: Request,

@@ -16,6 +16,7 @@ from app import events
 from app.auth import Caller
 from app.database import SessionDep
 from app.errors import Invalid, shown
+from app.headers import ETAG, PREFERENCE_APPLIED, Examples, answer, location
 from app.jobs import deletion, service
 from app.jobs.etags import etag, unchanged
 from app.jobs.preferences import wait_seconds
@@ -47,6 +48,34 @@ class EventsQuery(StreamQuery):
     """Which events to list."""
 
     limit: int = Field(default=100, ge=1, le=events.MOST_EVENTS, description="How many at most.")
+
+
+RESUME: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "Last-Event-ID",
+            "in": "header",
+            "schema": {"type": "integer", "minimum": 0},
+            "description": "Of a stream: the last event that was seen. An `EventSource` sends it by"
+            " itself when it connects again; it counts before `after`.",
+            "example": 3,
+        }
+    ]
+}
+STREAM = """id: 3
+event: step
+data: {"id":3,"type":"step","created_at":"2026-03-01T12:00:00.000Z","data":{"iteration":5}}
+
+event: progress
+data: {"done":5,"total":1250,"unit":"iterations","eta_seconds":97.1}
+
+"""
+
+
+def accepted(examples: Examples) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's description of a job that was queued, for ``responses=``."""
+    path = next(iter(examples.values()))["value"]["urls"]["self"]
+    return {202: answer(location(path) | ETAG, examples)}
 
 
 class StreamRoute(APIRoute):
@@ -86,17 +115,23 @@ def resource(
     return Job.of(row, links.get(job_id, ())), etag(row.version)
 
 
-def job_routes(kind: JobKind | None, caller_may: Any) -> APIRouter:
+def job_routes(
+    kind: JobKind | None, caller_may: Any, examples: Examples | None = None
+) -> APIRouter:
     """List, get, cancel, delete and follow jobs of one kind, or of all with None.
 
     Args:
         kind: what the routes serve.
         caller_may: the dependency that says who may use them, such as ``may(Scope.AUDIT)``.
+        examples: jobs of that kind, for the OpenAPI document.
     """
     collection = kind.collection if kind else "jobs"
     router = APIRouter(prefix=f"/v1/{collection}", tags=[collection])
-    for add in (_add_list, _add_get, _add_cancel, _add_delete, _add_stream, _add_events):
-        add(router, kind, Annotated[Caller, Depends(caller_may)])
+    who = Annotated[Caller, Depends(caller_may)]
+    _add_list(router, kind, who)
+    _add_get(router, kind, who, examples)
+    for add in (_add_cancel, _add_delete, _add_stream, _add_events):
+        add(router, kind, who)
     return router
 
 
@@ -121,12 +156,21 @@ def _add_list(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None:  #
         return Page(data=[Job.of(row, links.get(row.id, ())) for row in rows], has_more=has_more)
 
 
-def _add_get(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None:  # noqa: N803
+def _add_get(
+    router: APIRouter,
+    kind: JobKind | None,
+    MayRead: Any,  # noqa: N803
+    examples: Examples | None,
+) -> None:
     @router.get(
         "/{job_id}",
         summary="Its state and, at the end, its result",
         response_model=Job,
-        responses={304: {"description": "Not changed since that ETag."}, **problems(404, 429)},
+        responses={
+            200: answer(ETAG | PREFERENCE_APPLIED, examples),
+            304: answer(ETAG, description="Not changed since that ETag."),
+            **problems(404, 429),
+        },
     )
     async def get_job(
         job_id: JobId,
@@ -235,10 +279,12 @@ def _add_events(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None: 
         responses={
             200: {
                 "description": "As a list, or with `Accept: text/event-stream` as they come.",
-                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+                "content": {"text/event-stream": {"schema": {"type": "string"}, "example": STREAM}},
             },
+            204: {"description": "Of a stream: nothing follows the event that was seen."},
             **problems(404, 422, 429),
         },
+        openapi_extra=RESUME,
     )
     def list_events(
         job_id: JobId,

@@ -56,8 +56,8 @@ class Job(Schema):
     finished_at: Timestamp | None
     attempt: int = Field(description="How many times it was started.", examples=[1])
     progress: Progress
-    input: dict[str, Any]
-    result: dict[str, Any] | None
+    input: dict[str, Any] = Field(description="The request, with every default spelt out.")
+    result: dict[str, Any] | None = Field(description="Of a job that has succeeded.")
     error: JobError | None
     warnings: list[str]
     metadata: dict[str, Any]

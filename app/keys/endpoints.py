@@ -1,6 +1,8 @@
 """Keys over REST, for admins."""
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Body, Request, Response
 
 from app.auth import MayAdmin
 from app.database import SessionDep
@@ -13,28 +15,44 @@ from app.schemas import Page
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
 
 
-@router.post("", status_code=201, responses=problems(415, 422))
+EXAMPLES: Final[dict[str, dict[str, Any]]] = {
+    "predict": {
+        "summary": "For an application that predicts",
+        "value": {"name": "call centre, production", "scopes": ["predict"]},
+    },
+    "engineer": {
+        "summary": "For somebody who audits and trains",
+        "value": {"name": "Ada", "scopes": ["predict", "audit", "train"]},
+    },
+}
+
+
+@router.post("", summary="Make a key", status_code=201, responses=problems(415, 422))
 def create_key(
-    request: Request, wanted: KeyRequest, session: SessionDep, _caller: MayAdmin, _query: NoQuery
+    request: Request,
+    wanted: Annotated[KeyRequest, Body(openapi_examples=EXAMPLES)],
+    session: SessionDep,
+    _caller: MayAdmin,
+    _query: NoQuery,
 ) -> NewKey:
-    """Make a key. Its token is in this answer and nowhere else. Once there is a key, every request
+    """Its token is in this answer and nowhere else. Once there is a key, every request
     needs one."""
     made = service.create_key(session, name=wanted.name, scopes=wanted.scopes)
     request.app.state.keyring.forget()
     return NewKey(token=made.token, **Key.of(made.key).model_dump())
 
 
-@router.get("")
+@router.get("", summary="List keys")
 def list_keys(session: SessionDep, _caller: MayAdmin, _query: NoQuery) -> Page[Key]:
-    """All keys, revoked ones too."""
+    """All of them, revoked ones too."""
     return Page(data=[Key.of(row) for row in service.list_keys(session)], has_more=False)
 
 
-@router.delete("/{key_id}", status_code=204, responses=problems(404))
+@router.delete("/{key_id}", summary="Revoke a key", status_code=204, responses=problems(404))
 def revoke_key(
     key_id: str, request: Request, session: SessionDep, _caller: MayAdmin, _query: NoQuery
 ) -> Response:
-    """Revoke a key. What it owns stays."""
+    """It opens nothing any more. What it owns stays."""
     service.revoke_key(session, key_id)
     request.app.state.keyring.forget()
     return Response(status_code=204)

@@ -10,6 +10,7 @@ from starlette.datastructures import FormData
 from app.auth import MayTrain, MayUse
 from app.database import SessionDep
 from app.errors import Invalid
+from app.headers import answer, location
 from app.problems import invalid, problems
 from app.queries import NoQuery, PageQuery
 from app.registry import service
@@ -46,6 +47,16 @@ FORM: Final[dict[str, Any]] = {
                         "name": ModelUpload.model_json_schema()["properties"]["name"],
                     },
                 },
+                "examples": {
+                    "files": {
+                        "summary": "Two files, as a model's folder has them",
+                        "value": {
+                            "weights": "model.safetensors",
+                            "config": "config.json",
+                            "name": "CNN-4, call centre",
+                        },
+                    }
+                },
             }
         },
     }
@@ -58,7 +69,10 @@ FORM: Final[dict[str, Any]] = {
     status_code=201,
     max_body_size=ANY_SIZE,
     openapi_extra=FORM,
-    responses=problems(400, 408, 413, 415, 422, 503),
+    responses={
+        201: answer(location("/v1/models/model_01K9ZQ3W8M4V7T2X6B5N0C1DEF")),
+        **problems(400, 408, 413, 415, 422, 503),
+    },
 )
 async def create_model(
     request: Request, response: Response, caller: MayTrain, _query: NoQuery

@@ -1,25 +1,32 @@
 """POST /v1/trainings; reading, cancelling and following are the same for all jobs."""
 
-from fastapi import Request, Response
+from typing import Annotated
+
+from fastapi import Body, Request, Response
 
 from app.auth import MaySubmitTraining, may
 from app.database import SessionDep
-from app.jobs.endpoints import job_routes, resource
+from app.jobs.endpoints import accepted, job_routes, resource
 from app.jobs.idempotency import IdempotencyKey
 from app.jobs.schemas import Job
 from app.jobs.states import JobKind
 from app.keys.scopes import Scope
 from app.problems import problems
 from app.queries import NoQuery
-from app.trainings import service
+from app.trainings import examples, service
 from app.trainings.schemas import TrainingRequest
 
-router = job_routes(JobKind.TRAINING, may(Scope.TRAIN))
+router = job_routes(JobKind.TRAINING, may(Scope.TRAIN), examples.JOBS)
 
 
-@router.post("", status_code=202, responses=problems(400, 404, 409, 415, 422, 429, 503))
+@router.post(
+    "",
+    status_code=202,
+    summary="Queue a training",
+    responses={**accepted(examples.QUEUED), **problems(400, 404, 409, 415, 422, 429, 503)},
+)
 def create_training(
-    wanted: TrainingRequest,
+    wanted: Annotated[TrainingRequest, Body(openapi_examples=examples.REQUESTS)],
     request: Request,
     response: Response,
     session: SessionDep,
@@ -27,7 +34,7 @@ def create_training(
     _query: NoQuery,
     idempotency_key: IdempotencyKey = None,
 ) -> Job:
-    """Queue a training. The answer names the job: poll it, or follow its events.
+    """The answer names the job: poll it, or follow its events.
 
     Events: `step` with the loss of an iteration, `evaluation` with UAR on `dev`, clean and under
     FGSM. A training whose worker dies goes on from its last checkpoint and tells the iterations

@@ -127,7 +127,11 @@ class TrainingRequest(Schema):
         " most 256 of its clips, always the same; a tenth of the training if not given, 0 for"
         " none. At the end every clip of `dev` and `test` is scored.",
     )
-    metadata: Metadata | None = None
+    metadata: Metadata | None = Field(
+        default=None,
+        description="Notes of your own, returned as they came.",
+        examples=[{"ticket": "QA-18"}],
+    )
 
     @model_validator(mode="after")
     def _within_the_clip(self) -> Self:
@@ -173,13 +177,17 @@ class TrainingRequest(Schema):
 class PartitionMetrics(Schema):
     """How well the model does on one partition."""
 
-    clips: int
-    clean_uar: float
-    fgsm_uar: dict[str, float] = Field(examples=[{"0.02": 0.47}])
+    clips: int = Field(examples=[1020])
+    clean_uar: float = Field(description="Unweighted average recall.", examples=[0.6283])
+    fgsm_uar: dict[str, float] = Field(
+        description="The same under FGSM, by its strength.", examples=[{"0.02": 0.475}]
+    )
 
 
 class TrainingResult(Schema):
     """What a training leaves behind."""
 
     model: str = Field(examples=["model_01K9ZQ3W8M4V7T2X6B5N0C1DEF"])
-    metrics: dict[str, PartitionMetrics]
+    metrics: dict[str, PartitionMetrics] = Field(
+        description="Of `dev` and `test`, where the corpus has them and they were not learnt from."
+    )

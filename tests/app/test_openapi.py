@@ -1,11 +1,38 @@
 """The OpenAPI document tells all that a client needs."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import BaseModel
 
+from app.audits.result import AuditResult
+from app.audits.schemas import AuditRequest, UploadedAuditRequest
+from app.corpora.schemas import CorpusRequest
+from app.jobs.schemas import Job
+from app.keys.schemas import KeyRequest
+from app.predictions.schemas import HuggingFaceRequest
+from app.registry.schemas import ModelUpload
 from app.registry.starters import starters
+from app.schemas import Schema
+from app.trainings.schemas import TrainingRequest, TrainingResult
+
+BODIES: Final[dict[str, type[Schema]]] = {
+    "POST /hf/{model}": HuggingFaceRequest,
+    "POST /v1/audits": AuditRequest,
+    "POST /v1/trainings": TrainingRequest,
+    "POST /v1/keys": KeyRequest,
+}
+"""What the JSON of each request is."""
+FORMS: Final[dict[str, dict[str, type[BaseModel] | None]]] = {
+    "POST /v1/predict": {"file": None},
+    "POST /v1/audits": {"file": None, "request": UploadedAuditRequest},
+    "POST /v1/corpora": {"file": None, "request": CorpusRequest},
+    "POST /v1/models": {"weights": None, "config": None, "name": None},
+}
+"""The parts of each form; None for those that are files or plain text."""
+WATCHED: Final = ("/healthz", "/readyz", "/metrics")
 
 
 @pytest.fixture
@@ -16,7 +43,7 @@ def document(client: TestClient) -> dict[str, Any]:
 
 def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return [
-        (f"{method} {path}", operation)
+        (f"{method.upper()} {path}", operation)
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     ]
@@ -62,6 +89,136 @@ class TestOpenApi:
         assert document["paths"]["/v1/jobs"]["get"]["security"]
         assert "security" not in document["paths"]["/healthz"]["get"]
 
+    def test_no_summary_is_a_name_of_the_code(self, document: dict[str, Any]) -> None:
+        for name, operation in operations(document):
+            assert operation["summary"] == operation["summary"].capitalize() or (
+                "Hugging Face" in operation["summary"]
+            ), name
+
+    def test_what_is_watched_needs_no_key_and_has_nothing_to_get_wrong(
+        self, document: dict[str, Any]
+    ) -> None:
+        for path in WATCHED:
+            assert {"401", "403", "422", "4XX"}.isdisjoint(
+                document["paths"][path]["get"]["responses"]
+            )
+
     def test_jobs_have_examples(self, document: dict[str, Any]) -> None:
         schemas = document["components"]["schemas"]
         assert schemas["Job"]["properties"]["id"]["examples"][0].startswith("audit_")
+
+
+def examples(media: dict[str, Any]) -> list[Any]:
+    """The values of a request's examples."""
+    named = [one["value"] for one in media.get("examples", {}).values()]
+    return named + ([media["example"]] if "example" in media else [])
+
+
+def answers(document: dict[str, Any], path: str, method: str, status: int) -> list[Any]:
+    """The values of an answer's examples."""
+    answer = document["paths"][path][method]["responses"][str(status)]
+    named = answer["content"]["application/json"]["examples"].values()
+    names = [one["$ref"].removeprefix("#/components/examples/") for one in named]
+    return [document["components"]["examples"][name]["value"] for name in names]
+
+
+class TestExamples:
+    def test_every_json_request_has_some_that_hold(self, document: dict[str, Any]) -> None:
+        found = {
+            name: operation["requestBody"]["content"]["application/json"]
+            for name, operation in operations(document)
+            if "application/json" in operation.get("requestBody", {}).get("content", {})
+        }
+        assert found.keys() == BODIES.keys()
+        for name, media in found.items():
+            assert examples(media), name
+            for value in examples(media):
+                BODIES[name].model_validate(value)
+
+    def test_every_form_with_more_than_a_file_has_some_that_hold(
+        self, document: dict[str, Any]
+    ) -> None:
+        found = {
+            name: operation["requestBody"]["content"]["multipart/form-data"]
+            for name, operation in operations(document)
+            if "multipart/form-data" in operation.get("requestBody", {}).get("content", {})
+        }
+        assert found.keys() == FORMS.keys()
+        for name, media in found.items():
+            assert media["schema"]["properties"].keys() == FORMS[name].keys(), name
+            assert examples(media) or FORMS[name].keys() == {"file"}, name
+            for value in examples(media):
+                assert value.keys() <= FORMS[name].keys()
+                for part, model in FORMS[name].items():
+                    if model is not None:
+                        model.model_validate(value[part])
+
+    def test_the_name_of_a_model_holds(self, document: dict[str, Any]) -> None:
+        form = document["paths"]["/v1/models"]["post"]["requestBody"]["content"]
+        for value in examples(form["multipart/form-data"]):
+            ModelUpload(name=value["name"])
+
+    def test_every_answer_with_a_job_shows_whole_ones(self, document: dict[str, Any]) -> None:
+        results: set[type[Schema]] = set()
+        for kind in ("audits", "trainings", "jobs"):
+            for value in answers(document, f"/v1/{kind}/{{job_id}}", "get", 200):
+                job = Job.model_validate(value)
+                assert job.model_dump(mode="json") == value
+                model = AuditResult if job.object == "audit" else TrainingResult
+                model.model_validate(job.result)
+                results.add(model)
+        assert results == {AuditResult, TrainingResult}
+        for kind in ("audits", "trainings"):
+            (value,) = answers(document, f"/v1/{kind}", "post", 202)
+            assert Job.model_validate(value).status == "queued"
+
+    def test_the_input_of_a_job_is_a_request_with_every_default(
+        self, document: dict[str, Any]
+    ) -> None:
+        for kind, model in (("audits", AuditRequest), ("trainings", TrainingRequest)):
+            for value in answers(document, f"/v1/{kind}/{{job_id}}", "get", 200):
+                stored = value["input"]
+                assert model.model_validate(stored).to_request() == stored
+
+    def test_a_result_is_an_audits_or_a_trainings(self, document: dict[str, Any]) -> None:
+        kinds = document["components"]["schemas"]["Job"]["properties"]["result"]["anyOf"]
+        assert [kind.get("$ref", "").rpartition("/")[2] for kind in kinds] == [
+            "AuditResult",
+            "TrainingResult",
+            "",
+        ]
+
+
+class TestHeaders:
+    def answers(self, document: dict[str, Any]) -> Iterator[tuple[str, str, set[str]]]:
+        """Operation, status and the documented headers of every answer."""
+        for name, operation in operations(document):
+            for status, answer in operation["responses"].items():
+                yield name, status, set(answer.get("headers", {}))
+
+    def test_what_makes_something_says_where_it_is(self, document: dict[str, Any]) -> None:
+        for name, status, headers in self.answers(document):
+            if status == "202":
+                assert {"Location", "ETag"} <= headers, name
+            if status == "201" and name != "POST /v1/keys":  # a key has no address
+                assert "Location" in headers, name
+
+    def test_what_passes_by_itself_says_when(self, document: dict[str, Any]) -> None:
+        for name, status, headers in self.answers(document):
+            assert ("Retry-After" in headers) == (status in {"429", "503"}), (name, status)
+
+    def test_a_job_has_its_etag_and_the_wait_that_was_granted(
+        self, document: dict[str, Any]
+    ) -> None:
+        told = {(name, status): headers for name, status, headers in self.answers(document)}
+        for kind in ("audits", "trainings", "jobs"):
+            name = f"GET /v1/{kind}/{{job_id}}"
+            assert told[name, "200"] == {"ETag", "Preference-Applied"}
+            assert told[name, "304"] == {"ETag"}
+
+    def test_a_stream_of_events_takes_the_last_one_seen(self, document: dict[str, Any]) -> None:
+        for kind in ("audits", "trainings", "jobs"):
+            operation = document["paths"][f"/v1/{kind}/{{job_id}}/events"]["get"]
+            taken = {(one["in"], one["name"]) for one in operation["parameters"]}
+            assert ("header", "Last-Event-ID") in taken
+            assert "text/event-stream" in operation["responses"]["200"]["content"]

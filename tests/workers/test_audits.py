@@ -16,6 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.audits import files, hardening
+from app.audits.result import AuditResult
 from app.audits.schemas import Harden
 from app.corpora.tables import Corpus
 from app.errors import NotFound
@@ -99,6 +100,7 @@ class TestResult:
     ) -> None:
         job = done(client, submit(client, request(model, corpus)))
         result = job["result"]
+        AuditResult.model_validate(result)
         assert result["n"] == 18
         assert result["clean"]["uar"] == 1
         assert result["clean"]["recall"] == {"anger": 1, "joy": 1, "sadness": 1}
@@ -226,6 +228,7 @@ class TestUploads:
         assert job["result"]["clean"]["uar"] is None
         assert point["uar"] is None
         assert point["success_rate"] == point["unlabelled"]["flip_rate"]
+        AuditResult.model_validate(job["result"])
         assert point["counts"]["wrong_wrong"] == point["counts"]["wrong_right"] == 0
         assert any("No clip has a label" in warning for warning in job["warnings"])
         names = [one["name"] for one in client.get(job["urls"]["artifacts"]).json()["data"]]
@@ -459,6 +462,7 @@ class TestHarden:
         (training,) = self.trainings(session)
         assert first["result"]["hardening"]["training"] == training.id
         assert first["result"]["hardening"]["audit"] is None
+        AuditResult.model_validate(first["result"])
         assert first["model"] == model
         assert first["urls"]["caused"] == [f"/v1/trainings/{training.id}"]
         assert training.status is JobStatus.QUEUED

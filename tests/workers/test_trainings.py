@@ -14,6 +14,7 @@ from app.jobs.states import JobStatus
 from app.jobs.tables import Job
 from app.registry import service as registry
 from app.registry.tables import Model
+from app.trainings.schemas import TrainingResult
 from models import training
 from models.architectures import ARCHITECTURES
 from models.features import Standardizer
@@ -84,6 +85,7 @@ class TestTraining:
         result = row(job.id).result
         assert result is not None
         assert set(result["metrics"]) == {"dev", "test"}
+        TrainingResult.model_validate(result)
         for scored in result["metrics"].values():
             assert scored["clips"] == 12
             assert set(scored["fgsm_uar"]) == {"0.02", "0.03", "0.04", "0.1"}
