@@ -23,6 +23,7 @@ from fastapi.security.utils import get_authorization_scheme_param
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.errors import Forbidden, Unauthorized, shown
+from app.keys import ownership
 from app.keys.scopes import Scope
 from app.keys.service import any_key, create_key, digest, list_keys, revoke_key
 from app.keys.tables import ApiKey
@@ -67,7 +68,7 @@ class Caller:
         return Scope.ADMIN in self.scopes or not self.scopes.isdisjoint(scopes)
 
 
-LOCAL = Caller("local", frozenset(Scope))
+LOCAL = Caller(ownership.LOCAL, frozenset(Scope))
 
 
 class Keyring:

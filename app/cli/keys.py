@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="keys",
     no_args_is_help=True,
-    help="Make, list and revoke API keys. Opens the database directly (DATABASE_URL, or that in"
-    " SERVAL_DATA_DIR): it needs no key, and no running service.",
+    help="Make, list and revoke API keys, and hand over what they own. Opens the database directly"
+    " (DATABASE_URL, or that in SERVAL_DATA_DIR): it needs no key, and no running service.",
 )
 
 
@@ -37,28 +37,46 @@ def create(
         ),
     ],
     *,
+    adopt_local: Annotated[
+        bool,
+        typer.Option("--adopt-local", help="Give it what was made while there was no key."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Make a key and print its token, which is shown this once.
 
-    From then on every request needs a key.
+    From then on every request needs a key, and no other key sees what was made before there was
+    one.
     """
-    from app.keys.service import create_key
+    from app.keys import ownership
+    from app.keys.service import add_key
 
     if not 0 < len(name) <= 100 or not name.isprintable():
         raise CliError(f"The name {name!r} must be one line of 1 to 100 characters.")
     chosen = [scope.strip() for given in scopes for scope in given.split(",") if scope.strip()]
     with _session() as session:
-        made = create_key(session, name=name, scopes=chosen)
+        made = add_key(session, name=name, scopes=chosen)
+        if adopt_local:
+            ownership.adopt(session, of=ownership.LOCAL, by=made.key.id)
+        session.commit()
+        left = ownership.estate(session, ownership.LOCAL)
     if json:
         print_json({"id": made.key.id, "scopes": made.key.scopes, "token": made.token})
-        return
-    typer.echo(made.token)
-    typer.echo(
-        f"This is {made.key.id} ({', '.join(made.key.scopes)}). Keep the token: it is not stored."
-        " Use it: export SERVAL_API_KEY=sk_…",
-        err=True,
-    )
+    else:
+        typer.echo(made.token)
+        _remark(
+            f"This is {made.key.id} ({', '.join(made.key.scopes)}). Keep the token: it is not"
+            " stored. Use it: export SERVAL_API_KEY=sk_…"
+        )
+    if any(left):
+        _remark(
+            f"No key sees what was made while there was none: {left}. To give it to this one:"
+            f" serval keys adopt --from {ownership.LOCAL} --to {made.key.id}"
+        )
+
+
+def _remark(text: str) -> None:
+    typer.echo(text, err=True)
 
 
 @app.command("list")
@@ -85,12 +103,36 @@ def list_(*, json: Json = False) -> None:
 def revoke(
     key_id: Annotated[str, typer.Argument(help="key_…, as `serval keys list` shows it.")],
 ) -> None:
-    """Revoke a key. What it owns stays."""
+    """Revoke a key. What it owns stays, and another key may adopt it."""
+    from app.keys.ownership import estate
     from app.keys.service import revoke_key
 
     with _session() as session:
         key = revoke_key(session, key_id)
+        left = estate(session, key.id)
     typer.echo(f"{key.id} ({key.name}) is revoked.")
+    if any(left):
+        _remark(
+            f"It leaves {left}, which nobody sees now. To give that to another key: serval keys"
+            f" adopt --from {key.id} --to key_…"
+        )
+
+
+@app.command()
+def adopt(
+    *,
+    of: Annotated[
+        str, typer.Option("--from", help="key_…, or local: what was made while there was no key.")
+    ],
+    by: Annotated[str, typer.Option("--to", help="key_…, as `serval keys list` shows it.")],
+) -> None:
+    """Give all that a key owns to another one: jobs, corpora and models."""
+    from app.keys import ownership
+
+    with _session() as session:
+        given = ownership.adopt(session, of=of, by=by)
+        session.commit()
+    typer.echo(f"{by} owns what {of} owned: {given}.")
 
 
 @contextmanager

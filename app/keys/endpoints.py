@@ -35,8 +35,8 @@ def create_key(
     _caller: MayAdmin,
     _query: NoQuery,
 ) -> NewKey:
-    """Its token is in this answer and nowhere else. Once there is a key, every request
-    needs one."""
+    """Its token is in this answer and nowhere else. Once there is a key, every request needs one,
+    and what was made before there was any waits for `serval keys adopt`."""
     made = service.create_key(session, name=wanted.name, scopes=wanted.scopes)
     request.app.state.keyring.forget()
     return NewKey(token=made.token, **Key.of(made.key).model_dump())
@@ -52,7 +52,7 @@ def list_keys(session: SessionDep, _caller: MayAdmin, _query: NoQuery) -> Page[K
 def revoke_key(
     key_id: str, request: Request, session: SessionDep, _caller: MayAdmin, _query: NoQuery
 ) -> Response:
-    """It opens nothing any more. What it owns stays."""
+    """It opens nothing any more. What it owns stays, for another key: `serval keys adopt`."""
     service.revoke_key(session, key_id)
     request.app.state.keyring.forget()
     return Response(status_code=204)

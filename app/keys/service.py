@@ -33,6 +33,13 @@ def create_key(session: Session, *, name: str, scopes: Iterable[str]) -> MadeKey
     Raises:
         Invalid: no scope is given, or one that does not exist.
     """
+    made = add_key(session, name=name, scopes=scopes)
+    session.commit()
+    return made
+
+
+def add_key(session: Session, *, name: str, scopes: Iterable[str]) -> MadeKey:
+    """`create_key` in the caller's transaction."""
     chosen = sorted(set(scopes))
     unknown = [scope for scope in chosen if scope not in set(Scope)]
     if unknown or not chosen:
@@ -41,7 +48,7 @@ def create_key(session: Session, *, name: str, scopes: Iterable[str]) -> MadeKey
     key_id, secret = new_id("key"), secrets.token_hex(32)
     key = ApiKey(id=key_id, name=name, scopes=chosen, sha256=digest(secret))
     session.add(key)
-    session.commit()
+    session.flush()
     return MadeKey(key, f"sk_{key_id.removeprefix('key_')}_{secret}")
 
 
@@ -50,15 +57,25 @@ def list_keys(session: Session) -> list[ApiKey]:
     return list(session.scalars(select(ApiKey).order_by(ApiKey.created_at.desc(), ApiKey.id)))
 
 
+def get(session: Session, key_id: str) -> ApiKey:
+    """The key.
+
+    Raises:
+        NotFound: there is none with this id.
+    """
+    key = session.get(ApiKey, key_id) if is_id(key_id, "key") else None
+    if key is None:
+        raise NotFound(f"There is no key {shown(key_id)}. GET /v1/keys lists them.")
+    return key
+
+
 def revoke_key(session: Session, key_id: str) -> ApiKey:
     """Revoke a key. Revoking it again changes nothing.
 
     Raises:
         NotFound: there is no such key.
     """
-    key = session.get(ApiKey, key_id) if is_id(key_id, "key") else None
-    if key is None:
-        raise NotFound(f"There is no key {shown(key_id)}. GET /v1/keys lists them.")
+    key = get(session, key_id)
     if key.revoked_at is None:
         key.revoked_at = now()
         session.commit()

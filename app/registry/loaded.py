@@ -86,6 +86,7 @@ class LoadedModels:
         if known is None or known.owner != owner or not fresh:
             entry = await self._find(model_id, owner)
             known = self._kept.get(model_id) or await self._loaded(entry)
+            known.owner = entry.owner  # another key may have adopted it
             known.checked_at = moment
         if model_id in self._kept:
             self._kept.move_to_end(model_id)

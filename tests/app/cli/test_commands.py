@@ -9,9 +9,12 @@ from typing import Any, ClassVar
 
 import pytest
 import typer
+from sqlalchemy.orm import Session
 
 from app.cli import following
 from app.cli.api import Api, Unreachable
+from app.jobs.service import Submission, record
+from app.jobs.states import JobKind, JobStatus
 from tests.app.cli.conftest import Serval
 from tests.app.corpora.zips import corpus_zip, wav
 from tests.conftest import MakeKey
@@ -315,6 +318,44 @@ class TestKeys:
         assert serval("keys", "revoke", made["id"]).out == f"{made['id']} (x) is revoked.\n"
         (key,) = json.loads(serval("keys", "list", "--json").out)
         assert key["revoked_at"] is not None
+
+    def test_what_was_made_before_the_first_one_can_be_given_to_it(
+        self, serval: Serval, url: str, speech: Path
+    ) -> None:
+        corpus = json.loads(serval("corpus", "add", speech, "--json").out)["id"]
+        create = ("keys", "create", "--name", "first", "--scopes", "audit")
+        made = serval(*create)
+        assert "made while there was none: 1 corpus." in made.err
+        key_id = made.err.split()[2]
+        assert f"serval keys adopt --from local --to {key_id}" in made.err
+        list_ = ("corpus", "list", "--key", made.out.strip())
+        assert corpus not in serval(*list_).out
+        given = serval("keys", "adopt", "--from", "local", "--to", key_id)
+        assert given.out == f"{key_id} owns what local owned: 1 corpus.\n"
+        assert corpus in serval(*list_).out
+        assert "1 corpus" not in serval(*create).err
+
+        left = serval("keys", "revoke", key_id)
+        assert "It leaves 1 corpus" in left.err
+        heir = serval(*create)
+        heir_id = heir.err.split()[2]
+        assert serval("keys", "adopt", "--from", key_id, "--to", heir_id).status == 0
+        assert corpus in serval("corpus", "list", "--key", heir.out.strip()).out
+
+    def test_or_at_once(self, serval: Serval, url: str, speech: Path) -> None:
+        corpus = json.loads(serval("corpus", "add", speech, "--json").out)["id"]
+        made = serval("keys", "create", "--name", "x", "--scope", "audit", "--adopt-local")
+        assert "adopt" not in made.err
+        assert corpus in serval("corpus", "list", "--key", made.out.strip()).out
+
+    def test_a_key_that_cannot_adopt_is_not_made(self, serval: Serval, session: Session) -> None:
+        job = record(session, Submission(JobKind.AUDIT, "local", {}))
+        job.status = JobStatus.RUNNING
+        session.commit()
+        made = serval("keys", "create", "--name", "x", "--scope", "audit", "--adopt-local")
+        assert made.status == 1
+        assert f"{job.id} of local is under way" in made.err
+        assert json.loads(serval("keys", "list", "--json").out) == []
 
     @pytest.mark.parametrize(
         ("arguments", "told"),

@@ -14,6 +14,7 @@ from app.registry import loaded as loaded_module
 from app.registry import service as registry
 from app.registry.loaded import LoadedModels
 from app.registry.service import Entry
+from app.registry.tables import Model
 from app.storage import Storage
 from models.architectures import SpectrogramNet
 from tests.app.tiny import tiny_config, tiny_net
@@ -92,6 +93,23 @@ class TestGet:
 
         asyncio.run(test())
         assert loads == ["tiny-a"]
+
+    def test_after_an_adoption_it_is_the_adopters_alone(
+        self, session: Session, maker: sessionmaker[Session], storage: Storage, loads: list[str]
+    ) -> None:
+        model_id = publish(session, storage)
+
+        async def test() -> None:
+            models = cache(maker, storage)
+            await models.get(model_id, owner="key_me")
+            session.get_one(Model, model_id).owner = "key_you"
+            session.commit()
+            await models.get(model_id, owner="key_you")
+            with pytest.raises(NotFound):
+                await models.get(model_id, owner="key_me")
+
+        asyncio.run(test())
+        assert loads == [model_id]
 
     def test_ten_who_ask_at_once_wait_for_one_load(
         self, maker: sessionmaker[Session], storage: Storage, loads: list[str]
