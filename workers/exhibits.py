@@ -110,15 +110,21 @@ def make(
         uar_curve(result["curve"], result["clean"]["uar"], title=title),
         "UAR against ε, as Figure 3 of the paper",
     )
-    shown = []
-    for index in chosen(rows, settings.max_saved_clips if save else MOST_PICTURES):
+    shown: list[Exhibit] = []
+    sounds_left = settings.max_saved_wavs if save else 0
+    indices = chosen(rows, settings.max_saved_clips if save else MOST_PICTURES)
+    watch.progress(0, len(indices), "exhibits")
+    for number, index in enumerate(indices, start=1):
         watch.check()
-        shown.append(_exhibit(audit, rows, index))
-    for number, exhibit in enumerate(shown[:MOST_PICTURES], start=1):
-        _picture(folder, number, exhibit, audit, clips, entry)
+        exhibit = _exhibit(audit, rows, index)
+        if number <= MOST_PICTURES:
+            _picture(folder, number, exhibit, audit, clips, entry)
+        sounds_left -= _sounds(folder, exhibit, audit, clips, entry, sounds_left)
+        shown.append(exhibit)
+        watch.progress(number, len(indices), "exhibits")
     if save:
         _log_mels(folder, shown, audit, clips, entry)
-        _sounds(folder, shown, audit, clips, entry, settings.max_saved_wavs)
+    watch.progress(len(rows), len(rows), "clips")
     return folder.made
 
 
@@ -224,34 +230,30 @@ def _log_mels(
 
 
 def _sounds(
-    folder: Folder, shown: Sequence[Exhibit], audit: Audit, clips: Clips, entry: Entry, most: int
-) -> None:
-    """Successful attacks as WAVs, each clip's own sound beside them."""
-    if audit.waveforms is None:
-        return
-    left = most
+    folder: Folder, exhibit: Exhibit, audit: Audit, clips: Clips, entry: Entry, most: int
+) -> int:
+    """A clip's successful attacks as WAVs, its own sound beside them; says how many were made."""
+    broken = exhibit.broken[: max(0, most - 1)]
+    if audit.waveforms is None or not broken:
+        return 0
     labels = entry.config.labels
     curve = points(audit.attacks)
-    for exhibit in shown:
-        broken = exhibit.broken[: max(0, left - 1)]
-        if not broken:
-            continue
-        left -= len(broken) + 1
-        name = clips.names[exhibit.index]
-        device = audit.standardizer.mean.device
-        for place, number in enumerate(broken):
-            change = (exhibit.attacked[number] - exhibit.x).to(device)
-            own, sound = audit.played(exhibit.index, change)
-            if place == 0:
-                content = encode_wav(own.cpu().numpy())
-                folder.add(files.clean_name(exhibit.index), content, f"{name} at 16 kHz")
-            played = exhibit.row.attacked[number].played
-            assert played is not None  # it was broken, and sound was at hand
-            attack, epsilon = curve[number].attack, curve[number].epsilon
-            told = attack_name(attack.type, attack.labels, attack.clip)
-            folder.add(
-                files.sound_name(exhibit.index, number + 1),
-                encode_wav(sound.cpu().numpy()),
-                f"{name} under {told} at ε = {epsilon:g}, {played.snr_db:.1f} dB SNR:"
-                f" heard as {labels[played.prediction]}",
-            )
+    name = clips.names[exhibit.index]
+    device = audit.standardizer.mean.device
+    for place, number in enumerate(broken):
+        change = (exhibit.attacked[number] - exhibit.x).to(device)
+        own, sound = audit.played(exhibit.index, change)
+        if place == 0:
+            content = encode_wav(own.cpu().numpy())
+            folder.add(files.clean_name(exhibit.index), content, f"{name} at 16 kHz")
+        played = exhibit.row.attacked[number].played
+        assert played is not None  # it was broken, and sound was at hand
+        attack, epsilon = curve[number].attack, curve[number].epsilon
+        told = attack_name(attack.type, attack.labels, attack.clip)
+        folder.add(
+            files.sound_name(exhibit.index, number + 1),
+            encode_wav(sound.cpu().numpy()),
+            f"{name} under {told} at ε = {epsilon:g}, {played.snr_db:.1f} dB SNR:"
+            f" heard as {labels[played.prediction]}",
+        )
+    return len(broken) + 1

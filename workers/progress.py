@@ -72,6 +72,7 @@ class Watch:
         self._ending = threading.Lock()
         self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
         self._told = float("-inf")
+        self._unit: str | None = None
 
     # For the main thread.
 
@@ -85,15 +86,16 @@ class Watch:
             raise Stopped
 
     def progress(self, done: float, total: float | None = None, unit: str | None = None) -> None:
-        """Tell how far the job is; too frequent news are left out, the last is not.
+        """Tell how far the job is; too frequent news are left out, the first and last of a unit
+        are not.
 
         Raises:
             Superseded: the job belongs to another attempt.
         """
         clock = time.monotonic()
-        if clock - self._told < TELL_SECONDS and done != total:
+        if clock - self._told < TELL_SECONDS and done != total and unit == self._unit:
             return
-        self._told = clock
+        self._told, self._unit = clock, unit
         patiently(lambda: self.attempt.progress(done, total, unit))
 
     def event(self, type_: str, data: dict[str, Any] | None = None) -> None:

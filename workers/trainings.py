@@ -7,6 +7,7 @@ from a checkpoint does what the one before would have done: its losses are the s
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -132,10 +133,7 @@ def perform(workplace: Workplace, attempt: Attempt, watch: Watch) -> Outcome:
             teller.look_if_due(state.iteration)  # the attempt before may not have come to it
         net = train(state, material.train, material.standardizer, teller.on_step)
         checkpoints.save(state)
-        metrics = {
-            name: evaluate(net, material, part, _reported(request), state.plan.frames, watch)
-            for name, part in material.parts.items()
-        }
+        metrics = score(net, material, request, watch)
     except Stopped:
         checkpoints.save(state)
         raise
@@ -310,6 +308,33 @@ def _sample(data: Dataset, seed: int) -> Dataset:
     return data.subset(torch.randperm(len(data), generator=generator)[:LOOK_CLIPS])
 
 
+def score(
+    net: SpectrogramNet, material: Material, request: TrainingRequest, watch: Watch
+) -> dict[str, Any]:
+    """What the finished network is worth: `evaluate` for each other partition, every clip of it.
+
+    Progress is told in clips meanwhile: on a CPU it may take as long as a thousand iterations.
+
+    Raises:
+        Stopped: the worker is to stop.
+    """
+    total, done = sum(map(len, material.parts.values())), 0
+    metrics = {}
+    for name, part in material.parts.items():
+        tell = partial(_tell_scored, watch, done, total)
+        tell(0)
+        metrics[name] = evaluate(
+            net, material, part, _reported(request), request.frames, watch, tell
+        )
+        done += len(part)
+    watch.progress(request.iterations, request.iterations, "iterations")
+    return metrics
+
+
+def _tell_scored(watch: Watch, before: int, total: int, clips: int) -> None:
+    watch.progress(before + clips, total, "clips")
+
+
 def evaluate(
     net: SpectrogramNet,
     material: Material,
@@ -317,8 +342,12 @@ def evaluate(
     epsilons: Sequence[float],
     frames: int,
     watch: Watch,
+    tell: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
     """UAR clean and under FGSM against the true labels: ``{clips, clean_uar, fgsm_uar}``.
+
+    Args:
+        tell: told how many of the clips are scored, after each batch.
 
     Raises:
         Stopped: the worker is to stop.
@@ -329,6 +358,8 @@ def evaluate(
     for batch in audit.rows():
         rows += batch
         watch.check()
+        if tell is not None:
+            tell(len(rows))
     result = summarize(rows, material.labels, attacks)
     return {
         "clips": result["n"],

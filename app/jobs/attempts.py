@@ -41,7 +41,7 @@ class Attempt:
     request: dict[str, Any]
     model: str | None = None
     parent_id: str | None = None
-    _began: tuple[float, float] | None = field(default=None, repr=False)
+    _began: tuple[str | None, float, float] | None = field(default=None, repr=False)
 
     def status(self) -> JobStatus:
         """The row's status now: `cancelling` asks this attempt to stop.
@@ -88,7 +88,7 @@ class Attempt:
         Raises:
             Superseded: the row is another attempt's.
         """
-        guess = self._eta(done, total) if eta_seconds is None else eta_seconds
+        guess = self._eta(done, total, unit) if eta_seconds is None else eta_seconds
         self._write(
             "tell its progress",
             ALIVE,
@@ -315,11 +315,11 @@ class Attempt:
     def _lost(self, what: str) -> str:
         return f"attempt {self.number} of {self.job_id} may not {what}: it is not the current one"
 
-    def _eta(self, done: float, total: float | None) -> float | None:
+    def _eta(self, done: float, total: float | None, unit: str | None) -> float | None:
         clock = time.monotonic()
-        if self._began is None or done < self._began[0]:
-            self._began = (done, clock)
-        began, since = self._began
+        if self._began is None or self._began[0] != unit or done < self._began[1]:
+            self._began = (unit, done, clock)
+        _, began, since = self._began
         if total is None or done <= began:
             return None
         return max(0.0, (total - done) * (clock - since) / (done - began))

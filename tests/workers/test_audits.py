@@ -20,7 +20,7 @@ from app.audits.result import AuditResult
 from app.audits.schemas import Harden
 from app.corpora.tables import Corpus
 from app.errors import NotFound
-from app.jobs.attempts import claim
+from app.jobs.attempts import Attempt, claim
 from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
 from app.queue import brief_client
@@ -30,7 +30,7 @@ from models.attacks import gradient
 from models.audio import decode
 from models.features import LogMel, tile
 from tests import spoken
-from workers import audits, exhibits, pictures
+from workers import audits, exhibits, pictures, progress
 from workers.progress import Stopped, Watch
 from workers.run import run, work_at
 from workers.workplace import Workplace
@@ -124,6 +124,23 @@ class TestResult:
         assert kinds[:2] == ["queued", "running"]
         assert kinds[-1] == "succeeded"
         assert "scored" in kinds
+
+    def test_while_pictures_and_sounds_are_made_progress_is_told_of_them(
+        self, client: TestClient, model: str, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(progress, "TELL_SECONDS", 0)
+        told: list[tuple[float, float, str]] = []
+        real = Attempt.progress
+
+        def noted(self: Attempt, done: float, total: float, unit: str) -> None:
+            told.append((done, total, unit))
+            real(self, done, total, unit)
+
+        monkeypatch.setattr(Attempt, "progress", noted)
+        done(client, submit(client, request(model, corpus)))
+        scored = [(clips, 18, "clips") for clips in (0, 4, 8, 12, 16, 18)]
+        made = [(shown, 8, "exhibits") for shown in range(9)]
+        assert told == [*scored, *made, (18, 18, "clips")]
 
     def test_a_limit_takes_so_many_of_each_emotion(
         self, client: TestClient, model: str, corpus: Corpus, workplace: Workplace

@@ -158,6 +158,17 @@ class TestWhatTheMainThreadSays:
         assert (told[0], told[-1]) == ((1, 50, "iterations"), (50, 50, "iterations"))
         assert len(told) < 10
 
+    def test_a_new_unit_is_told_at_once_and_begins_a_new_guess(
+        self, attempt: Attempt, watch: Watch, row: Row
+    ) -> None:
+        watch.progress(0, 10, "clips")
+        time.sleep(0.1)
+        watch.progress(10, 10, "clips")
+        watch.progress(2, 1000, "exhibits")
+        found = row(attempt.job_id)
+        assert (found.progress_done, found.progress_unit) == (2, "exhibits")
+        assert found.progress_eta is None
+
     def test_progress_comes_with_a_guess_of_the_time_left(
         self, attempt: Attempt, watch: Watch, row: Row, monkeypatch: pytest.MonkeyPatch
     ) -> None:

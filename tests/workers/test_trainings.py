@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from sqlalchemy import delete, select
 
 from app.corpora.tables import Corpus
+from app.jobs.attempts import Attempt
 from app.jobs.states import JobStatus
 from app.jobs.tables import Job
 from app.registry import service as registry
@@ -21,8 +22,8 @@ from models.features import Standardizer
 from models.training import TrainingPlan, TrainingState
 from tests.models.tiny import TinyNet
 from tests.workers.conftest import Submit
+from workers import progress, trainings
 from workers import run as running
-from workers import trainings
 from workers.progress import Stopped, Watch
 from workers.trainings import Checkpoints
 from workers.workplace import Workplace
@@ -90,6 +91,27 @@ class TestTraining:
             assert scored["clips"] == 12
             assert set(scored["fgsm_uar"]) == {"0.02", "0.03", "0.04", "0.1"}
             assert 0 <= scored["clean_uar"] <= 1
+
+    def test_while_they_are_scored_progress_is_told_in_clips(
+        self, workplace: Workplace, submit: Submit, row: Row, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(progress, "TELL_SECONDS", 0)
+        monkeypatch.setattr(trainings, "EVALUATION_BATCH", 5)
+        told: list[tuple[float, float, str]] = []
+        real = Attempt.progress
+
+        def noted(self: Attempt, done: float, total: float, unit: str) -> None:
+            told.append((done, total, unit))
+            real(self, done, total, unit)
+
+        monkeypatch.setattr(Attempt, "progress", noted)
+        job = submit(iterations=2, evaluate_every=0)
+        work(workplace, job)
+        steps = [(1, 2, "iterations"), (2, 2, "iterations")]
+        clips = [(done, 24, "clips") for done in (0, 5, 10, 12, 12, 17, 22, 24)]
+        assert told == [*steps, *clips, (2, 2, "iterations")]
+        ended = row(job.id)
+        assert (ended.progress_done, ended.progress_unit) == (2, "iterations")
 
     def test_a_training_on_train_and_dev_is_not_scored_on_dev(
         self, workplace: Workplace, submit: Submit, row: Row
