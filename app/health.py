@@ -1,4 +1,4 @@
-"""Alive, ready, and how it goes: for machines that watch the service."""
+"""Alive, ready, and how it goes: for machines that watch the service, with GET or HEAD."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -34,12 +34,14 @@ class Ready(Schema):
     checks: dict[str, Literal["ok"]] = Field(examples=[{"database": "ok", "queue": "ok"}])
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", summary="Alive?")
 async def healthz() -> Alive:
     """Whether the process is alive. Touches nothing else."""
     return Alive()
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="Ready?", responses=problems(503))
 def readyz(request: Request) -> Ready:
     """Whether all that a request may need is there; if not, what is missing and why."""
@@ -67,6 +69,7 @@ def _why_not(name: str, check: Check) -> str | None:
     return None
 
 
+@router.head("/metrics", include_in_schema=False)
 @router.get(
     "/metrics",
     summary="How it goes",

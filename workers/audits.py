@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 import app
 from app.audits import files, hardening
-from app.audits.rows import RowFormat, line
+from app.audits.rows import RowFormat, line, write_index
 from app.audits.schemas import AuditRequest, UploadedAuditRequest
 from app.database import now
 from app.errors import ServalError
@@ -79,6 +79,7 @@ def perform(workplace: Workplace, attempt: Attempt, watch: Watch) -> Outcome:
         folder = staged / "findings"
         folder.mkdir()
         shutil.copyfile(record.path, folder / files.ROWS)
+        write_index(folder / files.ROWS)
         made = exhibits.make(
             audit, rows, clips, entry, result, folder / files.ARTIFACTS,
             save=request.save_adversarial, settings=workplace.settings, watch=watch,

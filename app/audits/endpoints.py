@@ -277,6 +277,7 @@ def list_artifacts(
     return Page(data=found, has_more=False)
 
 
+@router.head("/{job_id}/artifacts/{name}", include_in_schema=False)
 @router.get(
     "/{job_id}/artifacts/{name}",
     summary="One of its files",

@@ -3,6 +3,7 @@
     inputs/               what was uploaded: 000001.wav …, and inputs.json
     attempt-0001/         what the attempt of that number found, published whole:
         rows.jsonl        one clip a line, see `app.audits.rows`
+        rows.index        where each of them begins
         report.json       all that is needed to do the audit again, and its result
         artifacts.json    what lies in artifacts/
         artifacts/        log-mels, pictures, sounds

@@ -7,13 +7,15 @@ goes on behind its last whole line.
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from models.audit import Attack, Outcome, Played, Row, points
 
 DIGITS: Final = 6
 """Of a score: what float32 holds of a probability."""
+OFFSET_BYTES: Final = 8
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,35 @@ class RowFormat:
 def read_rows(path: Path, start: int = 0) -> Iterator[dict[str, Any]]:
     """The rows from number ``start`` on, one after the other."""
     with path.open("rb") as file:
-        for number, line in enumerate(file):
-            if number >= start:
-                yield json.loads(line)
+        if start:
+            _skip(file, path, start)
+        for text in file:
+            yield json.loads(text)
+
+
+def write_index(path: Path) -> None:
+    """Say beside the rows where each begins: a page must not cost as much as all before it."""
+    at = 0
+    with path.open("rb") as file, _index(path).open("wb") as index:
+        for text in file:
+            index.write(at.to_bytes(OFFSET_BYTES, "little"))
+            at += len(text)
+
+
+def _skip(file: BinaryIO, path: Path, rows: int) -> None:
+    try:
+        with _index(path).open("rb") as index:
+            index.seek(rows * OFFSET_BYTES)
+            found = index.read(OFFSET_BYTES)
+    except FileNotFoundError:  # of an audit that was made before there was one
+        for _ in islice(file, rows):
+            pass
+        return
+    file.seek(int.from_bytes(found, "little") if found else path.stat().st_size)
+
+
+def _index(path: Path) -> Path:
+    return path.with_suffix(".index")
 
 
 def line(row: dict[str, Any]) -> bytes:

@@ -13,6 +13,7 @@ from app.corpora.schemas import Corpus, CorpusRequest
 from app.database import SessionDep
 from app.errors import ServalError
 from app.headers import answer, location
+from app.jobs.idempotency import NoIdempotencyKey
 from app.keys.scopes import Scope
 from app.problems import problems
 from app.queries import NoQuery, PageQuery
@@ -87,7 +88,11 @@ class _Stopped(ServalError):
     },
 )
 async def create_corpus(
-    request: Request, response: Response, caller: MayUseCorpora, _query: NoQuery
+    request: Request,
+    response: Response,
+    caller: MayUseCorpora,
+    _query: NoQuery,
+    _key: NoIdempotencyKey,
 ) -> Corpus:
     """It is decoded, its features are computed and it is partitioned by speaker
     (unless `index.csv` gives a split) before the answer comes."""

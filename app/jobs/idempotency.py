@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from fastapi import Depends, Header
+from fastapi import Depends, Header, Request
 
 from app.errors import BadRequest, shown
 
@@ -32,3 +32,17 @@ def _idempotency_key(
 
 IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
 """The request's idempotency key, checked, or None."""
+
+
+def _refused(request: Request) -> None:
+    if "idempotency-key" in request.headers:
+        raise BadRequest(
+            f"{request.method} {request.url.path} keeps no Idempotency-Key: sent twice, it makes"
+            " two things. Leave the header out, and look into the list before you send it again.",
+            code="idempotency_key_unsupported",
+        )
+
+
+NoIdempotencyKey = Annotated[None, Depends(_refused)]
+"""For requests that make something and would make it twice: a key that had no effect would let
+clients repeat them without a care."""

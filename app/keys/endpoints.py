@@ -6,6 +6,7 @@ from fastapi import APIRouter, Body, Request, Response
 
 from app.auth import MayAdmin
 from app.database import SessionDep
+from app.jobs.idempotency import NoIdempotencyKey
 from app.keys import service
 from app.keys.schemas import Key, KeyRequest, NewKey
 from app.problems import problems
@@ -27,13 +28,14 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-@router.post("", summary="Make a key", status_code=201, responses=problems(415, 422))
+@router.post("", summary="Make a key", status_code=201, responses=problems(400, 415, 422))
 def create_key(
     request: Request,
     wanted: Annotated[KeyRequest, Body(openapi_examples=EXAMPLES)],
     session: SessionDep,
     _caller: MayAdmin,
     _query: NoQuery,
+    _key: NoIdempotencyKey,
 ) -> NewKey:
     """Its token is in this answer and nowhere else. Once there is a key, every request needs one,
     and what was made before there was any waits for `serval keys adopt`."""

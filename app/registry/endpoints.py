@@ -11,6 +11,7 @@ from app.auth import MayTrain, MayUse
 from app.database import SessionDep
 from app.errors import Invalid
 from app.headers import answer, location
+from app.jobs.idempotency import NoIdempotencyKey
 from app.problems import invalid, problems
 from app.queries import NoQuery, PageQuery
 from app.registry import service
@@ -75,7 +76,11 @@ FORM: Final[dict[str, Any]] = {
     },
 )
 async def create_model(
-    request: Request, response: Response, caller: MayTrain, _query: NoQuery
+    request: Request,
+    response: Response,
+    caller: MayTrain,
+    _query: NoQuery,
+    _key: NoIdempotencyKey,
 ) -> Model:
     """Weights as safetensors and their configuration as JSON. Nothing is ever unpickled; both are
     checked against the architecture, and the model can be used at once."""

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
@@ -14,6 +15,18 @@ from app.migrations import check_revision
 class TestHealthz:
     def test_it_says_that_the_process_is_alive(self, client: TestClient) -> None:
         assert client.get("/healthz").json() == {"status": "alive"}
+
+
+class TestHead:
+    @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+    def test_monitors_that_want_no_body_are_answered(self, client: TestClient, path: str) -> None:
+        answer = client.head(path)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == client.get(path).headers["content-type"]
+
+    def test_what_is_not_ready_is_503_to_them_too(self, app: FastAPI, client: TestClient) -> None:
+        app.state.checks["never"] = lambda: (_ for _ in ()).throw(RuntimeError("no"))
+        assert client.head("/readyz").status_code == 503
 
 
 class TestReadyz:

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from app.audits import files, hardening
 from app.audits.result import AuditResult
+from app.audits.rows import OFFSET_BYTES
 from app.audits.schemas import Harden
 from app.corpora.tables import Corpus
 from app.errors import NotFound
@@ -147,8 +148,10 @@ class TestResult:
     ) -> None:
         body = request(model, corpus, partition="all", limit=9, seed=3)
         job = done(client, submit(client, body))
-        rows = spoken.lines(findings(workplace, job["id"]) / files.ROWS)
+        path = findings(workplace, job["id"]) / files.ROWS
+        rows = spoken.lines(path)
         assert [row["label"] for row in rows].count("joy") == 3
+        assert len(path.with_suffix(".index").read_bytes()) == 9 * OFFSET_BYTES
         assert job["result"]["n"] == 9
 
     def test_clips_of_strange_emotions_are_left_out_with_a_warning(

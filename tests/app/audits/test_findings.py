@@ -167,6 +167,15 @@ class TestArtifacts:
         assert answer.headers["content-disposition"].endswith('filename="uar-curve.png"')
         assert answer.headers["x-content-type-options"] == "nosniff"
 
+    def test_downloaders_may_ask_how_large_they_are(
+        self, client: TestClient, finished: str
+    ) -> None:
+        path = f"/v1/audits/{finished}/artifacts/uar-curve.png"
+        answer = client.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert answer.headers["content-length"] == "1024"
+        assert answer.headers["accept-ranges"] == "bytes"
+
     def test_come_in_parts(self, client: TestClient, finished: str) -> None:
         path = f"/v1/audits/{finished}/artifacts/uar-curve.png"
         part = client.get(path, headers={"Range": "bytes=256-259"})

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.audits.formats import ROWS, chosen
-from app.audits.rows import RowFormat, line, read_rows
+from app.audits.rows import RowFormat, line, read_rows, write_index
 from app.errors import NotAcceptable
 from models.audit import Attack, Outcome, Row
 from tests.app.audits.conftest import ATTACK, LABELS, found_rows
@@ -48,6 +48,17 @@ class TestRowFormat:
     def test_rows_are_read_from_any_number_on(self, tmp_path: Path) -> None:
         path = tmp_path / "rows.jsonl"
         path.write_bytes(b"".join(line({"index": number}) for number in range(5)))
+        assert [row["index"] for row in read_rows(path, 3)] == [3, 4]
+
+    def test_with_an_index_what_comes_before_is_not_read(self, tmp_path: Path) -> None:
+        path = tmp_path / "rows.jsonl"
+        lines = [line({"index": number, "clip": "é" * number}) for number in range(5)]
+        path.write_bytes(b"".join(lines))
+        write_index(path)
+        for start in range(6):
+            assert [row["index"] for row in read_rows(path, start)] == list(range(start, 5))
+        before = sum(map(len, lines[:3]))
+        path.write_bytes(b"#" * before + b"".join(lines[3:]))
         assert [row["index"] for row in read_rows(path, 3)] == [3, 4]
 
 
