@@ -25,26 +25,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.errors import Forbidden, Unauthorized, shown
 from app.keys import ownership
 from app.keys.scopes import Scope
-from app.keys.service import any_key, create_key, digest, list_keys, revoke_key
+from app.keys.service import any_key, digest
 from app.keys.tables import ApiKey
 from app.rates import Activity
-
-__all__ = [
-    "Caller",
-    "Keyring",
-    "MayAdmin",
-    "MayAudit",
-    "MayPredict",
-    "MaySubmitAudit",
-    "MaySubmitTraining",
-    "MayTrain",
-    "MayUse",
-    "create_key",
-    "list_keys",
-    "may",
-    "refuse_to_listen",
-    "revoke_key",
-]
 
 _token = re.compile(r"sk_([0-9A-HJKMNP-TV-Z]{26})_([0-9a-f]{64})").fullmatch
 _MOST_CACHED = 10_000

@@ -7,7 +7,7 @@ from functools import partial
 from fastapi import APIRouter, FastAPI
 from fastapi.concurrency import run_in_threadpool
 
-from app import health, leftovers, logs, openapi, problems
+from app import __version__, health, leftovers, logs, openapi, problems
 from app.audits import endpoints as audits
 from app.audits import examples as audit_examples
 from app.auth import Keyring, may
@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or load_settings()
     app = FastAPI(
         title="Serval",
-        version="0.1.0",
+        version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
         openapi_tags=TAGS,

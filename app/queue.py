@@ -85,17 +85,6 @@ class JobQueue:
         except (RedisError, OSError) as error:
             raise _away(error) from error
 
-    def has(self, job_id: str) -> bool:
-        """Whether Redis holds a record of the job, in whatever state.
-
-        Raises:
-            Unavailable: Redis did not answer in time.
-        """
-        try:
-            return RqJob.exists(job_id, connection=self.redis)
-        except (RedisError, OSError) as error:
-            raise _away(error) from error
-
     def waiting(self, kind: JobKind) -> set[str]:
         """The ids that wait on the queue; not those that a worker has taken off it.
 

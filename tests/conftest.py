@@ -198,7 +198,7 @@ def session(settings: "Settings") -> Iterator["Session"]:
 @pytest.fixture
 def make_key(session: "Session") -> MakeKey:
     """Make a key with the given scopes. From then on the service asks everybody for one."""
-    from app.auth import create_key
+    from app.keys.service import create_key
 
     def make(*scopes: str, name: str = "test") -> TestKey:
         made = create_key(session, name=name, scopes=scopes)

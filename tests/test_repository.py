@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from pydantic import AliasChoices
 
+from app.main import create_app
 from app.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -271,7 +272,7 @@ class TestContainers:
         assert isinstance(project, dict)
         base = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
         assert base["x-serval"]["image"] == f"serval:{project['version']}"
-        assert f'version="{project["version"]}"' in (ROOT / "app" / "main.py").read_text()
+        assert create_app().version == project["version"]
         package = (ROOT / "app" / "__init__.py").read_text()
         assert f'__version__ = "{project["version"]}"' in package
 

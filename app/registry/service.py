@@ -71,21 +71,12 @@ def get(session: Session, storage: Storage, model_id: str, *, owner: str) -> Ent
     return _starter_entry(starter)
 
 
-def load(
-    session: Session, storage: Storage, model_id: str, *, owner: str
-) -> tuple[SpectrogramNet, ModelConfig]:
-    """The model's network, in eval mode on the CPU, and its configuration.
+def load_entry(entry: Entry) -> SpectrogramNet:
+    """The network of a model that was found, in eval mode on the CPU. Needs no session.
 
     Raises:
-        NotFound: as `get`.
         ServalError: its files are gone or damaged.
     """
-    entry = get(session, storage, model_id, owner=owner)
-    return load_entry(entry), entry.config
-
-
-def load_entry(entry: Entry) -> SpectrogramNet:
-    """The network of a model that was found; see `load`. Needs no session."""
     try:
         weights = (entry.folder / WEIGHTS).read_bytes()
         if sha256(weights) != entry.sha256:

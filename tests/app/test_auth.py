@@ -14,10 +14,9 @@ from app.auth import (
     MayAudit,
     MayPredict,
     MayTrain,
-    create_key,
     refuse_to_listen,
-    revoke_key,
 )
+from app.keys.service import create_key, revoke_key
 from app.keys.tables import ApiKey
 from app.settings import Settings
 from tests.conftest import MakeKey

