@@ -1,8 +1,12 @@
-"""Where the API listens: the URL of a host and port, and the socket there, if it is free."""
+"""Where the API listens: the URL of a host and port, and a socket there if it is free and safe."""
 
 import errno
+import ipaddress
 import os
 import socket
+from functools import lru_cache
+
+from app.settings import Settings
 
 
 class CannotListen(Exception):
@@ -40,6 +44,45 @@ def refuse_a_used_port(host: str, port: int) -> None:
         CannotListen: as `bind`.
     """
     bind(host, port).close()
+
+
+@lru_cache(maxsize=256)
+def is_loopback(host: str) -> bool:
+    """Whether the address or name is this machine's own."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def refuse_an_open_door(settings: Settings) -> None:
+    """Return if the service may listen on its host: until a key exists, on loopback alone.
+
+    Raises:
+        CannotListen: with what to do.
+    """
+    if is_loopback(settings.host):
+        return
+    # Not above: who starts on loopback does not wait for them.
+    from app.database import connect, sessions
+    from app.keys.service import any_key
+    from app.migrations import upgrade
+
+    upgrade(settings.database_url)
+    engine = connect(settings.database_url)
+    try:
+        with sessions(engine)() as session:
+            locked = any_key(session)
+    finally:
+        engine.dispose()
+    if not locked:
+        raise CannotListen(
+            f"Serval does not listen on {settings.host} while there is no API key: anybody who"
+            " reaches that address could use it. Make one first: serval keys create --name NAME"
+            " --scope admin"
+        )
 
 
 def _why(host: str, port: int, error: OSError) -> str:

@@ -7,7 +7,6 @@ such a page change anything under the right name: a browser says where a request
 """
 
 import hmac
-import ipaddress
 import re
 import time
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from fastapi.security.base import SecurityBase
 from fastapi.security.utils import get_authorization_scheme_param
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.addresses import is_loopback
 from app.errors import Forbidden, Unauthorized, shown
 from app.keys import ownership
 from app.keys.scopes import Scope
@@ -192,33 +192,6 @@ def _host(authority: str) -> str:
         return urlsplit(f"//{authority}").hostname or ""
     except ValueError:
         return ""
-
-
-@lru_cache(maxsize=256)
-def is_loopback(host: str) -> bool:
-    """Whether the address or name is this machine's own."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def refuse_to_listen(sessions: sessionmaker[Session], host: str) -> str | None:
-    """Why the service must not listen on ``host``, or None if it may.
-
-    For whatever starts the server: until a key exists, only loopback is safe.
-    """
-    if is_loopback(host):
-        return None
-    with sessions() as session:
-        if any_key(session):
-            return None
-    return (
-        f"Serval does not listen on {host} while there is no API key: anybody who reaches that"
-        " address could use it. Make one first: serval keys create --name NAME --scope admin"
-    )
 
 
 class may(SecurityBase):  # noqa: N801  (reads as a verb: Depends(may(Scope.AUDIT)))

@@ -6,7 +6,7 @@ import tempfile
 from socket import socket as Socket
 from typing import Final
 
-from app.addresses import CannotListen, base_url, bind
+from app.addresses import base_url, bind, refuse_an_open_door
 from app.settings import Settings
 
 # From SIGTERM: how long requests may go on. Then they are cancelled, event streams first of all.
@@ -21,7 +21,7 @@ def serve(settings: Settings) -> None:
         CannotListen: the address is used, or not safe while there is no API key.
     """
     with bind(settings.host, settings.port) as socket:
-        _refuse_an_open_door(settings)
+        refuse_an_open_door(settings)
         _spool_uploads_to_disk(settings)
         port = socket.getsockname()[1]
         sys.stderr.write(f"Serval serves {base_url(settings.host, port)}\n")
@@ -54,19 +54,6 @@ def _run(settings: Settings, socket: Socket) -> None:
     server.run([socket])
     if not server.started:
         sys.exit(1)
-
-
-def _refuse_an_open_door(settings: Settings) -> None:
-    from app.auth import refuse_to_listen
-    from app.database import connect, sessions
-    from app.migrations import upgrade
-
-    upgrade(settings.database_url)
-    engine = connect(settings.database_url)
-    reason = refuse_to_listen(sessions(engine), settings.host)
-    engine.dispose()
-    if reason is not None:
-        raise CannotListen(reason)
 
 
 def _spool_uploads_to_disk(settings: Settings) -> None:

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from app.addresses import base_url, refuse_a_used_port
+from app.addresses import base_url, refuse_a_used_port, refuse_an_open_door
 from app.settings import Settings
 from app.supervisor import asking
 from app.supervisor.child import Child
@@ -25,7 +25,6 @@ from app.supervisor.invitation import invitation
 from app.supervisor.signals import Signals
 from app.supervisor.valkey import Valkey
 
-LOOPBACK: Final = {"127.0.0.1", "::1", "localhost"}
 LOOK_SECONDS: Final = 0.2
 VALKEY_SECONDS: Final = 30.0
 SLOW_START_SECONDS: Final = 60.0
@@ -128,7 +127,7 @@ class Supervisor:
         if self._valkey is not None:
             self._store = self._child(Part("valkey", self._valkey.command(), STOP_SECONDS))
             self._store.start()
-        self._refuse_an_open_door()
+        refuse_an_open_door(self.settings)  # the API does too, but its reason would come later
         self._wait_for_valkey()
         if signals.asked_to_end:
             return
@@ -158,21 +157,6 @@ class Supervisor:
         dropped = {"SERVAL_DATABASE_URL", "SERVAL_REDIS_URL"}
         ours = {name: value for name, value in os.environ.items() if name not in dropped}
         return ours | settled
-
-    def _refuse_an_open_door(self) -> None:
-        """The API refuses it too; here the reason comes before anything is started."""
-        if self.settings.host in LOOPBACK:
-            return
-        from app.auth import refuse_to_listen
-        from app.database import connect, sessions
-        from app.migrations import upgrade
-
-        upgrade(self.settings.database_url)
-        engine = connect(self.settings.database_url)
-        reason = refuse_to_listen(sessions(engine), self.settings.host)
-        engine.dispose()
-        if reason is not None:
-            raise CannotStart(reason)
 
     def _wait_for_valkey(self) -> None:
         if self._store is None or self._valkey is None or self._valkey.wait(VALKEY_SECONDS):

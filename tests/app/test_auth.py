@@ -14,7 +14,6 @@ from app.auth import (
     MayAudit,
     MayPredict,
     MayTrain,
-    refuse_to_listen,
 )
 from app.keys.service import create_key, revoke_key
 from app.keys.tables import ApiKey
@@ -239,20 +238,3 @@ class TestTheCacheOfKeys:
             assert status(client, "predict", key.headers) == 200
             time.sleep(0.6)
             assert status(client, "predict", key.headers) == 401
-
-
-class TestListening:
-    @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
-    def test_loopback_needs_no_key(self, app: FastAPI, client: TestClient, host: str) -> None:
-        assert refuse_to_listen(app.state.sessions, host) is None
-
-    @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "serval.example"])
-    def test_any_other_address_is_refused_until_a_key_exists(
-        self, app: FastAPI, client: TestClient, make_key: MakeKey, host: str
-    ) -> None:
-        why = refuse_to_listen(app.state.sessions, host)
-        assert why is not None
-        assert host in why
-        assert "serval keys create" in why
-        make_key("admin")
-        assert refuse_to_listen(app.state.sessions, host) is None
