@@ -1,15 +1,12 @@
 """What the worker and the reconciler do about signals beyond what Python and RQ offer."""
 
-import ctypes
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 ENDING: Final = (signal.SIGINT, signal.SIGTERM)
-PR_SET_PDEATHSIG: Final = 1
 
 
 @contextmanager
@@ -23,17 +20,6 @@ def held_back(*signals: signal.Signals) -> Iterator[None]:
     finally:
         if os.getpid() == parent:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def die_with(parent: int) -> None:
-    """Have the kernel kill this process the moment its parent is gone (Linux alone can)."""
-    if sys.platform != "linux":
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
-    if os.getppid() != parent:  # it died between the fork and the prctl
-        os._exit(1)
 
 
 def past_ending() -> None:

@@ -42,12 +42,13 @@ from rq.worker import WorkerStatus
 
 from app import logs
 from app.jobs.states import JobKind
+from app.processes import die_with, ending
 from app.queue import JOB_FUNCTION
 from app.settings import Settings, load_settings
 from models.memory import keep_freed_memory
 from workers import run
 from workers.recovery import settle
-from workers.signals import die_with, held_back, past_ending
+from workers.signals import held_back, past_ending
 from workers.workplace import Workplace
 
 log = structlog.get_logger("workers.worker")
@@ -154,7 +155,7 @@ class HorseWorker(Worker):
         except Exception as error:
             log.warning("RQ lost track of a job", job=job.id, exc_info=error)
             self._wait_out_horse()
-        settle(self.workplace, job.id, run.claimed.read(), ending(self._horse_status))
+        settle(self.workplace, job.id, run.claimed.read(), _ending(self._horse_status))
 
     def _wait_out_horse(self) -> None:
         if self.horse_pid and self._horse_status is None:
@@ -239,16 +240,11 @@ class HorseWorker(Worker):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def ending(status: int | None) -> str:
-    """How a process ended, in words, from its wait status."""
+def _ending(status: int | None) -> str:
+    """How a horse ended, in words, from its wait status."""
     if status is None:
         return "its process is gone"
-    code = os.waitstatus_to_exitcode(status)
-    return (
-        f"its process was ended by {signal.Signals(-code).name}"
-        if code < 0
-        else (f"its process ended with {code}")
-    )
+    return f"its process {ending(os.waitstatus_to_exitcode(status))}"
 
 
 def serve(kind: JobKind, settings: Settings) -> None:

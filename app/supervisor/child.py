@@ -1,10 +1,8 @@
 """A process that is started again when it dies, and that never outlives the supervisor."""
 
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -12,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-PR_SET_PDEATHSIG: Final = 1
+from app.processes import die_with, ending
+
 # Between the first deaths; then twice as long each time, for what keeps dying costs a core.
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 30.0
@@ -20,9 +19,6 @@ LONGEST_PAUSE_SECONDS: Final = 30.0
 SETTLED_SECONDS: Final = 60.0
 TAIL_BYTES: Final = 4096
 AUTOGROUP: Final = Path("/proc/self/autogroup")
-
-# Loaded here: between fork and exec nothing may be imported.
-_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 @dataclass
@@ -133,13 +129,6 @@ class Child:
             self._process.send_signal(number)
 
 
-def ending(status: int) -> str:
-    """How a process ended, in words."""
-    if status >= 0:
-        return f"ended with status {status}"
-    return f"was killed by {signal.Signals(-status).name}"
-
-
 def _be_nice(niceness: int) -> None:
     """Let others go first. Most Linux systems share the processor among sessions before they look
     at processes, and the child is a session of its own: both are told."""
@@ -158,10 +147,6 @@ def _first(parent: int, niceness: int) -> Callable[[], None]:
 
     def prepare() -> None:
         _be_nice(niceness)
-        if _libc is None:
-            return
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it was gone before we asked
-            os._exit(1)
+        die_with(parent)
 
     return prepare

@@ -18,7 +18,7 @@ from workers.recovery import settle
 from workers.workplace import Workplace
 
 Row = Callable[[str], Job]
-KILLED = "its process was ended by SIGKILL"
+KILLED = "its process was killed by SIGKILL"
 
 
 def waiting(workplace: Workplace, kind: JobKind = JobKind.TRAINING) -> set[str]:
@@ -41,7 +41,7 @@ class TestSettle:
     ) -> None:
         job = submit()
         assert claim(workplace.sessions, job.id) is not None
-        settle(workplace, job.id, 0, "its process ended with 0")
+        settle(workplace, job.id, 0, "its process ended with status 0")
         assert row(job.id).status is JobStatus.RUNNING
         assert waiting(workplace) == set()
 
@@ -52,7 +52,7 @@ class TestSettle:
         attempt = claim(workplace.sessions, job.id)
         assert attempt is not None
         attempt.release("the worker was stopped")
-        settle(workplace, job.id, attempt.number, "its process ended with 0")
+        settle(workplace, job.id, attempt.number, "its process ended with status 0")
         assert waiting(workplace) == {job.id}
 
     def test_a_job_that_has_ended_leaves_neither_checkpoint_nor_record(
@@ -65,7 +65,7 @@ class TestSettle:
         folder = workplace.checkpoint_dir(job.id)
         folder.mkdir(parents=True)
         attempt.succeed({})
-        settle(workplace, job.id, attempt.number, "its process ended with 0")
+        settle(workplace, job.id, attempt.number, "its process ended with status 0")
         assert not folder.exists()
         assert not AnyJob.exists(job.id, connection=workplace.queue.redis)
 
@@ -76,7 +76,7 @@ class TestSettle:
         with workplace.sessions() as session:
             child = record(session, Submission(JobKind.AUDIT, "local", {}, parent_id=job.id))
         attempt.succeed({})
-        settle(workplace, job.id, attempt.number, "its process ended with 0")
+        settle(workplace, job.id, attempt.number, "its process ended with status 0")
         assert waiting(workplace, JobKind.AUDIT) == {child.id}
 
     def test_a_job_without_a_row_is_nobodys(self, workplace: Workplace) -> None:
@@ -94,7 +94,7 @@ class TestSettle:
         redis.hset(f"rq:execution:{job.id}:abc", "last_heartbeat", 1)
         redis.zadd("rq:wip:trainings", {f"{job.id}:abc": 2e9})
         attempt.succeed({})
-        settle(workplace, job.id, attempt.number, "its process ended with 0")
+        settle(workplace, job.id, attempt.number, "its process ended with status 0")
         assert not AnyJob.exists(job.id, connection=workplace.queue.redis)
         assert redis.zcard("rq:wip:trainings") == 0
 
@@ -132,7 +132,7 @@ class TestFilesOfAnAuditThatHasEnded:
         return attempt
 
     def left(self, workplace: Workplace, attempt: Attempt) -> set[str]:
-        settle(workplace, attempt.job_id, attempt.number, "its process ended with 0")
+        settle(workplace, attempt.job_id, attempt.number, "its process ended with status 0")
         folder: Path = workplace.storage.job_dir(attempt.job_id)
         return {path.name for path in folder.glob("*")}
 

@@ -17,7 +17,7 @@ from workers.worker import (
     ForbiddenFunction,
     HorseWorker,
     RunJob,
-    ending,
+    _ending,
     main,
     patient_client,
 )
@@ -143,9 +143,9 @@ class TestHorseWorker:
 
 class TestEnding:
     def test_how_a_process_ended_is_said_in_words(self) -> None:
-        assert ending(signal.SIGKILL) == "its process was ended by SIGKILL"
-        assert ending(256) == "its process ended with 1"
-        assert ending(None) == "its process is gone"
+        assert _ending(signal.SIGKILL) == "its process was killed by SIGKILL"
+        assert _ending(256) == "its process ended with status 1"
+        assert _ending(None) == "its process is gone"
 
 
 class TestCommandLine:

@@ -1,15 +1,13 @@
 """One process of the supervisor's."""
 
 import os
-import signal
 import sys
 import time
 from pathlib import Path
 
 import psutil
-import pytest
 
-from app.supervisor.child import AUTOGROUP, Child, ending
+from app.supervisor.child import AUTOGROUP, Child
 
 SECONDS = 30.0
 
@@ -103,14 +101,3 @@ class TestChild:
             time.sleep(0.02)
         assert "cannot be started" in said
         assert "again in 30 s" in said
-
-    @pytest.mark.parametrize(
-        ("status", "words"),
-        [
-            (0, "ended with status 0"),
-            (1, "ended with status 1"),
-            (-signal.SIGKILL, "was killed by SIGKILL"),
-        ],
-    )
-    def test_how_it_ended_in_words(self, status: int, words: str) -> None:
-        assert ending(status) == words
