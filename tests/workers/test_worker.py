@@ -160,5 +160,7 @@ class TestCommandLine:
         served: list[JobKind] = []
         monkeypatch.setattr(worker, "serve", lambda kind, _: served.append(kind))
         monkeypatch.setattr("app.logs.configure", lambda *_: None)
+        # What it does to signals would outlive the test, in all processes that later ones start.
+        monkeypatch.setattr(worker, "past_ending", lambda: None)
         assert main(["audits"]) == 0
         assert served == [JobKind.AUDIT]
