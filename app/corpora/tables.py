@@ -19,7 +19,6 @@ class Corpus(Base):
     owner: Mapped[str] = mapped_column(String(40))
     name: Mapped[str] = mapped_column(String(100))
     format: Mapped[str] = mapped_column(String(32))
-    status: Mapped[str] = mapped_column(String(16), default="ready")
     clips: Mapped[int]
     classes: Mapped[dict[str, Any]]
     """{label: number of clips}"""
