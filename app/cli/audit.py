@@ -61,34 +61,22 @@ def audit(
     json: Json = False,
 ) -> None:
     """Attack a model on a corpus or on WAV files, and follow the audit to its end."""
-    if bool(clips) == (corpus is not None):
-        raise CliError("Say what to audit on: either --corpus, or WAV files.")
-    if corpus is None:
-        _needs("--corpus", {"--partition": partition, "--limit": limit, "--harden": harden})
-    else:
-        _needs("WAV files", {"--label": label})
-    if harden is None:
-        details = {"at": harden_at, "above": harden_above, "iterations": harden_iterations}
-        _needs("--harden", {f"--harden-{name}": value for name, value in details.items()})
+    _check(clips, corpus, {"--partition": partition, "--limit": limit}, label, harden)
     request: dict[str, Any] = given(
         {
             "model": model,
             "attacks": [{"type": "fgsm", "epsilon": _numbers(epsilon), "labels": labels.value}],
             "seed": seed,
+            "harden": _harden(harden, harden_at, harden_above, harden_iterations),
         }
     )
-    if harden is not None:
-        request["harden"] = _harden(harden, harden_at, harden_above, harden_iterations)
     with Api(url, key) as api:
         if corpus is None:
             job = _upload(api, request, clips or [], label or [])
         else:
-            on = {
-                "corpus": the_id(api, corpus),
-                "partition": partition or PARTITION,
-                "limit": limit,
-            }
-            job = api.post("/v1/audits", json=request | given(on))
+            part = partition or PARTITION
+            on = given({"corpus": the_id(api, corpus), "partition": part, "limit": limit})
+            job = api.post("/v1/audits", json=request | on)
         if no_wait:
             announce(job, json=json)
             return
@@ -98,6 +86,22 @@ def audit(
     result = succeeded(job)
     if not json:
         _show(result, job)
+
+
+def _check(
+    clips: list[Path] | None,
+    corpus: str | None,
+    of_corpora: dict[str, Any],
+    label: list[str] | None,
+    harden: Defense | None,
+) -> None:
+    """Refuse what would be audited on nothing or on two things, and options without effect."""
+    if bool(clips) == (corpus is not None):
+        raise CliError("Say what to audit on: either --corpus, or WAV files.")
+    if corpus is None:
+        _needs("--corpus", {**of_corpora, "--harden": harden})
+    else:
+        _needs("WAV files", {"--label": label})
 
 
 def _needs(what: str, options: dict[str, Any]) -> None:
@@ -118,8 +122,12 @@ def _numbers(text: str) -> list[float]:
 
 
 def _harden(
-    defense: Defense, epsilon: float | None, above: float | None, iterations: int | None
-) -> dict[str, Any]:
+    defense: Defense | None, epsilon: float | None, above: float | None, iterations: int | None
+) -> dict[str, Any] | None:
+    if defense is None:
+        details = {"at": epsilon, "above": above, "iterations": iterations}
+        _needs("--harden", {f"--harden-{name}": value for name, value in details.items()})
+        return None
     return given(
         {
             "defense": {"type": defense.value},
