@@ -19,6 +19,7 @@ from app.audits.schemas import Artifact, AuditRequest, AuditRow, UploadedAuditRe
 from app.audits.service import Services, Upload
 from app.auth import MayAudit, MaySubmitAudit, may
 from app.database import SessionDep
+from app.downloads import DOWNLOADED, download
 from app.errors import Forbidden, Invalid
 from app.jobs.endpoints import JobId, accepted, job_routes, resource
 from app.jobs.idempotency import IdempotencyKey
@@ -188,6 +189,7 @@ def _accepted(response: Response, job: Job, tag: str) -> Job:
 
 
 Accept = Annotated[str | None, Header(description="Used where `format` is not given.")]
+IfNoneMatch = Annotated[str | None, Header()]
 
 
 class ResultsQuery(Schema):
@@ -217,6 +219,7 @@ class ReportQuery(Schema):
                 "text/csv": {"schema": {"type": "string"}},
             }
         },
+        **DOWNLOADED,
         **problems(404, 406, 409, 422),
     },
 )
@@ -227,6 +230,7 @@ def get_results(
     caller: MayAudit,
     query: Annotated[ResultsQuery, Query()],
     accept: Accept = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """In the audit's order. JSON comes in pages; NDJSON and CSV (a line for each clip and strength)
     come whole."""
@@ -234,7 +238,12 @@ def get_results(
     rows = folder / files.ROWS
     kind = formats.chosen(accept, formats.ROWS, wanted=query.format)
     if kind == "ndjson":
-        return FileResponse(rows, media_type=formats.ROWS["ndjson"], filename=f"{job_id}.ndjson")
+        return download(
+            rows,
+            media_type=formats.ROWS[kind],
+            name=f"{job_id}.ndjson",
+            if_none_match=if_none_match,
+        )
     if kind == "csv":
         name = {"Content-Disposition": f'attachment; filename="{job_id}.csv"'}
         return StreamingResponse(formats.csv_lines(rows), media_type="text/csv", headers=name)
@@ -284,7 +293,7 @@ def list_artifacts(
     response_class=FileResponse,
     responses={
         200: {"content": {"application/octet-stream": {"schema": {"type": "string"}}}},
-        206: {"description": "The asked-for range."},
+        **DOWNLOADED,
         **problems(404, 409),
     },
 )
@@ -295,8 +304,9 @@ def get_artifact(
     session: SessionDep,
     caller: MayAudit,
     _query: NoQuery,
-) -> FileResponse:
+    if_none_match: IfNoneMatch = None,
+) -> Response:
     """With `Range` a part of it."""
     _, folder = service.findings(session, request.app.state.storage, job_id, owner=caller.owner)
     known, path = service.artifact(folder, name)
-    return FileResponse(path, media_type=known["media_type"], filename=name)
+    return download(path, media_type=known["media_type"], name=name, if_none_match=if_none_match)

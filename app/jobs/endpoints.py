@@ -16,9 +16,9 @@ from app import events
 from app.auth import Caller
 from app.database import SessionDep
 from app.errors import Invalid, shown
+from app.etags import etag, unchanged
 from app.headers import ETAG, PREFERENCE_APPLIED, Examples, answer, location
 from app.jobs import deletion, service
-from app.jobs.etags import etag, unchanged
 from app.jobs.preferences import wait_seconds
 from app.jobs.schemas import Event, Job, JobStatus
 from app.jobs.states import JobKind

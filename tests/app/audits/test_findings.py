@@ -182,8 +182,34 @@ class TestArtifacts:
         assert part.status_code == 206
         assert part.content == bytes([0, 1, 2, 3])
         assert part.headers["content-range"] == "bytes 256-259/1024"
-        beyond = client.get(path, headers={"Range": "bytes=5000-"})
+
+    @pytest.mark.parametrize("wanted", ["bytes=5000-", "bytes=1024-1030", "bytes=0-1,9999-"])
+    def test_a_part_that_is_not_there_is_416(
+        self, client: TestClient, finished: str, wanted: str
+    ) -> None:
+        path = f"/v1/audits/{finished}/artifacts/uar-curve.png"
+        beyond = client.get(path, headers={"Range": wanted})
         assert beyond.status_code == 416
+        assert beyond.headers["content-type"] == "application/problem+json"
+        assert beyond.headers["content-range"] == "bytes */1024"
+        assert beyond.json()["code"] == "range_not_satisfiable"
+
+    @pytest.mark.parametrize("wanted", ["bytes=abc", "bytes=", "items=0-1", "bytes=9-3", "none"])
+    def test_a_range_that_is_none_is_ignored(
+        self, client: TestClient, finished: str, wanted: str
+    ) -> None:
+        path = f"/v1/audits/{finished}/artifacts/uar-curve.png"
+        whole = client.get(path, headers={"Range": wanted})
+        assert whole.status_code == 200
+        assert len(whole.content) == 1024
+
+    def test_whoever_has_one_gets_304(self, client: TestClient, finished: str) -> None:
+        path = f"/v1/audits/{finished}/artifacts/uar-curve.png"
+        tag = client.get(path).headers["etag"]
+        again = client.get(path, headers={"If-None-Match": tag})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == tag
+        assert client.get(path, headers={"If-None-Match": '"another"'}).status_code == 200
 
     @pytest.mark.parametrize(
         "name",

@@ -1,4 +1,4 @@
-"""ETags of jobs (RFC 9110): weak, made from the version of the row."""
+"""ETags (RFC 9110): of jobs weak ones, made from the version of the row."""
 
 
 def etag(version: int) -> str:
