@@ -19,8 +19,14 @@ def serve(settings: Settings) -> None:
 
     Raises:
         CannotListen: the address is used, or not safe while there is no API key.
+        NoSuchDevice: there is no device of that name to predict on.
+        DBAPIError, OSError: the database or the data folder cannot be opened.
     """
+    from app.migrations import upgrade
+
     with bind(settings.host, settings.port) as socket:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        upgrade(settings.database_url)
         refuse_an_open_door(settings)
         _spool_uploads_to_disk(settings)
         port = socket.getsockname()[1]

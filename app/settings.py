@@ -27,6 +27,37 @@ def _rate(text: str) -> str:
 Rate = Annotated[str, AfterValidator(_rate)]
 
 
+def _database(url: str) -> str:
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    if not url:  # how some platforms say that there is none
+        return url
+    try:
+        kind = make_url(url).drivername
+    except ArgumentError:
+        kind = None
+    if kind not in {"sqlite", "postgresql", "postgresql+psycopg"}:
+        raise ValueError("give sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME")
+    return url
+
+
+def _redis(url: str) -> str:
+    from redis import ConnectionPool
+
+    if not url:
+        return url
+    try:
+        ConnectionPool.from_url(url)
+    except ValueError:
+        raise ValueError("give redis://HOST:PORT/NUMBER, rediss://… or unix://PATH") from None
+    return url
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_database)]
+RedisUrl = Annotated[str, AfterValidator(_redis)]
+
+
 class Settings(BaseSettings):
     """The service's settings. Built once at start and passed on; nothing reads it globally."""
 
@@ -40,10 +71,10 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     device: str = "auto"
     """Where networks run: "auto" takes CUDA if there is one, else the CPU."""
-    database_url_setting: str | None = Field(
+    database_url_setting: DatabaseUrl | None = Field(
         default=None, validation_alias=AliasChoices("SERVAL_DATABASE_URL", "DATABASE_URL")
     )
-    redis_url_setting: str | None = Field(
+    redis_url_setting: RedisUrl | None = Field(
         default=None, validation_alias=AliasChoices("SERVAL_REDIS_URL", "REDIS_URL")
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"

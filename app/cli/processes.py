@@ -44,14 +44,23 @@ def up(host: Host = None, port: Port = None, data_dir: DataDir = None) -> None:
 
 def serve(host: Host = None, port: Port = None, data_dir: DataDir = None) -> None:
     """Start the API alone. It needs a Redis (REDIS_URL) and workers to audit and train."""
+    from sqlalchemy.exc import DBAPIError
+
     from app.addresses import CannotListen
+    from app.predictions.service import NoSuchDevice
     from app.server import serve
 
     settings = settings_with(host=host, port=port, data_dir=data_dir)
     try:
         serve(settings)
-    except CannotListen as error:
+    except (CannotListen, NoSuchDevice) as error:
         raise CliError(str(error)) from error
+    except DBAPIError as error:
+        raise CliError(
+            f"The database cannot be opened: {error.orig}\nSee to DATABASE_URL and SERVAL_DATA_DIR."
+        ) from error
+    except OSError as error:
+        raise CliError(f"{error}\nSee to SERVAL_DATA_DIR, which is {settings.data_dir}.") from error
 
 
 def worker(queue: Queue) -> None:
@@ -71,9 +80,13 @@ def settings_with(**options: Any) -> Settings:
     try:
         return Settings.model_validate(load_settings().model_dump() | given)
     except ValidationError as error:
-        faults = [
-            f"SERVAL_{'.'.join(str(part) for part in one['loc']).upper()}: {one['msg']}"
-            f" (it is {one['input']!r})"
-            for one in error.errors()
-        ]
+        faults = [_fault(one["loc"][0], one["msg"], one["input"]) for one in error.errors()]
         raise CliError("These settings do not hold:\n" + "\n".join(faults)) from error
+
+
+def _fault(name: int | str, message: str, value: Any) -> str:
+    message = message.removeprefix("Value error, ")
+    variable = str(name).upper().removeprefix("SERVAL_")
+    if variable in {"DATABASE_URL", "REDIS_URL"}:
+        return f"{variable}: {message}"  # its value may hold a password
+    return f"SERVAL_{variable}: {message} (it is {value!r})"

@@ -213,20 +213,24 @@ async def _unless(gone: Callable[[], Awaitable[None]], clip: "asyncio.Future[Out
             watch.cancel()
 
 
+class NoSuchDevice(ValueError):
+    """SERVAL_DEVICE names what this machine does not have."""
+
+
 def chosen_device(name: str) -> torch.device:
     """The device of a setting: "auto" is CUDA's if there is one, else the CPU.
 
     Raises:
-        ValueError: there is no such device.
+        NoSuchDevice: there is no such device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ValueError(f"SERVAL_DEVICE is {name!r}: give auto, cpu, cuda or cuda:N") from error
+        raise NoSuchDevice(f"SERVAL_DEVICE is {name!r}: give auto, cpu, cuda or cuda:N") from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(
+        raise NoSuchDevice(
             f"SERVAL_DEVICE is {name!r}, and there is no CUDA device: give auto or cpu"
         )
     return device
