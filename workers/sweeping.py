@@ -1,12 +1,13 @@
 """Removing what was left behind: folders without a row, files that ended jobs need no more.
 
-The folders of corpora are swept by the API when it starts, and those of models there too.
+The API sweeps the folders of corpora and models too, when it starts.
 
 Careful: what is removed here is not to be had again. A folder counts as left behind only while it
 bears the mark of `app.leftovers`, which it loses when its row is committed: an empty or exchanged
 database makes nothing look abandoned.
 """
 
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Final
 import structlog
 
 from app import leftovers
+from app.corpora.tables import Corpus
 from app.ids import is_id
 from app.jobs.tables import Job
 from app.registry.tables import Model
@@ -37,6 +39,7 @@ def sweep(workplace: Workplace) -> None:
         "ended": _ended(workplace),
         "staged": _staged(workplace),
         "models": leftovers.sweep(sessions, storage, "models", Model.id),
+        "corpora": leftovers.sweep(sessions, storage, "corpora", Corpus.id),
     }
     if any(removed.values()):
         log.info("swept", **removed)
@@ -52,10 +55,18 @@ def _ended(workplace: Workplace) -> int:
 def _staged(workplace: Workplace) -> int:
     parent = workplace.storage.root / "staging"
     before = time.time() - STAGED_SECONDS
-    old = [path for path in _entries(parent) if path.stat().st_mtime < before]
+    old = [path for path in _entries(parent) if _changed(path) < before]
     for path in old:
         workplace.storage.remove(path)
     return len(old)
+
+
+def _changed(path: Path) -> float:
+    """When, in seconds since 1970; never, if it is gone meanwhile: whoever built there is done."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf
 
 
 def _folders(workplace: Workplace) -> Iterator[Path]:

@@ -78,10 +78,14 @@ def create(
     corpus = _row(corpus_id, owner, request.name, imported)
     session.add(corpus)
     try:
-        session.commit()
+        session.flush()
     except Exception:
+        session.rollback()
         storage.remove(final)
         raise
+    # If this fails, the row may be there all the same and only the answer was lost. So the folder
+    # stays, with its mark: `leftovers.sweep` looks what became of the row.
+    session.commit()
     leftovers.unmark(final)
     return corpus
 

@@ -81,11 +81,7 @@ def accept(session: Session, queue: JobQueue, storage: Storage, submission: Subm
     if submission.staged is not None:
         leftovers.mark(submission.staged)
         storage.publish(submission.staged, folder)
-    try:
-        job = record(session, submission, job_id=job_id)
-    except Exception:
-        storage.remove(folder)
-        raise
+    job = _recorded(session, storage, submission, job_id)
     if job.id == job_id:
         job = _enqueue(session, queue, storage, job)
         leftovers.unmark(folder)  # only now: until it is queued the row may be taken back
@@ -97,26 +93,48 @@ def accept(session: Session, queue: JobQueue, storage: Storage, submission: Subm
     return Accepted(replayed, created=False)
 
 
-def record(session: Session, submission: Submission, *, job_id: str | None = None) -> Job:
-    """Commit the row of a job, and tell its parent. The caller queues the id.
+def _recorded(session: Session, storage: Storage, submission: Submission, job_id: str) -> Job:
+    """`record`; files of a job that was not inserted are gone.
 
-    For workers too, which must get on without Redis: the reconciler queues what they record. With
-    an idempotency key, a second call gives the first one's row.
+    If the commit fails, the row may be there all the same and only the answer was lost. So the
+    files stay then, with their mark: `leftovers.sweep` looks what became of the row.
     """
     try:
-        job = insert(session, submission, job_id=job_id)
-        session.commit()
+        job = _inserted(session, submission, job_id)
+    except Exception:
+        session.rollback()
+        storage.remove(storage.job_dir(job_id))
+        raise
+    session.commit()
+    return job
+
+
+def record(session: Session, submission: Submission) -> Job:
+    """Commit the row of a job, and tell its parent. The reconciler queues the id.
+
+    With an idempotency key, a second call gives the first one's row.
+    """
+    job = _inserted(session, submission, None)
+    session.commit()
+    return job
+
+
+def _inserted(session: Session, submission: Submission, job_id: str | None) -> Job:
+    """`insert`, or the row that was made under the same idempotency key before."""
+    try:
+        return insert(session, submission, job_id=job_id)
     except IntegrityError:
         session.rollback()
         first = _first(session, submission)
         if first is None:
             raise
         return first
-    return job
 
 
 def insert(session: Session, submission: Submission, *, job_id: str | None = None) -> Job:
     """`record` in the caller's transaction: the job is there if and only if that commits.
+
+    For workers too, which must get on without Redis.
 
     Raises:
         IntegrityError: the idempotency key was used.

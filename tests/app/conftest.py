@@ -1,8 +1,13 @@
-"""Fixtures for tests of the service that need a model: a tiny one, and starters of that kind."""
+"""Fixtures for tests of the service: a tiny model, starters of that kind, a lost answer."""
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from app.registry import starters as starter_models
 from models.architectures import ARCHITECTURES
@@ -23,3 +28,22 @@ def starters(tiny_architecture: None, tmp_path: Path, monkeypatch: pytest.Monkey
         save_tiny(folder / name, seed)
     monkeypatch.setattr(starter_models, "PRETRAINED", folder)
     return folder
+
+
+@pytest.fixture
+def lose_the_answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[Session], None]:
+    """Make what the session writes be committed, and the connection break before it hears of it."""
+
+    def lose(session: Session) -> None:
+        commit, written = session.commit, threading.Event()
+        event.listen(session, "after_flush", lambda *_: written.set())
+
+        def commit_and_break() -> None:
+            commit()
+            if written.is_set():
+                lost = Exception("the connection is lost")
+                raise OperationalError("COMMIT", {}, lost, connection_invalidated=True)
+
+        monkeypatch.setattr(session, "commit", commit_and_break)
+
+    return lose

@@ -42,6 +42,12 @@ class TestFolders:
         sweep(workplace)
         assert not left.exists()
 
+    def test_one_of_a_corpus_goes_too(self, workplace: Workplace) -> None:
+        left = folder(workplace, seconds_ago=2 * HOUR)
+        moved = left.rename(workplace.storage.corpus_dir(f"corpus_{ULID()}"))
+        sweep(workplace)
+        assert not moved.exists()
+
     def test_one_that_may_get_its_row_yet_stays(self, workplace: Workplace) -> None:
         new = folder(workplace, seconds_ago=HOUR / 2)
         sweep(workplace)
@@ -119,3 +125,16 @@ class TestStaging:
         sweep(workplace)
         assert not old.exists()
         assert new.exists()
+
+    def test_what_vanishes_meanwhile_stops_nothing(
+        self, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An upload is published between the look at the folder and the look at what is in it."""
+        old = workplace.storage.root / "staging" / "old"
+        old.mkdir()
+        then = time.time() - sweeping.STAGED_SECONDS - 1
+        os.utime(old, (then, then))
+        gone = old.with_name("gone")
+        monkeypatch.setattr(sweeping, "_entries", lambda parent: iter([gone, *parent.iterdir()]))
+        sweep(workplace)
+        assert not old.exists()

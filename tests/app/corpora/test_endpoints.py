@@ -5,6 +5,7 @@ import json
 import threading
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
 from sqlalchemy import delete, event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from starlette.types import Message
 
@@ -389,9 +391,37 @@ class TestAtomicity:
             client=("127.0.0.1", 50000),
             raise_server_exceptions=False,
         ) as client:
-            monkeypatch.setattr(Session, "commit", fails)
+            monkeypatch.setattr(Session, "flush", fails)
             assert upload(client, corpus_zip()).status_code == 500
         assert left(settings) == []
+
+    @pytest.mark.usefixtures("client")
+    def test_a_row_that_may_have_been_committed_keeps_its_folder_for_the_sweep(
+        self,
+        app: FastAPI,
+        session: Session,
+        settings: Settings,
+        lose_the_answer: Callable[[Session], None],
+    ) -> None:
+        lose_the_answer(session)
+        with pytest.raises(OperationalError):
+            service.create(
+                session,
+                app.state.storage,
+                settings,
+                io.BytesIO(corpus_zip()),
+                CorpusRequest(name="small"),
+                owner="local",
+                watch=lambda _done, _total: None,
+            )
+        (corpus_id,) = left(settings)
+        folder = app.state.storage.corpus_dir(corpus_id)
+        assert (folder / leftovers.MARK).exists()
+        assert sweep(app) == 0
+        assert not (folder / leftovers.MARK).exists()
+        with app.state.sessions() as other:
+            row = service.get(other, corpus_id, owner="local")
+        assert len(service.dataset(app.state.storage, row, "all", ["anger"]).dataset) == 4
 
     def test_what_a_crash_left_is_gone_after_the_next_start(
         self, app: FastAPI, settings: Settings, client: TestClient

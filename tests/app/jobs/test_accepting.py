@@ -1,8 +1,9 @@
 """Accepting a job: one committed row, then its id on the queue; or nothing at all."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from redis import Redis
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
+from app import leftovers
 from app.database import now
 from app.errors import Conflict, Invalid, Unavailable
 from app.jobs import service
@@ -130,7 +133,7 @@ class TestAccept:
         assert (storage.job_dir(job.id) / "clip.wav").read_bytes() == b"RIFF"
         assert not (storage.job_dir(job.id) / MARK).exists()
 
-    @pytest.mark.parametrize("step", ["record", "_enqueue"])
+    @pytest.mark.parametrize("step", ["insert", "_enqueue"])
     def test_files_that_a_crash_leaves_are_marked_as_left_behind(
         self,
         session: Session,
@@ -147,6 +150,34 @@ class TestAccept:
             accept(session, queue, storage, submission(staged=folder))
         (left,) = (storage.root / "jobs").iterdir()
         assert (left / MARK).exists()
+
+    def test_files_of_a_row_that_was_not_inserted_are_gone(
+        self, session: Session, queue: JobQueue, storage: Storage
+    ) -> None:
+        nobody = submission("k", parent_id="audit_gone")  # a parent that there is not
+        with storage.staging() as folder, pytest.raises(IntegrityError):
+            accept(session, queue, storage, replace(nobody, staged=folder))
+        assert list((storage.root / "jobs").iterdir()) == []
+
+    def test_files_of_a_row_that_may_have_been_committed_stay_for_the_sweep(
+        self,
+        session: Session,
+        queue: JobQueue,
+        storage: Storage,
+        make_sessions: sessionmaker[Session],
+        lose_the_answer: Callable[[Session], None],
+    ) -> None:
+        lose_the_answer(session)
+        with storage.staging() as folder:
+            (folder / "clip.wav").touch()
+            with pytest.raises(OperationalError):
+                accept(session, queue, storage, submission(staged=folder))
+        with make_sessions() as other:
+            (row,) = other.scalars(select(Job)).all()
+        left = storage.job_dir(row.id)
+        assert {path.name for path in left.iterdir()} == {"clip.wav", MARK}
+        assert leftovers.sweep(make_sessions, storage, "jobs", Job.id, older_than=-1) == 0
+        assert [path.name for path in left.iterdir()] == ["clip.wav"]
 
 
 class TestIdempotency:
