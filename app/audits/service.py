@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -62,6 +62,17 @@ def create(
         Invalid: the two do not fit, or `harden` asks for what cannot be trained.
         Unavailable: the queue is away; nothing is left behind.
     """
+    asked = Submission(
+        kind=JobKind.AUDIT,
+        owner=owner,
+        request=request.to_request(),
+        model=request.model,
+        metadata=request.metadata,
+        idempotency_key=idempotency_key,
+    )
+    replayed = jobs.replay(session, asked)
+    if replayed is not None:
+        return replayed
     entry = registry.get(session, services.storage, request.model, owner=owner)
     corpus = corpora.get(session, request.corpus, owner=owner)
     _check_fit(entry, corpus, request, services.settings)
@@ -70,15 +81,8 @@ def create(
             session, services.storage, services.settings, request, request.harden, entry.config,
             owner=owner,
         )  # fmt: skip
-    submission = Submission(
-        kind=JobKind.AUDIT,
-        owner=owner,
-        request=request.to_request(),
-        model=request.model,
-        metadata=request.metadata,
-        warnings=fit.warnings(services.storage, entry.config, corpus, request),
-        idempotency_key=idempotency_key,
-    )
+    warnings = fit.warnings(services.storage, entry.config, corpus, request)
+    submission = replace(asked, warnings=warnings)
     return jobs.accept(session, services.queue, services.storage, submission)
 
 
@@ -151,37 +155,49 @@ def create_uploaded(
         Invalid: labels do not fit, or clips are not accepted, each named.
         Unavailable: the queue is away; nothing is left behind.
     """
+    labels = [None] * len(uploads) if request.labels is None else request.labels
+    names = [_name(upload.name, number) for number, upload in enumerate(uploads)]
+    asked = Submission(
+        kind=JobKind.AUDIT,
+        owner=owner,
+        request=request.to_request() | {"labels": labels},
+        model=request.model,
+        metadata=request.metadata,
+        idempotency_key=idempotency_key,
+        digest=_digest(uploads, names),
+    )
+    replayed = jobs.replay(session, asked)
+    if replayed is not None:
+        return replayed
     entry = registry.get(session, services.storage, request.model, owner=owner)
-    labels = _check_labels(request.labels, uploads, entry, services.settings)
+    _check_labels(labels, uploads, entry, services.settings)
     _check_size(entry, request, len(uploads), services.settings)
     session.rollback()  # no connection is held while clips are decoded
-    inputs = [
-        Input(_name(upload.name, number), label)
-        for number, (upload, label) in enumerate(zip(uploads, labels, strict=True))
-    ]
+    inputs = [Input(name, label) for name, label in zip(names, labels, strict=True)]
     with services.storage.staging() as staged:
         folder = staged / "job" / files.INPUTS
         folder.mkdir(parents=True)
-        digest, warnings = _take_in(uploads, inputs, folder, services.settings)
+        warnings = _take_in(uploads, inputs, folder, services.settings)
         files.write_inputs(folder, inputs)
-        submission = Submission(
-            kind=JobKind.AUDIT,
-            owner=owner,
-            request=request.to_request() | {"labels": labels},
-            model=request.model,
-            metadata=request.metadata,
-            warnings=[*_about_labels(labels), *warnings],
-            idempotency_key=idempotency_key,
-            digest=digest,
-            staged=staged / "job",
+        submission = replace(
+            asked, warnings=[*_about_labels(labels), *warnings], staged=staged / "job"
         )
         return jobs.accept(session, services.queue, services.storage, submission)
 
 
+def _digest(uploads: Sequence[Upload], names: Sequence[str]) -> str:
+    """The SHA-256 of all files with their names: an upload that was seen before is known by it."""
+    digest = hashlib.sha256()
+    for upload, name in zip(uploads, names, strict=True):
+        digest.update(hashlib.sha256(upload.file.read()).digest() + name.encode())
+        upload.file.seek(0)
+    return digest.hexdigest()
+
+
 def _check_labels(
-    labels: Sequence[str | None] | None, uploads: Sequence[Upload], entry: Entry, settings: Settings
-) -> list[str | None]:
-    """One label, or None, for each file.
+    labels: Sequence[str | None], uploads: Sequence[Upload], entry: Entry, settings: Settings
+) -> None:
+    """Return if there is one label, or None, for each file.
 
     Raises:
         Invalid: there are no files or too many, as many labels as files there are not, or a label
@@ -196,8 +212,6 @@ def _check_labels(
             "send each clip as a part named file (curl: -F file=@a.wav -F file=@b.wav)",
             code="wrong_number_of_files",
         )
-    if labels is None:
-        return [None] * len(uploads)
     if len(labels) != len(uploads):
         raise _refuse(
             "labels",
@@ -221,21 +235,19 @@ def _check_labels(
             code="unknown_label",
             errors=problems,
         )
-    return list(labels)
 
 
 def _take_in(
     uploads: Sequence[Upload], inputs: Sequence[Input], folder: Path, settings: Settings
-) -> tuple[str, list[str]]:
+) -> list[str]:
     """Decode every clip and keep its bytes.
 
     Returns:
-        The SHA-256 of all of them, and what the owner should know of them.
+        What the owner should know of them.
 
     Raises:
         Invalid: naming the clips that are not accepted, with their places.
     """
-    digest = hashlib.sha256()
     problems: list[FieldProblem] = []
     codes: list[str] = []
     warnings: dict[str, list[str]] = {}
@@ -249,7 +261,6 @@ def _take_in(
             continue
         for warning in waveform.warnings:
             warnings.setdefault(warning, []).append(known.name)
-        digest.update(hashlib.sha256(data).digest() + known.name.encode())
         files.input_path(folder, number).write_bytes(data)
     if problems:
         first = problems[0]
@@ -260,7 +271,7 @@ def _take_in(
             code=codes[0],
             errors=problems[:MOST_NAMED],
         )
-    return digest.hexdigest(), [_of(names, warning) for warning, names in warnings.items()]
+    return [_of(names, warning) for warning, names in warnings.items()]
 
 
 def _of(names: Sequence[str], warning: str) -> str:

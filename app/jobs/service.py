@@ -72,9 +72,9 @@ def accept(session: Session, queue: JobQueue, storage: Storage, submission: Subm
         Conflict: the first request with this idempotency key is still being processed.
         Invalid: the idempotency key was used with another request.
     """
-    replayed = _replay(session, submission)
+    replayed = replay(session, submission)
     if replayed is not None:
-        return Accepted(replayed, created=False)
+        return replayed
     queue.ping()
     job_id = _new_id(submission.kind)
     folder = storage.job_dir(job_id)
@@ -87,10 +87,10 @@ def accept(session: Session, queue: JobQueue, storage: Storage, submission: Subm
         leftovers.unmark(folder)  # only now: until it is queued the row may be taken back
         return Accepted(job, created=True)
     storage.remove(folder)  # another request with the same key was faster
-    replayed = _replay(session, submission)
+    replayed = replay(session, submission)
     if replayed is None:  # and has failed since
         raise _still_running(submission)
-    return Accepted(replayed, created=False)
+    return replayed
 
 
 def _recorded(session: Session, storage: Storage, submission: Submission, job_id: str) -> Job:
@@ -209,8 +209,15 @@ def _first(session: Session, submission: Submission) -> Job | None:
     ).scalar_one_or_none()
 
 
-def _replay(session: Session, submission: Submission) -> Job | None:
-    """The first job under this key once it is certain to stay, or None if there is none."""
+def replay(session: Session, submission: Submission) -> Accepted | None:
+    """The first job under the submission's key, once it is certain to stay; None if there is none.
+
+    `accept` asks too. Who checks a submission asks before: what was accepted once is not judged
+    again by a corpus that was deleted since, or a limit that was lowered.
+
+    Raises:
+        Conflict, Invalid: as `accept`.
+    """
     until = time.monotonic() + WAIT_FOR_FIRST_SECONDS
     while True:
         first = _first(session, submission)
@@ -224,7 +231,7 @@ def _replay(session: Session, submission: Submission) -> Job | None:
                 code="idempotency_key_reused",
             )
         if _confirmed(first):
-            return first
+            return Accepted(first, created=False)
         if time.monotonic() > until:
             raise _still_running(submission)
         time.sleep(0.02)

@@ -1,5 +1,7 @@
 """Trainings as the API sees them: what is checked before one is queued."""
 
+from dataclasses import replace
+
 from sqlalchemy.orm import Session
 
 from app.corpora import service as corpora
@@ -35,9 +37,11 @@ def create(
         Invalid: nothing can be learnt from it, or the training is larger than allowed.
         Unavailable: the queue is away; nothing is left behind.
     """
-    wanted = submission(
-        session, storage, settings, request, owner=owner, idempotency_key=idempotency_key
-    )
+    asked = _asked(request, owner=owner, idempotency_key=idempotency_key)
+    replayed = jobs.replay(session, asked)
+    if replayed is not None:
+        return replayed
+    wanted = _checked(session, storage, settings, request, asked)
     return jobs.accept(session, queue, storage, wanted)
 
 
@@ -52,18 +56,42 @@ def submission(
     parent_id: str | None = None,
 ) -> Submission:
     """The training as a job that may be accepted; see `create`. For workers, which record it."""
-    _check_size(settings, request)
-    corpus = corpora.get(session, request.corpus, owner=owner)
-    warnings = _check_corpus(storage, corpus, request)
+    asked = _asked(request, owner=owner, idempotency_key=idempotency_key, parent_id=parent_id)
+    return _checked(session, storage, settings, request, asked)
+
+
+def _asked(
+    request: TrainingRequest,
+    *,
+    owner: str,
+    idempotency_key: str | None,
+    parent_id: str | None = None,
+) -> Submission:
     return Submission(
         kind=JobKind.TRAINING,
         owner=owner,
         request=request.to_request(),
         metadata=request.metadata,
-        warnings=warnings,
         idempotency_key=idempotency_key,
         parent_id=parent_id,
     )
+
+
+def _checked(
+    session: Session,
+    storage: Storage,
+    settings: Settings,
+    request: TrainingRequest,
+    asked: Submission,
+) -> Submission:
+    """What was asked for, with what its owner should know of it.
+
+    Raises:
+        NotFound, Invalid: as `create`.
+    """
+    _check_size(settings, request)
+    corpus = corpora.get(session, request.corpus, owner=asked.owner)
+    return replace(asked, warnings=_check_corpus(storage, corpus, request))
 
 
 def _check_size(settings: Settings, request: TrainingRequest) -> None:

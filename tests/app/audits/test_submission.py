@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.audits import endpoints, files
+from app.audits import endpoints, files, service
 from app.corpora.tables import Corpus
 from app.ids import new_id
 from app.jobs.tables import Job
@@ -146,6 +146,20 @@ class TestCreateAudit:
         first, second = (client.post("/v1/audits", json=body, headers=headers) for _ in range(2))
         assert first.json()["id"] == second.json()["id"]
         assert jobs(session) == 1
+
+    def test_a_retry_is_not_judged_again(
+        self, client: TestClient, body: Any, app: Any, settings: Settings
+    ) -> None:
+        headers = {"Idempotency-Key": "once"}
+        first = client.post("/v1/audits", json=body, headers=headers).json()
+        client.post(f"/v1/audits/{first['id']}/cancel")
+        assert client.delete(f"/v1/corpora/{body['corpus']}").status_code == 204
+        app.state.settings = settings.model_copy(update={"max_audit_scores": 1})
+        second = client.post("/v1/audits", json=body, headers=headers)
+        assert (second.status_code, second.json()["id"]) == (202, first["id"])
+        other = client.post("/v1/audits", json=body | {"seed": 1}, headers=headers)
+        assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+        assert client.post("/v1/audits", json=body).status_code == 404
 
     def test_a_second_payload_under_the_same_key_is_422(
         self, client: TestClient, body: Any
@@ -508,6 +522,25 @@ class TestUploads:
         first, second = (self.post(client, clips, headers=headers).json() for _ in range(2))
         assert first["id"] == second["id"]
         assert len(list((storage.root / "jobs").iterdir())) == jobs(session) == 1
+
+    def test_a_retry_is_answered_though_the_model_is_gone_and_decodes_nothing(
+        self, client: TestClient, make_key: MakeKey, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        key = make_key("audit", "train")
+        model, headers = model_of(client, key), key.headers | {"Idempotency-Key": "once"}
+        clips = [("a.wav", wav("anger"))]
+        first = self.post(client, clips, model=model, headers=headers)
+        client.post(f"/v1/jobs/{first.json()['id']}/cancel", headers=headers)
+        assert client.delete(f"/v1/models/{model}", headers=headers).status_code == 204
+
+        def decode(*_: object, **__: object) -> None:
+            raise AssertionError("it was decoded again")
+
+        monkeypatch.setattr(service, "decode", decode)
+        second = self.post(client, clips, model=model, headers=headers)
+        assert (second.status_code, second.json()["id"]) == (202, first.json()["id"])
+        renamed = self.post(client, [("b.wav", wav("anger"))], model=model, headers=headers)
+        assert (renamed.status_code, renamed.json()["code"]) == (422, "idempotency_key_reused")
 
     def test_other_clips_under_the_same_key_are_422(self, client: TestClient) -> None:
         headers = {"Idempotency-Key": "once"}

@@ -116,6 +116,19 @@ class TestCreateTraining:
         assert first.json()["id"] == second.json()["id"]
         assert jobs(session) == 1
 
+    def test_a_retry_is_not_judged_again(
+        self, post: Post, client: TestClient, corpus: Corpus, app: FastAPI
+    ) -> None:
+        headers = {"Idempotency-Key": "once"}
+        first = post(headers=headers).json()
+        client.post(f"/v1/trainings/{first['id']}/cancel")
+        assert client.delete(f"/v1/corpora/{corpus.id}").status_code == 204
+        app.state.settings = app.state.settings.model_copy(update={"max_iterations": 1})
+        second = post(headers=headers)
+        assert (second.status_code, second.json()["id"]) == (202, first["id"])
+        assert post(headers=headers, seed=1).json()["code"] == "idempotency_key_reused"
+        assert post(iterations=1).status_code == 404
+
     def test_another_training_under_the_same_key_is_422(self, post: Post) -> None:
         post(headers={"Idempotency-Key": "once"})
         answer = post(headers={"Idempotency-Key": "once"}, seed=1)
