@@ -62,28 +62,56 @@ def create(
         Invalid: the two do not fit, or `harden` asks for what cannot be trained.
         Unavailable: the queue is away; nothing is left behind.
     """
-    asked = Submission(
-        kind=JobKind.AUDIT,
-        owner=owner,
-        request=request.to_request(),
-        model=request.model,
-        metadata=request.metadata,
-        idempotency_key=idempotency_key,
-    )
+    asked = _asked(request, request.to_request(), owner=owner, idempotency_key=idempotency_key)
     replayed = jobs.replay(session, asked)
     if replayed is not None:
         return replayed
-    entry = registry.get(session, services.storage, request.model, owner=owner)
-    corpus = corpora.get(session, request.corpus, owner=owner)
+    wanted = _checked(session, services, request, asked)
+    return jobs.accept(session, services.queue, services.storage, wanted)
+
+
+def _asked(
+    request: AuditRequest | UploadedAuditRequest,
+    stored: dict[str, Any],
+    *,
+    owner: str,
+    idempotency_key: str | None,
+    digest: str = "",
+) -> Submission:
+    return Submission(
+        kind=JobKind.AUDIT,
+        owner=owner,
+        request=stored,
+        model=request.model,
+        metadata=request.metadata,
+        idempotency_key=idempotency_key,
+        digest=digest,
+    )
+
+
+def _checked(
+    session: Session, services: Services, request: AuditRequest, asked: Submission
+) -> Submission:
+    """What was asked for, with what its owner should know of it.
+
+    Raises:
+        NotFound, Invalid: as `create`.
+    """
+    entry = registry.get(session, services.storage, request.model, owner=asked.owner)
+    corpus = corpora.get(session, request.corpus, owner=asked.owner)
     _check_fit(entry, corpus, request, services.settings)
     if request.harden is not None:
         hardening.check(
             session, services.storage, services.settings, request, request.harden, entry.config,
-            owner=owner,
+            owner=asked.owner,
         )  # fmt: skip
+
+    def hold(session: Session) -> None:
+        registry.hold(session, entry)
+        corpora.hold(session, corpus.id)
+
     warnings = fit.warnings(services.storage, entry.config, corpus, request)
-    submission = replace(asked, warnings=warnings)
-    return jobs.accept(session, services.queue, services.storage, submission)
+    return replace(asked, warnings=warnings, hold=hold)
 
 
 def _check_fit(entry: Entry, corpus: Corpus, request: AuditRequest, settings: Settings) -> None:
@@ -157,12 +185,10 @@ def create_uploaded(
     """
     labels = [None] * len(uploads) if request.labels is None else request.labels
     names = [_name(upload.name, number) for number, upload in enumerate(uploads)]
-    asked = Submission(
-        kind=JobKind.AUDIT,
+    asked = _asked(
+        request,
+        request.to_request() | {"labels": labels},
         owner=owner,
-        request=request.to_request() | {"labels": labels},
-        model=request.model,
-        metadata=request.metadata,
         idempotency_key=idempotency_key,
         digest=_digest(uploads, names),
     )
@@ -180,7 +206,10 @@ def create_uploaded(
         warnings = _take_in(uploads, inputs, folder, services.settings)
         files.write_inputs(folder, inputs)
         submission = replace(
-            asked, warnings=[*_about_labels(labels), *warnings], staged=staged / "job"
+            asked,
+            warnings=[*_about_labels(labels), *warnings],
+            staged=staged / "job",
+            hold=lambda session: registry.hold(session, entry),
         )
         return jobs.accept(session, services.queue, services.storage, submission)
 

@@ -123,8 +123,25 @@ def get(session: Session, corpus_id: str, *, owner: str) -> Corpus:
     """
     corpus = session.get(Corpus, corpus_id) if is_id(corpus_id, "corpus") else None
     if corpus is None or corpus.owner != owner:
-        raise NotFound(f"There is no corpus {shown(corpus_id)}. GET /v1/corpora lists yours.")
+        raise _absent(corpus_id)
     return corpus
+
+
+def hold(session: Session, corpus_id: str) -> None:
+    """Keep a corpus that was got from being deleted until the caller's transaction ends.
+
+    PostgreSQL locks the row. SQLite has no such locks and needs none, if the caller has written.
+
+    Raises:
+        NotFound: it was deleted meanwhile.
+    """
+    row = select(Corpus.id).where(Corpus.id == corpus_id)
+    if session.scalar(row.with_for_update(read=True, key_share=True)) is None:
+        raise _absent(corpus_id)
+
+
+def _absent(corpus_id: str) -> NotFound:
+    return NotFound(f"There is no corpus {shown(corpus_id)}. GET /v1/corpora lists yours.")
 
 
 def list_page(
@@ -162,7 +179,9 @@ def delete(session: Session, storage: Storage, corpus_id: str, *, owner: str) ->
         Job.status.not_in(TERMINAL),
         Job.request["corpus"].as_string() == corpus_id,
     )
-    # One statement: no job can be accepted between the look for users and the deletion.
+    # First wait for submissions that `hold` it. Only a statement that begins afterwards sees their
+    # jobs; and it is one, so that on SQLite nothing comes between the look and the deletion.
+    session.execute(select(Corpus.id).where(Corpus.id == corpus.id).with_for_update())
     deleted = session.execute(
         delete_from(Corpus)
         .where(Corpus.id == corpus.id, ~exists().where(*users))

@@ -8,7 +8,7 @@ the reconciler queues it.
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +33,10 @@ UNCONFIRMED_SECONDS = 10.0
 WAIT_FOR_FIRST_SECONDS = 0.5
 
 
+def _nothing(_: Session) -> None:
+    """A job that needs nothing which could be deleted."""
+
+
 @dataclass(frozen=True)
 class Submission:
     """What is to be accepted as a job."""
@@ -49,6 +53,10 @@ class Submission:
     parent_id: str | None = None
     staged: Path | None = None
     """A folder from `storage.staging()` that becomes the job's folder."""
+    hold: Callable[[Session], None] = _nothing
+    """Keeps what the job needs from being deleted until the transaction ends; raises NotFound if
+    it is gone. Called when the row is inserted: whoever deletes it looks for jobs, so either sees
+    the other."""
 
     @property
     def fingerprint(self) -> str:
@@ -69,6 +77,7 @@ def accept(session: Session, queue: JobQueue, storage: Storage, submission: Subm
 
     Raises:
         Unavailable: Redis is away; nothing is left behind.
+        NotFound: what the job needs was deleted since it was checked; nothing is left behind.
         Conflict: the first request with this idempotency key is still being processed.
         Invalid: the idempotency key was used with another request.
     """
@@ -138,6 +147,7 @@ def insert(session: Session, submission: Submission, *, job_id: str | None = Non
 
     Raises:
         IntegrityError: the idempotency key was used.
+        NotFound: what it needs was deleted since it was checked.
     """
     job = Job(
         id=job_id or _new_id(submission.kind),
@@ -153,6 +163,8 @@ def insert(session: Session, submission: Submission, *, job_id: str | None = Non
     )
     session.add(job)
     session.flush()
+    # Now and not before: on SQLite it is this first write that shuts others out.
+    submission.hold(session)
     session.add(JobEvent(job_id=job.id, seq=1, type=JobStatus.QUEUED, data={}))
     if submission.parent_id is not None:
         told = {"id": job.id, "kind": submission.kind}

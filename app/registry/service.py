@@ -67,8 +67,27 @@ def get(session: Session, storage: Storage, model_id: str, *, owner: str) -> Ent
         return _entry(storage, row)
     starter = starters().get(model_id)
     if starter is None:
-        raise NotFound(f"There is no model {shown(model_id)}. GET /v1/models lists yours.")
+        raise _absent(model_id)
     return _starter_entry(starter)
+
+
+def hold(session: Session, entry: Entry) -> None:
+    """Keep the model from being deleted until the caller's transaction ends; a starter stays.
+
+    PostgreSQL locks the row. SQLite has no such locks and needs none, if the caller has written.
+
+    Raises:
+        NotFound: it was deleted meanwhile.
+    """
+    if entry.owner is None:
+        return
+    row = select(Model.id).where(Model.id == entry.id)
+    if session.scalar(row.with_for_update(read=True, key_share=True)) is None:
+        raise _absent(entry.id)
+
+
+def _absent(model_id: str) -> NotFound:
+    return NotFound(f"There is no model {shown(model_id)}. GET /v1/models lists yours.")
 
 
 def load_entry(entry: Entry) -> SpectrogramNet:
@@ -227,6 +246,9 @@ def remove(session: Session, storage: Storage, model_id: str, *, owner: str) -> 
             code="starter_model",
         )
     in_use = (Job.model == model_id, Job.owner == owner, Job.status.not_in(TERMINAL))
+    # First wait for submissions that `hold` it. Only a statement that begins afterwards sees their
+    # jobs; and it is one, so that on SQLite nothing comes between the look and the deletion.
+    session.execute(select(Model.id).where(Model.id == model_id).with_for_update())
     deleted = session.execute(
         delete(Model)
         .where(Model.id == model_id, ~exists().where(*in_use))

@@ -91,7 +91,11 @@ def _checked(
     """
     _check_size(settings, request)
     corpus = corpora.get(session, request.corpus, owner=asked.owner)
-    return replace(asked, warnings=_check_corpus(storage, corpus, request))
+    return replace(
+        asked,
+        warnings=_check_corpus(storage, corpus, request),
+        hold=lambda session: corpora.hold(session, corpus.id),
+    )
 
 
 def _check_size(settings: Settings, request: TrainingRequest) -> None:
