@@ -6,16 +6,18 @@ Pure ASGI, outermost of ours: a trivial request pays some 50 µs for all of it.
 import re
 import secrets
 import time
+from asyncio import CancelledError
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import ServalError, TooLarge
+from app.errors import ServalError, TooLarge, Unavailable
 from app.metrics import Metrics
 from app.problems import HINTS, MEDIA_TYPE, document
 
 log = structlog.get_logger("serval.access")
 _acceptable = re.compile(rb"[A-Za-z0-9._-]{1,64}").fullmatch
+STOPPING_RETRY_AFTER_SECONDS = 10  # the service is back by then, if it was a restart
 QUIET = {"/healthz", "/readyz", "/metrics"}  # asked every few seconds by machines
 
 
@@ -37,6 +39,10 @@ class Envelope:
         self.metrics.in_flight.inc()
         try:
             await self.app(scope, receive, reply.send)
+        except CancelledError:
+            if reply.status is not None:
+                raise  # the answer has begun: the server can only cut the connection
+            await reply.problem(_stopping())
         except Exception as error:
             log.exception("request failed", request_id=request_id, path=scope["path"])
             if reply.status is not None:
@@ -93,6 +99,7 @@ class _Reply:
         headers = [
             (b"content-type", MEDIA_TYPE.encode()),
             (b"content-length", str(len(body)).encode()),
+            *((name.lower().encode(), value.encode()) for name, value in error.headers.items()),
             *self._headers(),
         ]
         await self._send(
@@ -118,6 +125,17 @@ def _internal(error: Exception) -> ServalError:
     return ServalError(
         f"Something went wrong in the service ({type(error).__name__}). It was logged under this"
         " request_id; the same request may well fail again."
+    )
+
+
+def _stopping() -> ServalError:
+    """For a request that took longer than a stopping server waits. Nothing else cancels one: a
+    client that goes away does not."""
+    return Unavailable(
+        "The service is being stopped and was not done with this request. Send it again; where that"
+        " would make a second job, with an Idempotency-Key.",
+        code="stopping",
+        retry_after=STOPPING_RETRY_AFTER_SECONDS,
     )
 
 

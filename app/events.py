@@ -24,11 +24,16 @@ MOST_EVENTS = 1000  # of one answer or one look; the rest comes with the next
 
 
 class Waiters:
-    """Counts the requests that wait on jobs, and refuses the one too many."""
+    """Counts the requests that wait on jobs, refuses the one too many, and can end all waits.
+
+    For the event loop alone.
+    """
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.waiting = 0
+        self._ended = False
+        self._naps: set[anyio.CancelScope] = set()
 
     @contextmanager
     def one(self) -> Iterator[None]:
@@ -48,6 +53,23 @@ class Waiters:
             yield
         finally:
             self.waiting -= 1
+
+    async def nap(self, seconds: float) -> bool:
+        """Sleep between two looks at a job; whether to look again, or to answer what is known."""
+        if not self._ended:
+            with anyio.move_on_after(seconds) as nap:
+                self._naps.add(nap)
+                try:
+                    await anyio.sleep_forever()
+                finally:
+                    self._naps.discard(nap)
+        return not self._ended
+
+    def end(self) -> None:
+        """End all waits, now and from now on: the service stops, and would cut them off."""
+        self._ended = True
+        for nap in self._naps:
+            nap.cancel()
 
 
 class Glance(NamedTuple):
@@ -93,22 +115,28 @@ async def until_terminal(
     *,
     seconds: float,
     poll_seconds: float,
+    waiters: Waiters,
     gone: Callable[[], Awaitable[bool]],
 ) -> None:
-    """Return when the job has ended, after ``seconds``, or when the client is ``gone``. No thread
-    is held meanwhile."""
+    """Return when the job has ended, after ``seconds``, when all waits are ended, or when the
+    client is ``gone``. No thread is held meanwhile."""
     with anyio.move_on_after(seconds):
         while not await gone():
             seen = await run_in_threadpool(glance, sessions, job_id)
-            if seen is None or seen.status.terminal:
+            if seen is None or seen.status.terminal or not await waiters.nap(poll_seconds):
                 return
-            await anyio.sleep(poll_seconds)
 
 
 async def follow(
-    sessions: sessionmaker[Session], job_id: str, *, seq: int, poll_seconds: float
+    sessions: sessionmaker[Session],
+    job_id: str,
+    *,
+    seq: int,
+    poll_seconds: float,
+    waiters: Waiters,
 ) -> AsyncIterator[ServerSentEvent]:
-    """The job's events after ``seq``, then each as it comes, until the job has ended."""
+    """The job's events after ``seq``, then each as it comes, until the job has ended or all waits
+    are ended: a client that finds no end among them asks again."""
 
     def look() -> list[Event]:
         with sessions() as session:
@@ -132,4 +160,5 @@ async def follow(
         if seen.progress != progress:
             progress = seen.progress
             yield ServerSentEvent(event="progress", data=progress)
-        await anyio.sleep(poll_seconds)
+        if not await waiters.nap(poll_seconds):
+            return

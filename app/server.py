@@ -9,7 +9,7 @@ from typing import Final
 from app.addresses import base_url, bind, refuse_an_open_door
 from app.settings import Settings
 
-# From SIGTERM: how long requests may go on. Then they are cancelled, event streams first of all.
+# From SIGTERM: how long requests may go on, but those that wait on a job. Then they are cancelled.
 GRACE_SECONDS: Final = 5
 KEEP_ALIVE_SECONDS: Final = 75  # longer than common proxies', so that it is they who hang up
 
@@ -39,8 +39,15 @@ def _run(settings: Settings, socket: Socket) -> None:
 
     from app.main import create_app
 
+    class Server(uvicorn.Server):
+        """Ends all waits first: it hangs up on no request that is being answered."""
+
+        async def shutdown(self, sockets: list[Socket] | None = None) -> None:
+            app.state.waiters.end()
+            await super().shutdown(sockets)
+
     app = create_app(settings)
-    server = uvicorn.Server(
+    server = Server(
         uvicorn.Config(
             app,
             loop="uvloop",

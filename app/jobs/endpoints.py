@@ -181,7 +181,8 @@ def _add_get(
         prefer: Prefer = None,
         if_none_match: Annotated[str | None, Header()] = None,
     ) -> Job | Response:
-        """With `Prefer: wait=30` the answer comes when the job has ended, or after 30 seconds."""
+        """With `Prefer: wait=30` the answer comes when the job has ended, or after 30 seconds; at
+        once if the service is being stopped."""
         state = request.app.state
 
         def read() -> tuple[Job, str]:
@@ -190,14 +191,15 @@ def _add_get(
 
         job, tag = await run_in_threadpool(read)
         seconds = wait_seconds(prefer, most=state.settings.max_wait_seconds)
-        if seconds:
-            response.headers["Preference-Applied"] = f"wait={seconds:g}"
         if seconds and not job.status.terminal:
             await _wait(request, job_id, seconds)
             job, tag = await run_in_threadpool(read)
+        headers = {"ETag": tag}
+        if seconds:
+            headers["Preference-Applied"] = f"wait={seconds:g}"
         if unchanged(if_none_match, tag):
-            return Response(status_code=304, headers={"ETag": tag})
-        response.headers["ETag"] = tag
+            return Response(status_code=304, headers=headers)
+        response.headers.update(headers)
         return job
 
 
@@ -209,6 +211,7 @@ async def _wait(request: Request, job_id: str, seconds: float) -> None:
             job_id,
             seconds=seconds,
             poll_seconds=state.settings.poll_seconds,
+            waiters=state.waiters,
             gone=request.is_disconnected,
         )
 
@@ -258,7 +261,11 @@ def _add_stream(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None: 
     ) -> AsyncIterator[ServerSentEvent]:
         state = request.app.state
         async for event in events.follow(
-            state.sessions, job_id, seq=seq, poll_seconds=state.settings.poll_seconds
+            state.sessions,
+            job_id,
+            seq=seq,
+            poll_seconds=state.settings.poll_seconds,
+            waiters=state.waiters,
         ):
             yield event
 

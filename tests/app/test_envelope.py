@@ -1,12 +1,16 @@
 """What surrounds every request."""
 
+import asyncio
 import json
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import logs
+from app.envelope import Envelope
+from app.metrics import Metrics
 
 
 class TestRequestId:
@@ -65,3 +69,49 @@ class TestAccessLog:
 
 def test_no_answer_may_be_sniffed_for_another_type(client: TestClient) -> None:
     assert client.get("/healthz").headers["x-content-type-options"] == "nosniff"
+
+
+class TestStopping:
+    """The server cancels what is not done when it has waited long enough."""
+
+    SCOPE: Scope = {"type": "http", "method": "POST", "path": "/v1/predict", "headers": []}  # noqa: RUF012
+
+    def _cancelled(self, app: ASGIApp) -> list[Message]:
+        """What is sent when the request is cancelled."""
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            raise AssertionError("nobody asks")
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        async def run() -> None:
+            envelope = Envelope(app, Metrics())
+            request = asyncio.ensure_future(envelope(dict(self.SCOPE), receive, send))
+            await asyncio.sleep(0.01)
+            request.cancel()
+            await request
+
+        asyncio.run(run())
+        return sent
+
+    def test_a_request_without_an_answer_is_told_to_come_again(self) -> None:
+        async def slow(_scope: Scope, _receive: Receive, _send: Send) -> None:
+            await asyncio.sleep(60)
+
+        start, end = self._cancelled(slow)
+        headers = dict(start["headers"])
+        assert start["status"] == 503
+        assert headers[b"content-type"] == b"application/problem+json"
+        assert int(headers[b"retry-after"]) >= 1
+        problem = json.loads(end["body"])
+        assert (problem["code"], problem["status"]) == ("stopping", 503)
+
+    def test_an_answer_that_has_begun_is_cut_off(self) -> None:
+        async def endless(_scope: Scope, _receive: Receive, send: Send) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await asyncio.sleep(60)
+
+        with pytest.raises(asyncio.CancelledError):
+            self._cancelled(endless)

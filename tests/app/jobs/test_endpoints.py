@@ -157,6 +157,17 @@ class TestPreferWait:
         answer = client.get(f"/v1/jobs/{job.id}", headers={"Prefer": "wait=30"})
         assert (answer.status_code, answer.json()["status"]) == (200, "succeeded")
 
+    def test_a_wait_that_ends_in_304_is_told_of_too(
+        self, client: TestClient, make_job: Make
+    ) -> None:
+        path = f"/v1/jobs/{make_job().id}"
+        held = {"If-None-Match": client.get(path).headers["etag"]}
+        answer = client.get(path, headers=held | {"Prefer": "wait=1"})
+        assert answer.status_code == 304
+        assert answer.headers["preference-applied"] == "wait=1"
+        assert answer.headers["etag"] == held["If-None-Match"]
+        assert "preference-applied" not in client.get(path, headers=held).headers
+
     def test_a_preference_that_is_not_understood_is_ignored(
         self, client: TestClient, make_job: Make
     ) -> None:
