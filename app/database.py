@@ -9,15 +9,16 @@ said in the statement itself: `UPDATE ... WHERE status = 'running' AND attempt =
 
 import json
 import os
+import sqlite3
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import JSON, DateTime, Dialect, Engine, MetaData, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.types import TypeDecorator
@@ -26,6 +27,33 @@ from app.schemas import finite
 
 BUSY_TIMEOUT_MS = 10_000  # how long a SQLite writer waits for another's commit
 CONNECT_TIMEOUT_SECONDS = 2  # a PostgreSQL that is there answers in milliseconds; libpq takes >= 2
+
+# A PostgreSQL whose machine or network is cut off says nothing at all, and a statement that was
+# sent to it would hold its thread for the quarter of an hour that TCP goes on trying.
+POSTGRESQL = {
+    "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+    "tcp_user_timeout": 10_000,  # ms that what was sent may go without being acknowledged
+    "keepalives_idle": 10,  # while an answer is waited for nothing is sent: so ask, after 10 s,
+    "keepalives_interval": 5,  # every 5 s,
+    "keepalives_count": 3,  # three times: 25 s
+}
+"""Options of libpq. What the URL says itself goes before."""
+STATEMENT_TIMEOUT_MS = 30_000
+"""Of PostgreSQL. Each statement here takes milliseconds; one that waits longer for another's lock
+fails, as on SQLite, instead of holding its thread and its connection."""
+
+SQLITE_PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+POSTGRESQL_PASSING = {
+    "40001",  # serialization_failure
+    "40P01",  # deadlock_detected
+    "53300",  # too_many_connections
+    "55P03",  # lock_not_available
+    "57014",  # query_canceled: the statement's time-out
+    "57P01",  # admin_shutdown
+    "57P02",  # crash_shutdown
+    "57P03",  # cannot_connect_now: it is starting up or shutting down
+}
+"""The states (SQLSTATE) that pass by themselves, besides class 08, which is the connection's."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -112,24 +140,41 @@ def connect(url: str) -> Engine:
             pool_size=10,
             max_overflow=50,
             pool_pre_ping=True,
-            connect_args=_connect_timeout(url),
+            connect_args=_but_those_of(url, POSTGRESQL),
         )
+        if "statement_timeout" not in str(make_url(url).query.get("options", "")):
+            event.listen(engine, "connect", _set_up_postgresql)
     _forget_after_fork(engine)
     return engine
 
 
-def _connect_timeout(url: str) -> dict[str, int]:
-    """A limit on connecting, which takes minutes while the host is gone; the URL's own wins."""
-    if "connect_timeout" in make_url(url).query:
-        return {}
-    return {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
+def _but_those_of(url: str, options: Mapping[str, int]) -> dict[str, int]:
+    """The options that the URL does not give itself."""
+    given = make_url(url).query
+    return {name: value for name, value in options.items() if name not in given}
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether the error says that the database is away or busy, not that the statement is wrong."""
-    if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+    """Whether the database is away or busy, which passes: not that the statement is wrong, nor
+    that a table is absent or the disk is full, which a repetition does not mend."""
+    if isinstance(error, PoolTimeout):
         return True
-    return isinstance(error, DBAPIError) and error.connection_invalidated
+    if not isinstance(error, DBAPIError):
+        return False
+    if error.connection_invalidated:
+        return True
+    return isinstance(error, OperationalError) and _passes(error.orig)
+
+
+def _passes(cause: BaseException | None) -> bool:
+    """Whether what the driver raised as its OperationalError passes by itself."""
+    if isinstance(cause, sqlite3.Error):
+        # The lowest byte is the kind of error, the others say more of it.
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in SQLITE_PASSING
+    state = getattr(cause, "sqlstate", None)
+    if state is None:  # not said by PostgreSQL but of it: it could not be reached
+        return True
+    return state in POSTGRESQL_PASSING or state.startswith("08")
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
@@ -139,6 +184,13 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
         "foreign_keys = ON",
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _set_up_postgresql(connection: Any, _record: object) -> None:
+    # Not as an option of the connection: poolers such as PgBouncer refuse those that they do not
+    # know.
+    connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
+    connection.commit()
 
 
 def _forget_after_fork(engine: Engine) -> None:

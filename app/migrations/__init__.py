@@ -61,6 +61,8 @@ def upgrade(url: str) -> None:
 def _upgrade(engine: Engine) -> None:
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
+            # A migration may rewrite a large table, or wait for somebody else's that does.
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         if current(connection) == head():
             return

@@ -2,17 +2,32 @@
 
 import os
 import socket
+import sqlite3
 import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, QueuePool, event, select, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, Engine, QueuePool, event, make_url, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from app.database import CONNECT_TIMEOUT_SECONDS, connect, is_away, normalized, now, sessions
+from app import database, migrations
+from app.database import (
+    CONNECT_TIMEOUT_SECONDS,
+    POSTGRESQL,
+    connect,
+    is_away,
+    normalized,
+    now,
+    sessions,
+)
 from app.ids import new_id
 from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
@@ -150,20 +165,14 @@ class TestForks:
 
 
 class TestConnecting:
-    @pytest.mark.parametrize(
-        ("url", "seconds"),
-        [
-            ("postgresql://db/x", CONNECT_TIMEOUT_SECONDS),
-            ("postgresql://db/x?connect_timeout=7", "7"),
-        ],
-    )
-    def test_postgresql_is_given_two_seconds_or_what_the_url_says(
-        self, url: str, seconds: object
-    ) -> None:
+    @staticmethod
+    def _asked(url: str) -> dict[str, Any]:
+        """What the driver would be given."""
+
         class Stop(Exception):
             """Ends the attempt to connect."""
 
-        engine, asked = connect(url), {}
+        engine, asked = connect(url), dict[str, Any]()
 
         @event.listens_for(engine, "do_connect")
         def stop(_dialect: Any, _record: Any, _args: Any, given: dict[str, Any]) -> None:
@@ -172,7 +181,17 @@ class TestConnecting:
 
         with pytest.raises(Stop):
             engine.connect()
-        assert asked["connect_timeout"] == seconds
+        return asked
+
+    def test_postgresql_may_not_be_silent_for_long(self) -> None:
+        asked = self._asked("postgresql://db/x")
+        assert asked.items() >= POSTGRESQL.items()
+        assert asked["connect_timeout"] == CONNECT_TIMEOUT_SECONDS
+
+    def test_or_as_long_as_the_url_says(self) -> None:
+        asked = self._asked("postgresql://db/x?connect_timeout=7&keepalives_idle=60")
+        assert (asked["connect_timeout"], asked["keepalives_idle"]) == ("7", "60")
+        assert asked["tcp_user_timeout"] == POSTGRESQL["tcp_user_timeout"]
 
     def test_one_that_never_answers_is_given_up(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -188,3 +207,117 @@ class TestUrls:
     @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
     def test_postgresql_is_served_by_psycopg(self, scheme: str) -> None:
         assert normalized(f"{scheme}://u:p@db/x") == "postgresql+psycopg://u:p@db/x"
+
+
+class TestIsAway:
+    """What passes by itself is told from what does not."""
+
+    @staticmethod
+    def _error(session: Session, statement: str) -> DBAPIError:
+        with pytest.raises(DBAPIError) as failed:
+            session.execute(text(statement))
+        session.rollback()
+        return failed.value
+
+    def test_a_wrong_statement_or_an_absent_table_is_not(self, session: Session) -> None:
+        assert not is_away(self._error(session, "SELEC 1"))
+        assert not is_away(self._error(session, "SELECT * FROM nothing_of_that_name"))
+
+    def test_a_row_that_is_there_already_is_not(self, session: Session) -> None:
+        session.add(job(id="audit_1"))
+        session.commit()
+        session.expunge_all()
+        session.add(job(id="audit_1"))
+        with pytest.raises(IntegrityError) as failed:
+            session.commit()
+        assert not is_away(failed.value)
+
+    def test_a_pool_without_a_free_connection_is(self) -> None:
+        assert is_away(PoolTimeout("QueuePool limit reached"))
+
+    def test_nor_is_what_has_nothing_to_do_with_it(self) -> None:
+        assert not is_away(RuntimeError("no"))
+
+
+class TestSqliteIsAway:
+    @pytest.fixture
+    def connection(self, tmp_path: Path) -> Iterator[Connection]:
+        engine = connect(f"sqlite:///{tmp_path / 'own.db'}")
+        with engine.connect() as connection:
+            connection.execute(text("CREATE TABLE t (x TEXT)"))
+            connection.commit()
+            yield connection
+        engine.dispose()
+
+    def test_while_another_writes_for_too_long(
+        self, tmp_path: Path, connection: Connection
+    ) -> None:
+        connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+        with closing(sqlite3.connect(tmp_path / "own.db")) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(OperationalError, match="locked") as failed:
+                connection.execute(text("INSERT INTO t VALUES ('x')"))
+        assert is_away(failed.value)
+
+    def test_but_not_when_the_disk_is_full(self, connection: Connection) -> None:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")
+        with pytest.raises(OperationalError, match="disk is full") as failed:
+            connection.execute(text("INSERT INTO t VALUES (:x)"), {"x": "x" * 100_000})
+        assert not is_away(failed.value)
+
+
+class TestPostgresql:
+    """Skipped unless DATABASE_URL is one."""
+
+    @pytest.fixture(autouse=True)
+    def _only_there(self, database_url: str) -> None:
+        if not database_url.startswith("postgres"):
+            pytest.skip("DATABASE_URL is not a PostgreSQL's")
+
+    def test_a_connection_that_was_cut_is_away(self, session: Session) -> None:
+        with pytest.raises(OperationalError) as failed:
+            session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+        assert is_away(failed.value)
+
+    def test_a_full_disk_is_not(self, session: Session) -> None:
+        raising = "DO $$ BEGIN RAISE EXCEPTION 'full' USING ERRCODE = '53100'; END $$"
+        with pytest.raises(OperationalError) as failed:
+            session.execute(text(raising))
+        assert not is_away(failed.value)
+
+    def test_a_statement_that_takes_too_long_is_ended_and_away(
+        self, database_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(database, "STATEMENT_TIMEOUT_MS", 50)
+        engine = connect(database_url)
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+            connection.rollback()  # the limit outlives it
+            with pytest.raises(OperationalError, match="statement timeout") as failed:
+                connection.execute(text("SELECT pg_sleep(10)"))
+        engine.dispose()
+        assert is_away(failed.value)
+
+    def test_the_url_may_say_how_long(self, database_url: str) -> None:
+        options = make_url(database_url).query["options"]
+        url = make_url(database_url).update_query_dict(
+            {"options": f"{options} -cstatement_timeout=7000"}
+        )
+        engine = connect(url.render_as_string(hide_password=False))
+        with engine.connect() as connection:
+            assert connection.scalar(text("SHOW statement_timeout")) == "7s"
+        engine.dispose()
+
+    def test_a_migration_takes_as_long_as_it_takes(
+        self, database_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        engine = connect(database_url)
+        monkeypatch.setattr(database, "STATEMENT_TIMEOUT_MS", 50)
+        with ThreadPoolExecutor(1) as pool, engine.begin() as other:
+            other.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": migrations._LOCK})
+            upgrading = pool.submit(migrations.upgrade, database_url)
+            time.sleep(0.5)
+            assert not upgrading.done()
+            other.rollback()
+            upgrading.result()
+        engine.dispose()

@@ -130,7 +130,7 @@ class TestWhileTheDatabaseIsAway:
         why = Exception("server closed the connection")
         return [
             OperationalError(self.SECRET, {}, why),
-            InterfaceError(self.SECRET, {}, why),
+            InterfaceError(self.SECRET, {}, why, connection_invalidated=True),
             PoolTimeout("QueuePool limit of size 10 overflow 50 reached"),
             DBAPIError(self.SECRET, {}, why, connection_invalidated=True),
         ]
