@@ -62,16 +62,16 @@ def refuse_an_open_door(settings: Settings) -> None:
 
     Raises:
         CannotListen: with what to do.
+        BadSetting: the database does not open.
     """
     if is_loopback(settings.host):
         return
     # Not above: who starts on loopback does not wait for them.
-    from app.database import connect, sessions
+    from app.database import sessions
     from app.keys.service import any_key
-    from app.migrations import upgrade
+    from app.migrations import open_database
 
-    upgrade(settings.database_url)
-    engine = connect(settings.database_url)
+    engine = open_database(settings)
     try:
         with sessions(engine)() as session:
             locked = any_key(session)

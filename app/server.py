@@ -7,7 +7,7 @@ from socket import socket as Socket
 from typing import Final
 
 from app.addresses import base_url, bind, refuse_an_open_door
-from app.settings import Settings
+from app.settings import Settings, make_data_dir
 
 # From SIGTERM: how long requests may go on, but those that wait on a job. Then they are cancelled.
 GRACE_SECONDS: Final = 5
@@ -19,14 +19,12 @@ def serve(settings: Settings) -> None:
 
     Raises:
         CannotListen: the address is used, or not safe while there is no API key.
-        NoSuchDevice: there is no device of that name to predict on.
-        DBAPIError, OSError: the database or the data folder cannot be opened.
+        BadSetting: the data folder, the database or the device cannot be used.
     """
-    from app.migrations import upgrade
+    from app.migrations import open_database
 
     with bind(settings.host, settings.port) as socket:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        upgrade(settings.database_url)
+        open_database(settings).dispose()
         refuse_an_open_door(settings)
         _spool_uploads_to_disk(settings)
         port = socket.getsockname()[1]
@@ -71,6 +69,6 @@ def _run(settings: Settings, socket: Socket) -> None:
 
 def _spool_uploads_to_disk(settings: Settings) -> None:
     """Large parts of forms go to the data folder: /tmp is memory on many machines."""
-    folder = settings.data_dir.absolute() / "staging"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_data_dir(settings) / "staging"
+    folder.mkdir(exist_ok=True)
     tempfile.tempdir = str(folder)

@@ -4,10 +4,14 @@ Each is read from the environment variable ``SERVAL_<NAME>``; the two addresses 
 ``DATABASE_URL`` and ``REDIS_URL``, as hosting platforms set them.
 """
 
+import os
+import re
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AliasChoices, Field
+from pydantic import AfterValidator, AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 KIB = 1024
@@ -27,35 +31,39 @@ def _rate(text: str) -> str:
 Rate = Annotated[str, AfterValidator(_rate)]
 
 
-def _database(url: str) -> str:
+def _database_url(url: str | None) -> str | None:
+    """Accept what the installed drivers serve."""
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
-    if not url:  # how some platforms say that there is none
-        return url
     try:
-        kind = make_url(url).drivername
-    except ArgumentError:
+        kind = make_url(url).drivername if url else "sqlite"
+    except (ArgumentError, ValueError):
         kind = None
-    if kind not in {"sqlite", "postgresql", "postgresql+psycopg"}:
-        raise ValueError("give sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME")
+    if kind not in {"sqlite", "postgres", "postgresql", "postgresql+psycopg"}:
+        raise ValueError("give sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE")
     return url
 
 
-def _redis(url: str) -> str:
+def _redis_url(url: str | None) -> str | None:
+    """Accept what the client of Redis does."""
     from redis import ConnectionPool
 
-    if not url:
-        return url
     try:
-        ConnectionPool.from_url(url)
+        ConnectionPool.from_url(url or "redis://")
     except ValueError:
-        raise ValueError("give redis://HOST:PORT/NUMBER, rediss://… or unix://PATH") from None
+        raise ValueError(
+            "give redis://HOST:6379/0, with a password redis://:PASSWORD@HOST:6379/0, with TLS"
+            " rediss://…, or unix://PATH"
+        ) from None
     return url
 
 
-DatabaseUrl = Annotated[str, AfterValidator(_database)]
-RedisUrl = Annotated[str, AfterValidator(_redis)]
+def _device(name: str) -> str:
+    """Accept names of devices; whether there is such a one is seen where torch is at hand."""
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", name):
+        raise ValueError("give auto, cpu, cuda or cuda:N")
+    return name
 
 
 class Settings(BaseSettings):
@@ -69,12 +77,12 @@ class Settings(BaseSettings):
     data_dir: Path = Path("data")
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
-    device: str = "auto"
+    device: Annotated[str, AfterValidator(_device)] = "auto"
     """Where networks run: "auto" takes CUDA if there is one, else the CPU."""
-    database_url_setting: DatabaseUrl | None = Field(
+    database_url_setting: Annotated[str | None, AfterValidator(_database_url)] = Field(
         default=None, validation_alias=AliasChoices("SERVAL_DATABASE_URL", "DATABASE_URL")
     )
-    redis_url_setting: RedisUrl | None = Field(
+    redis_url_setting: Annotated[str | None, AfterValidator(_redis_url)] = Field(
         default=None, validation_alias=AliasChoices("SERVAL_REDIS_URL", "REDIS_URL")
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -174,10 +182,56 @@ class Settings(BaseSettings):
         return self.redis_url_setting or "redis://127.0.0.1:6379/0"
 
 
-def load_settings() -> Settings:
-    """Settings from the environment.
+class BadSetting(Exception):
+    """What a setting is, why it does not do, and what would: for whoever starts the service."""
+
+
+def load_settings(**given: Any) -> Settings:
+    """Settings from the environment; those that are ``given`` and not None go before.
 
     Raises:
-        pydantic.ValidationError: naming each variable that does not hold.
+        BadSetting: naming each variable that does not hold.
     """
-    return Settings()
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        faults = [_fault(one) for one in error.errors()]
+    if len(faults) == 1:
+        raise BadSetting(faults[0])
+    raise BadSetting("These settings do not hold:\n" + "\n".join(faults))
+
+
+def _fault(error: Mapping[str, Any]) -> str:
+    message = error["msg"].removeprefix("Value error, ")
+    shown = without_password(str(error["input"]))
+    return f"{variable(str(error['loc'][0]))} is {shown!r}: {message}."
+
+
+def variable(setting: str) -> str:
+    """The environment variable that a setting was or would be read from."""
+    ours = f"SERVAL_{setting.upper().removeprefix('SERVAL_').removesuffix('_SETTING')}"
+    plain = ours.removeprefix("SERVAL_")
+    return plain if plain in {"DATABASE_URL", "REDIS_URL"} and ours not in os.environ else ours
+
+
+def without_password(url: str) -> str:
+    """``url`` as a log or a terminal may show it."""
+    return re.sub(r"//[^@/]*@", "//…@", url)
+
+
+def make_data_dir(settings: Settings) -> Path:
+    """The folder of all files, which is there afterwards and can be written.
+
+    Raises:
+        BadSetting: it cannot.
+    """
+    folder = settings.data_dir.absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise BadSetting(
+            f"SERVAL_DATA_DIR is '{folder}', which cannot be written ({error.strerror}): name a"
+            " folder of yours."
+        ) from error

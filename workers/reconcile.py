@@ -35,7 +35,7 @@ from app.jobs.attempts import ALIVE
 from app.jobs.states import TERMINAL, JobKind, JobStatus
 from app.jobs.tables import Job
 from app.queue import brief_client
-from app.settings import Settings, load_settings
+from app.settings import BadSetting, Settings, load_settings
 from workers.recovery import give_up, requeue
 from workers.signals import ENDING, past_ending
 from workers.sweeping import sweep
@@ -218,7 +218,11 @@ def serve(settings: Settings, stop: threading.Event) -> None:
 
 def main() -> int:
     """The command line."""
-    settings = load_settings()
+    try:
+        settings = load_settings()
+    except BadSetting as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     logs.configure(settings.log_level, settings.log_format)
     stop = threading.Event()
     for number in ENDING:

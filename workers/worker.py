@@ -41,10 +41,11 @@ from rq.timeouts import JobTimeoutException
 from rq.worker import WorkerStatus
 
 from app import logs
+from app.devices import chosen_device
 from app.jobs.states import JobKind
 from app.processes import die_with, ending
 from app.queue import JOB_FUNCTION
-from app.settings import Settings, load_settings
+from app.settings import BadSetting, Settings, load_settings
 from models.memory import keep_freed_memory
 from workers import run
 from workers.recovery import settle
@@ -266,7 +267,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if len(arguments) != 1 or arguments[0] not in queues:
         sys.stderr.write(f"usage: python -m workers.worker {'|'.join(queues)}\n")
         return 2
-    settings = load_settings()
+    try:
+        settings = load_settings()
+        if settings.device != "auto":  # which is chosen in the horse
+            chosen_device(settings.device)
+    except BadSetting as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     logs.configure(settings.log_level, settings.log_format)
     serve(queues[arguments[0]], settings)
     past_ending()

@@ -40,12 +40,9 @@ class Workplace:
 
     def device(self) -> "torch.device":
         """Where networks run. Only for a work-horse: asking for CUDA opens it."""
-        import torch  # not above: the reconciler starts in a second without it
+        from app.devices import chosen_device  # not above: the reconciler starts without torch
 
-        wanted = self.settings.device
-        if wanted == "auto":
-            wanted = "cuda" if torch.cuda.is_available() else "cpu"
-        return torch.device(wanted)
+        return chosen_device(self.settings.device)
 
     def checkpoint_dir(self, job_id: str) -> Path:
         """Where a job keeps what only its later attempts need; gone when the job has ended."""

@@ -12,7 +12,7 @@ import typer
 
 from app.cli.errors import CliError
 from app.cli.output import Json, print_json, table
-from app.cli.processes import settings_with
+from app.settings import load_settings
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -138,14 +138,11 @@ def adopt(
 @contextmanager
 def _session() -> Iterator["Session"]:
     """A session on the migrated database."""
-    from app.database import connect, sessions
+    from app.database import sessions
     from app.errors import ServalError
-    from app.migrations import upgrade
+    from app.migrations import open_database
 
-    settings = settings_with()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    upgrade(settings.database_url)
-    engine = connect(settings.database_url)
+    engine = open_database(load_settings())
     try:
         with sessions(engine)() as session:
             yield session

@@ -7,6 +7,7 @@ import typer
 
 from app.cli import audit, corpus, keys, predict, processes, train
 from app.cli.errors import CliError
+from app.settings import BadSetting
 
 app = typer.Typer(
     name="serval",
@@ -49,6 +50,6 @@ def main() -> None:
     """The command `serval`."""
     try:
         app()
-    except CliError as error:
+    except (CliError, BadSetting) as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)

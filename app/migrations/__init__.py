@@ -7,9 +7,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.database import connect
+from app.settings import BadSetting, Settings, make_data_dir, variable, without_password
 
 _LOCK = 0x5E57A1  # any constant: PostgreSQL's advisory lock of those who migrate
 
@@ -45,6 +48,38 @@ def check_revision(engine: Engine) -> None:
         found = current(connection)
     if found != head():
         raise RuntimeError(f"the database is at revision {found}, this program needs {head()}")
+
+
+def open_database(settings: Settings) -> Engine:
+    """The database of the settings, at the newest revision.
+
+    Raises:
+        BadSetting: it cannot be opened, or a newer program has brought it further.
+    """
+    url = settings.database_url
+    if settings.database_url_setting:
+        name, shown = variable("database_url"), without_password(url)
+    else:
+        name, shown = variable("data_dir"), str(make_data_dir(settings))
+    try:
+        upgrade(url)
+    except SQLAlchemyError as error:
+        raise BadSetting(
+            f"{name} is '{shown}', and the database there does not open ({_why(error)}): start it,"
+            " or correct the address."
+        ) from error
+    except CommandError as error:
+        raise BadSetting(
+            f"{name} is '{shown}', and the database there is of a newer version of this program"
+            f" ({error}): use that version, or another database."
+        ) from error
+    return connect(url)
+
+
+def _why(error: SQLAlchemyError) -> str:
+    """In one line, without the statement."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return " ".join(str(cause).split()) or type(error).__name__
 
 
 def upgrade(url: str) -> None:

@@ -10,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.devices import chosen_device
 from app.errors import Invalid, NotFound, ServalError, Unavailable, shown
 from app.predictions.admission import Admission
 from app.predictions.audio_problems import audio_problem
@@ -211,26 +212,3 @@ async def _unless(gone: Callable[[], Awaitable[None]], clip: "asyncio.Future[Out
         later.cancel()
         if watch is not None:
             watch.cancel()
-
-
-class NoSuchDevice(ValueError):
-    """SERVAL_DEVICE names what this machine does not have."""
-
-
-def chosen_device(name: str) -> torch.device:
-    """The device of a setting: "auto" is CUDA's if there is one, else the CPU.
-
-    Raises:
-        NoSuchDevice: there is no such device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise NoSuchDevice(f"SERVAL_DEVICE is {name!r}: give auto, cpu, cuda or cuda:N") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise NoSuchDevice(
-            f"SERVAL_DEVICE is {name!r}, and there is no CUDA device: give auto or cpu"
-        )
-    return device

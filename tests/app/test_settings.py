@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
-from app.settings import load_settings
+from app.settings import BadSetting, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -53,9 +52,56 @@ class TestLimits:
         self, monkeypatch: pytest.MonkeyPatch, name: str, value: str
     ) -> None:
         monkeypatch.setenv(f"SERVAL_{name}", value)
-        with pytest.raises(ValidationError, match=name.lower()):
+        with pytest.raises(BadSetting, match=f"^SERVAL_{name} is '{value}': ") as refused:
             load_settings()
+        assert "\n" not in str(refused.value)
 
     def test_an_empty_rate_is_no_limit(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SERVAL_SUBMIT_RATE", "")
         assert load_settings().submit_rate == ""
+
+    def test_several_are_all_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SERVAL_PREDICT_BATCH", "-3")
+        with pytest.raises(BadSetting) as refused:
+            load_settings(port=70000, host=None)
+        assert {line.split(" ")[0] for line in str(refused.value).splitlines()[1:]} == {
+            "SERVAL_PREDICT_BATCH",
+            "SERVAL_PORT",
+        }
+
+
+class TestPlaces:
+    @pytest.mark.parametrize(
+        ("name", "value", "remedy"),
+        [
+            ("REDIS_URL", "http://x", "give redis://"),
+            ("SERVAL_REDIS_URL", "localhost:6379", "give redis://"),
+            ("REDIS_URL", "redis://h/one?socket_timeout=long", "give redis://"),
+            ("DATABASE_URL", "nonsense", "give sqlite:///FILE or postgresql://"),
+            ("SERVAL_DATABASE_URL", "mysql://db/serval", "give sqlite:///FILE or postgresql://"),
+            ("DATABASE_URL", "postgresql://db:port/x", "give sqlite:///FILE or postgresql://"),
+            ("DATABASE_URL", "postgresql+asyncpg://db/x", "give sqlite:///FILE or postgresql://"),
+            ("SERVAL_DEVICE", "gpu", "give auto, cpu, cuda or cuda:N"),
+            ("SERVAL_DEVICE", "cuda:", "give auto, cpu, cuda or cuda:N"),
+        ],
+    )
+    def test_that_cannot_be_are_refused_by_the_name_that_was_set(
+        self, monkeypatch: pytest.MonkeyPatch, name: str, value: str, remedy: str
+    ) -> None:
+        monkeypatch.setenv(name, value)
+        with pytest.raises(BadSetting) as refused:
+            load_settings()
+        assert str(refused.value).startswith(f"{name} is '{value}': {remedy}")
+
+    def test_no_password_is_shown(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DATABASE_URL", "mysql://serval:hush@db/serval")
+        with pytest.raises(BadSetting, match="DATABASE_URL is 'mysql://…@db/serval'") as refused:
+            load_settings()
+        assert "hush" not in str(refused.value)
+
+    @pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:1"])
+    def test_that_can_be_are_taken(self, monkeypatch: pytest.MonkeyPatch, device: str) -> None:
+        monkeypatch.setenv("SERVAL_DEVICE", device)
+        monkeypatch.setenv("REDIS_URL", "rediss://:secret@queue:6380/1")
+        monkeypatch.setenv("DATABASE_URL", "postgres://u:p@db/serval?connect_timeout=3")
+        assert load_settings().device == device

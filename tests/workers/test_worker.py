@@ -2,8 +2,10 @@
 
 import signal
 from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
+import torch
 from redis import Redis
 from rq import Queue
 from rq.exceptions import NoSuchJobError
@@ -12,7 +14,7 @@ from rq.job import JobStatus as RqStatus
 from rq.serializers import JSONSerializer
 
 from app.jobs.states import JobKind
-from workers import run, worker
+from workers import reconcile, run, worker
 from workers.worker import (
     ForbiddenFunction,
     HorseWorker,
@@ -149,6 +151,28 @@ class TestEnding:
 
 
 class TestCommandLine:
+    @pytest.mark.parametrize("module", [worker, reconcile])
+    def test_a_setting_that_does_not_hold_is_named(
+        self,
+        module: ModuleType,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setenv("SERVAL_DEVICE", "gpu")
+        monkeypatch.setattr("sys.argv", ["worker", "audits"])
+        assert module.main() == 1
+        assert (
+            capsys.readouterr().err == "SERVAL_DEVICE is 'gpu': give auto, cpu, cuda or cuda:N.\n"
+        )
+
+    @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+    def test_a_device_that_is_not_there_is_named_before_any_job_fails_on_it(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("SERVAL_DEVICE", "cuda")
+        assert main(["audits"]) == 1
+        assert "this machine has no CUDA device" in capsys.readouterr().err
+
     @pytest.mark.parametrize("arguments", [[], ["predictions"], ["audits", "trainings"]])
     def test_it_names_the_queues(
         self, arguments: list[str], capsys: pytest.CaptureFixture[str]

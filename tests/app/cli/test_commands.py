@@ -382,47 +382,6 @@ class TestServe:
         assert said.status == 1
         assert "serval keys create" in said.err
 
-    @pytest.mark.parametrize(
-        ("variable", "value", "told"),
-        [
-            ("DATABASE_URL", "mysql://user:secret@host/x", "postgresql+psycopg://"),
-            ("DATABASE_URL", "nonsense", "sqlite:///PATH"),
-            (
-                "DATABASE_URL",
-                "postgresql+psycopg://user:secret@127.0.0.1:1/x",
-                "The database cannot be opened",
-            ),
-            ("REDIS_URL", "http://:secret@host", "redis://HOST"),
-            ("SERVAL_DEVICE", "gpu", "give auto, cpu, cuda or cuda:N"),
-            ("SERVAL_DATA_DIR", "/proc/nowhere", "/proc/nowhere"),
-        ],
-    )
-    def test_a_setting_that_cannot_be_served_with_is_named_and_no_secret_is_told(
-        self,
-        serval: Serval,
-        monkeypatch: pytest.MonkeyPatch,
-        variable: str,
-        value: str,
-        told: str,
-    ) -> None:
-        monkeypatch.setenv(variable, value)
-        monkeypatch.setattr("app.server._spool_uploads_to_disk", lambda _: None)
-        said = serval("serve", "--port", "0")
-        assert said.status == 1
-        assert variable in said.err
-        assert told in said.err
-        assert "secret" not in said.err
-        assert "Traceback" not in said.err
-
-    def test_on_a_fresh_machine_the_data_folder_is_made(
-        self, serval: Serval, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> None:
-        fresh = tmp_path / "not" / "yet"
-        monkeypatch.setenv("SERVAL_DATA_DIR", str(fresh))
-        monkeypatch.setenv("DATABASE_URL", f"sqlite:///{fresh / 'serval.db'}")
-        said = serval("serve", "--host", "0.0.0.0", "--port", "0")
-        assert "serval keys create" in said.err, "it got as far as to look for a key"
-
     def test_a_port_in_use_is_named_with_the_remedy(self, serval: Serval, url: str) -> None:
         port = url.rpartition(":")[2]
         said = serval("serve", "--port", port)
