@@ -51,6 +51,14 @@ class Caller:
         return Scope.ADMIN in self.scopes or not self.scopes.isdisjoint(scopes)
 
 
+PROXIED = frozenset(
+    {
+        *(b"forwarded", b"via", b"x-real-ip"),
+        *(b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"),
+    }
+)
+"""Headers by which proxies tell that they are one."""
+
 LOCAL = Caller(ownership.LOCAL, frozenset(Scope))
 
 
@@ -130,12 +138,23 @@ def _check_loopback(request: Request) -> None:
     authority = request.headers.get("host")
     host = _host(authority) if authority is not None else request.url.hostname or ""
     if is_loopback(peer) and is_loopback(host):
-        return
+        return _check_no_proxy(request)
     raise Forbidden(
         "No API key was made yet, so only this machine may ask, by the name 127.0.0.1 or localhost"
         f" (this came from {peer}, for {shown(host)}). Make one: serval keys create",
         code="open_on_loopback_only",
     )
+
+
+def _check_no_proxy(request: Request) -> None:
+    """Refuse what a proxy on this machine passes on: it comes from loopback, whoever asked."""
+    passed_on = {name for name, _ in request.scope["headers"]} & PROXIED
+    if passed_on:
+        raise Forbidden(
+            "No API key was made yet, so only this machine's own programs may ask, and this came"
+            f" through a proxy (it has {min(passed_on).decode()}). Make a key: serval keys create",
+            code="open_on_loopback_only",
+        )
 
 
 def _check_origin(request: Request) -> None:

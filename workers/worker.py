@@ -225,7 +225,7 @@ class HorseWorker(Worker):
     def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:  # noqa: ARG002
         """Run the job. Redis is told of its end by the parent, which may wait for Redis."""
         self.prepare_job_execution(job, remove_from_intermediate_queue=True)
-        timeout = job.timeout or self.workplace.settings.job_timeout_seconds
+        timeout = self.workplace.settings.job_timeout_seconds  # the hash's could be anything
         try:
             with self.death_penalty_class(timeout, JobTimeoutException, job_id=job.id):
                 job.perform()

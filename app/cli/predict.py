@@ -21,20 +21,28 @@ def predict(
     key: Key = None,
     json: Json = False,
 ) -> None:
-    """Predict the emotion of each clip."""
-    with Api(url, key) as api:
-        found = [(str(path), _predict(api, path, model, top_k)) for path in clips]
-    if json:
-        print_json([{"file": path, **prediction} for path, prediction in found])
-        return
-    for path, prediction in found:
-        table(
-            ("emotion", "score", ""),
-            [(one["label"], one["score"], bar(one["score"])) for one in prediction["scores"]],
-            title=f"{path}  {prediction['duration_s']:.2f} s  {prediction['model']}",
-        )
-        for warning in prediction.get("warnings", []):
-            typer.echo(f"{path}: {warning}", err=True)
+    """Predict the emotion of each clip, up to the first that is refused."""
+    found: list[dict[str, Any]] = []
+    try:
+        with Api(url, key) as api:
+            for path in clips:
+                prediction = _predict(api, path, model, top_k)
+                found.append({"file": str(path), **prediction})
+                if not json:
+                    _show(path, prediction)
+    finally:  # what is known of the clips before one that is refused
+        if json:
+            print_json(found)
+
+
+def _show(path: Path, prediction: dict[str, Any]) -> None:
+    table(
+        ("emotion", "score", ""),
+        [(one["label"], one["score"], bar(one["score"])) for one in prediction["scores"]],
+        title=f"{path}  {prediction['duration_s']:.2f} s  {prediction['model']}",
+    )
+    for warning in prediction.get("warnings", []):
+        typer.echo(f"{path}: {warning}", err=True)
 
 
 def _predict(api: Api, path: Path, model: str | None, top_k: int | None) -> dict[str, Any]:

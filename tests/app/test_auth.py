@@ -82,6 +82,21 @@ class TestWhileNoKeyWasMade:
         far = TestClient(app, base_url="http://127.0.0.1", client=("192.0.2.7", 1))
         assert far.get("/v1/probes/predict").status_code == 403
 
+    @pytest.mark.parametrize(
+        "name", ["Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP"]
+    )
+    def test_what_a_proxy_on_this_machine_passes_on_may_not(
+        self, probes: TestClient, make_key: MakeKey, name: str
+    ) -> None:
+        passed_on = {name: "198.51.100.7"}
+        answer = probes.get("/v1/probes/predict", headers=passed_on)
+        assert answer.status_code == 403
+        assert answer.json()["code"] == "open_on_loopback_only"
+        assert name.lower() in answer.json()["detail"]
+        token = make_key("predict").token
+        with_key = passed_on | {"authorization": f"Bearer {token}"}
+        assert status(probes, "predict", with_key) == 200
+
     def test_a_token_that_no_key_has_does_no_harm(self, probes: TestClient) -> None:
         assert status(probes, "predict", {"authorization": "Bearer whatever"}) == 200
 

@@ -9,9 +9,11 @@ import torch
 from redis import Redis
 from rq import Queue
 from rq.exceptions import NoSuchJobError
+from rq.executions import Execution
 from rq.job import Job as AnyJob
 from rq.job import JobStatus as RqStatus
 from rq.serializers import JSONSerializer
+from rq.timeouts import JobTimeoutException, TimerDeathPenalty
 
 from app.jobs.states import JobKind
 from workers import reconcile, run, worker
@@ -97,6 +99,26 @@ class TestWhatMayRun:
         job = fetched(queue)
         assert (job.success_callback, job.failure_callback, job.stopped_callback) == (None,) * 3
         assert job.webhooks == []
+
+    def test_the_time_that_redis_gives_it_is_not_believed(
+        self,
+        horse_worker: HorseWorker,
+        queue: Queue,
+        workplace: Workplace,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        given: list[float] = []
+
+        class Recorded(TimerDeathPenalty):
+            def __init__(self, timeout: float, *_: object, **more: object) -> None:
+                given.append(timeout)
+                super().__init__(timeout, JobTimeoutException, **more)  # type: ignore[no-untyped-call]
+
+        monkeypatch.setattr(horse_worker, "death_penalty_class", Recorded)
+        monkeypatch.setattr(horse_worker, "prepare_job_execution", lambda *_, **__: None)
+        job = queue.enqueue_call("workers.run.run", args=[ID], job_id=ID, timeout=1)
+        horse_worker.perform_job(fetched(queue), queue, Execution("1", job.id, queue.connection))
+        assert given == [workplace.settings.job_timeout_seconds]
 
     def test_a_damaged_record_is_as_good_as_none(self, queue: Queue, redis: Redis) -> None:
         redis.hset(f"rq:job:{ID}", mapping={"data": "[]", "timeout": "soon", "created_at": "x"})
