@@ -1,6 +1,7 @@
 """Fixtures for the command line: a real server on a real port, with a worker beside it."""
 
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -44,6 +45,7 @@ def serval(
     monkeypatch.setenv("SERVAL_DATA_DIR", str(settings.data_dir))
     monkeypatch.setenv("DATABASE_URL", settings.database_url)
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.tempdir)  # `serve` sets it for its process
 
     def serval(*arguments: object) -> Said:
         monkeypatch.setattr(sys, "argv", ["serval", *map(str, arguments)])
