@@ -43,7 +43,10 @@ def queue(redis: Redis) -> Queue:
 @pytest.fixture
 def horse_worker(workplace: Workplace) -> Iterator[HorseWorker]:
     redis = patient_client(workplace.settings.redis_url)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield HorseWorker(JobKind.TRAINING, workplace, redis)
+    for number, handler in handlers.items():  # RQ's, once it worked, would outlive the test
+        signal.signal(number, handler)
     redis.connection_pool.disconnect()
 
 
