@@ -1,6 +1,9 @@
 """The worker: what it believes of Redis, and how its horse is tied to it."""
 
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -173,6 +176,28 @@ class TestEnding:
         assert _ending(signal.SIGKILL) == "its process was killed by SIGKILL"
         assert _ending(256) == "its process ended with status 1"
         assert _ending(None) == "its process is gone"
+
+
+class TestEnvironment:
+    def test_is_set_before_torch_reads_it(self) -> None:
+        program = """
+import os, sys
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            print(os.environ.get("GOMP_SPINCOUNT"), os.environ.get("PYTORCH_NVML_BASED_CUDA_CHECK"))
+            sys.meta_path.remove(self)
+
+sys.meta_path.insert(0, Watch())
+import workers.worker
+"""
+        names = {"GOMP_SPINCOUNT", "PYTORCH_NVML_BASED_CUDA_CHECK"}
+        env = {name: value for name, value in os.environ.items() if name not in names}
+        said = subprocess.run(
+            [sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True
+        )
+        assert said.stdout == "2000 1\n"
 
 
 class TestCommandLine:
