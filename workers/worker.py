@@ -152,6 +152,8 @@ class HorseWorker(Worker):
         waited for all the same, for the row alone says what became of the job.
         """
         self._horse_status = None
+        # RQ kills a horse by that of the hash, which could end every job after a minute, or none.
+        job.timeout = self.workplace.settings.job_timeout_seconds
         run.claimed.write(0)  # RQ may fail before it forks
         try:
             super().execute_job(job, queue)

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 import torch
 from redis import Redis
-from rq import Queue
+from rq import Queue, Worker
 from rq.exceptions import NoSuchJobError
 from rq.executions import Execution
 from rq.job import Job as AnyJob
@@ -125,6 +125,23 @@ class TestWhatMayRun:
         job = queue.enqueue_call("workers.run.run", args=[ID], job_id=ID, timeout=1)
         horse_worker.perform_job(fetched(queue), queue, Execution("1", job.id, queue.connection))
         assert given == [workplace.settings.job_timeout_seconds]
+
+    def test_nor_does_the_parent_believe_the_hashs_time_limit(
+        self,
+        horse_worker: HorseWorker,
+        workplace: Workplace,
+        queue: Queue,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """RQ's parent kills a horse a minute after the limit of the job that it is given."""
+        believed: list[int | None] = []
+        monkeypatch.setattr(
+            Worker, "execute_job", lambda _worker, job, _queue: believed.append(job.timeout)
+        )
+        queue.enqueue_call("workers.run.run", args=[ID], job_id=ID, timeout=1)
+        run.work_at(workplace)
+        horse_worker.execute_job(fetched(queue), queue)
+        assert believed == [workplace.settings.job_timeout_seconds]
 
     def test_a_damaged_record_is_as_good_as_none(self, queue: Queue, redis: Redis) -> None:
         redis.hset(f"rq:job:{ID}", mapping={"data": "[]", "timeout": "soon", "created_at": "x"})
