@@ -83,7 +83,11 @@ class TestWhileNoKeyWasMade:
         assert far.get("/v1/probes/predict").status_code == 403
 
     @pytest.mark.parametrize(
-        "name", ["Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP"]
+        "name",
+        [
+            *("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Server"),
+            *("X-Forwarded-Port", "X-Real-IP"),
+        ],
     )
     def test_what_a_proxy_on_this_machine_passes_on_may_not(
         self, probes: TestClient, make_key: MakeKey, name: str
