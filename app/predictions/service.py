@@ -27,6 +27,7 @@ log = structlog.get_logger("serval.predictions")
 
 PATIENCE_SECONDS = 0.1
 """A clip that takes longer is waiting for others: from then on its client is watched."""
+WARM_UP_AGAIN_SECONDS = 30.0
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
@@ -48,6 +49,7 @@ class Predictions:
         device = chosen_device(settings.device)
         self._settings = settings
         self._unfit: str | None = None
+        self._warming: asyncio.Task[None] | None = None
         self.admission = Admission(settings.predict_queue, settings.predict_queue_bytes)
         self.models = LoadedModels(
             sessions,
@@ -91,26 +93,43 @@ class Predictions:
         """Start the inference lanes, and let the default model score a clip.
 
         The first prediction is slow: memory is fetched, kernels are chosen. No client waits for it.
-        One that fails is told by `check`, until another succeeds.
+        One that fails is told by `check`, and tried again until it succeeds.
         """
         self.engine.start()
-        if not self._settings.warm_up:
-            return
+        if self._settings.warm_up and not await self._warm_up():
+            self._warming = asyncio.create_task(self._warm_up_again())
+
+    async def _warm_up(self) -> bool:
+        """Whether the default model scores a clip, or there is none."""
         try:
             model = await self.model(None, owner="")
             hiss = torch.rand(16_000, generator=torch.Generator().manual_seed(0)).numpy()
             await self.engine.submit(model, encode_wav(hiss))
         except NotFound as error:
             log.warning("no default model", detail=error.detail)
-        except ServalError as error:
-            self._unfit = error.detail
-            log.error("the default model does not predict", detail=error.detail)
         except Exception as error:  # a device that fails must not take the whole service with it
-            self._unfit = f"{type(error).__name__}. The log says more; restart the service."
             log.exception("the default model does not predict")
+            self._unfit = (
+                error.detail
+                if isinstance(error, ServalError)
+                else f"{type(error).__name__}. The log says more."
+            )
+            return False
+        self._unfit = None
+        return True
+
+    async def _warm_up_again(self) -> None:
+        """What is not ready gets no traffic, so no request would notice that the device is free
+        again."""
+        while True:
+            await asyncio.sleep(WARM_UP_AGAIN_SECONDS)
+            if await self._warm_up():
+                return
 
     async def stop(self) -> None:
         """Finish what was submitted, and end the threads."""
+        if self._warming is not None:
+            self._warming.cancel()
         await run_in_threadpool(self.engine.stop)
 
     async def model(self, model_id: str | None, *, owner: str) -> LoadedModel:
@@ -176,7 +195,6 @@ class Predictions:
                 f"The model {model.id} gives NaN for this clip: its weights overflow.",
                 code="non_finite_scores",
             )
-        self._unfit = None
         return model, outcome
 
 
