@@ -10,7 +10,9 @@ ServalError            500
 ├── Conflict           409  it contradicts the present state
 ├── TooLarge           413
 ├── UnsupportedMedia   415
+├── RangeNotSatisfiable 416 see `app.downloads`
 ├── Invalid            422  it can be read, and does not hold
+├── ClientGone         499  told to the log alone
 ├── TooMany            429  carries Retry-After
 └── Unavailable        503  carries Retry-After
 """
@@ -18,6 +20,7 @@ ServalError            500
 import math
 import reprlib
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 from pydantic import BaseModel, Field
 
@@ -41,6 +44,12 @@ class FieldProblem(BaseModel):
     value: str | None = Field(default=None, examples=["-0.02"])
     message: str = Field(examples=["Input should be greater than or equal to 0"])
     remedy: str | None = Field(default=None, examples=["give a value of at least 0"])
+
+    @classmethod
+    def of(cls, field: str, value: object, message: str, remedy: str | None = None) -> Self:
+        """What does not hold, with any value and message made safe to show."""
+        text = message.encode("ascii", "backslashreplace").decode("ascii")
+        return cls(field=field, value=shown(value), message=text, remedy=remedy)
 
 
 class ServalError(Exception):
@@ -109,6 +118,30 @@ class UnsupportedMedia(ServalError):
 
 class Invalid(ServalError):
     status, code, title = 422, "invalid", "Invalid request"
+
+    @classmethod
+    def of(
+        cls,
+        field: str,
+        value: object,
+        message: str,
+        remedy: str | None = None,
+        *,
+        code: str | None = None,
+    ) -> Self:
+        """That one field does not hold: its value, why, and what would."""
+        problem = FieldProblem.of(field, value, message, remedy)
+        advice = f": {remedy}" if remedy else ""
+        return cls(f"{field} {problem.value}: {message}{advice}.", code=code, errors=[problem])
+
+
+class ClientGone(ServalError):
+    """Nobody waits for the answer any more. It is told to the log alone."""
+
+    status, code, title = 499, "client_gone", "Client closed request"
+
+    def __init__(self) -> None:
+        super().__init__("The client went away before the answer was ready.")
 
 
 class _RetryLater(ServalError):

@@ -123,7 +123,7 @@ def _check_fit(entry: Entry, corpus: Corpus, request: AuditRequest, settings: Se
     classes = _classes(corpus, request.partition)
     known = classes.keys() - fit.strange(entry.config, classes).keys()
     if not known:
-        raise _refuse(
+        raise Invalid.of(
             "model",
             entry.id,
             f"it knows {', '.join(entry.config.labels)}, and {request.partition} of the corpus has"
@@ -142,7 +142,7 @@ def _check_size(
     strengths = 1 + sum(len(attack.epsilon) for attack in request.attacks)
     scores = clips * len(entry.config.labels) * strengths
     if scores > settings.max_audit_scores:
-        raise _refuse(
+        raise Invalid.of(
             "attacks",
             f"{strengths - 1} strengths",
             f"with {clips} clips and {len(entry.config.labels)} labels these are {scores} scores,"
@@ -157,7 +157,7 @@ def _classes(corpus: Corpus, partition: str) -> dict[str, int]:
     if partition == "all":
         return dict(corpus.classes)
     if partition not in corpus.partitions:
-        raise _refuse(
+        raise Invalid.of(
             "partition",
             partition,
             "the corpus has no such partition",
@@ -234,7 +234,7 @@ def _check_labels(
     """
     most = settings.max_audit_files
     if not 1 <= len(uploads) <= most:
-        raise _refuse(
+        raise Invalid.of(
             "file",
             f"{len(uploads)} files",
             f"an audit takes 1 to {most}",
@@ -242,7 +242,7 @@ def _check_labels(
             code="wrong_number_of_files",
         )
     if len(labels) != len(uploads):
-        raise _refuse(
+        raise Invalid.of(
             "labels",
             f"{len(labels)} labels",
             f"there are {len(uploads)} files",
@@ -256,7 +256,7 @@ def _check_labels(
     if wrong:
         remedy = f"give one of {', '.join(known)}, or null"
         problems = [
-            _problem(f"labels.{n}", label, "the model does not know it", remedy)
+            FieldProblem.of(f"labels.{n}", label, "the model does not know it", remedy)
             for n, label in wrong[:MOST_NAMED]
         ]
         raise Invalid(
@@ -285,7 +285,7 @@ def _take_in(
         try:
             waveform = decode(data, max_seconds=settings.max_clip_seconds)
         except AudioError as error:
-            problems.append(_problem(f"file.{number}", known.name, str(error), None))
+            problems.append(FieldProblem.of(f"file.{number}", known.name, str(error), None))
             codes.append(error.code)
             continue
         for warning in waveform.warnings:
@@ -370,13 +370,3 @@ def artifact(folder: Path, name: str) -> tuple[dict[str, Any], Path]:
         if one["name"] == name:
             return one, folder / files.ARTIFACTS / one["name"]
     raise NotFound(f"The audit made no artifact {shown(name)}. GET its artifacts for a list.")
-
-
-def _problem(field: str, value: object, message: str, remedy: str | None) -> FieldProblem:
-    text = message.encode("ascii", "backslashreplace").decode("ascii")
-    return FieldProblem(field=field, value=shown(value), message=text, remedy=remedy)
-
-
-def _refuse(field: str, value: object, message: str, remedy: str, *, code: str) -> Invalid:
-    problem = _problem(field, value, message, remedy)
-    return Invalid(f"{field} {problem.value}: {message}: {remedy}.", code=code, errors=[problem])

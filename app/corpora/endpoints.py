@@ -11,7 +11,7 @@ from app.auth import Caller, may
 from app.corpora import service
 from app.corpora.schemas import Corpus, CorpusRequest
 from app.database import SessionDep
-from app.errors import ServalError
+from app.errors import ClientGone
 from app.headers import answer, location
 from app.jobs.idempotency import NoIdempotencyKey
 from app.keys.scopes import Scope
@@ -70,12 +70,6 @@ FORM: Final[dict[str, Any]] = {
 }
 
 
-class _Stopped(ServalError):
-    """The request is gone; nobody waits for the corpus, or for this answer."""
-
-    status, code, title = 499, "client_gone", "Client closed request"
-
-
 @router.post(
     "",
     summary="Upload a corpus",
@@ -118,7 +112,7 @@ async def _import(request: Request, upload: BinaryIO, wanted: CorpusRequest, own
 
     def watch(_done: int, _total: int) -> None:
         if stopped.is_set():
-            raise _Stopped("The client went away before the corpus was imported.")
+            raise ClientGone
 
     async def gone() -> None:
         while (await request.receive())["type"] != "http.disconnect":

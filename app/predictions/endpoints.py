@@ -11,12 +11,12 @@ from pydantic_core import from_json
 from starlette.requests import ClientDisconnect
 
 from app.auth import MayPredict
-from app.errors import BadRequest, TooLarge, UnsupportedMedia, shown
+from app.errors import BadRequest, ClientGone, TooLarge, UnsupportedMedia, shown
 from app.predictions import hooks
 from app.predictions.direct_route import DirectRoute
 from app.predictions.line import Outcome
 from app.predictions.schemas import HuggingFaceRequest, Prediction, Score
-from app.predictions.service import ClientGone, Predictions
+from app.predictions.service import Predictions
 from app.problems import invalid, problems
 from app.registry.loaded import LoadedModel
 from app.schemas import Schema

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.devices import chosen_device
-from app.errors import Invalid, NotFound, ServalError, Unavailable, shown
+from app.errors import ClientGone, Invalid, NotFound, ServalError, Unavailable, shown
 from app.predictions.admission import Admission
 from app.predictions.audio_problems import audio_problem
 from app.predictions.engine import Engine
@@ -196,15 +196,6 @@ class Predictions:
                 code="non_finite_scores",
             )
         return model, outcome
-
-
-class ClientGone(ServalError):
-    """Nobody waits for the answer any more. It is told to the log alone."""
-
-    status, code, title = 499, "client_gone", "Client closed request"
-
-    def __init__(self) -> None:
-        super().__init__("The client went away before the answer was ready.")
 
 
 async def _unless(gone: Callable[[], Awaitable[None]], clip: "asyncio.Future[Outcome]") -> Outcome:

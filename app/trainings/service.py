@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from app.corpora import service as corpora
 from app.corpora.tables import Corpus
-from app.errors import FieldProblem, Invalid, shown
+from app.errors import Invalid
 from app.jobs import service as jobs
 from app.jobs.service import Accepted, Submission
 from app.jobs.states import JobKind
@@ -100,7 +100,7 @@ def _checked(
 
 def _check_size(settings: Settings, request: TrainingRequest) -> None:
     if request.iterations > settings.max_iterations:
-        raise _refuse(
+        raise Invalid.of(
             "iterations",
             request.iterations,
             f"is more than the {settings.max_iterations} that this service allows",
@@ -108,7 +108,7 @@ def _check_size(settings: Settings, request: TrainingRequest) -> None:
         )
     frames = request.batch_size * request.frames
     if frames > settings.max_batch_frames:
-        raise _refuse(
+        raise Invalid.of(
             "batch_size",
             request.batch_size,
             f"clips of {request.frames} frames are {frames} a step, more than the"
@@ -128,11 +128,11 @@ def _check_corpus(storage: Storage, corpus: Corpus, request: TrainingRequest) ->
         check_disjoint(manifest)
         learnt = manifest.split(*request.train_on.split("+"))
     except CorpusError as error:
-        raise _refuse("corpus", corpus.id, str(error), code=error.code) from error
+        raise Invalid.of("corpus", corpus.id, str(error), code=error.code) from error
     except OSError as error:
-        raise _refuse("corpus", corpus.id, "its files are gone", "upload it again") from error
+        raise Invalid.of("corpus", corpus.id, "its files are gone", "upload it again") from error
     if len(learnt.emotions) < 2:
-        raise _refuse(
+        raise Invalid.of(
             "corpus",
             corpus.id,
             f"its partition {request.train_on} has clips of one emotion only"
@@ -164,11 +164,3 @@ def _warnings(manifest: Manifest, learnt: Manifest, request: TrainingRequest) ->
             f" {request.batch_size}: they are repeated in it."
         )
     return found
-
-
-def _refuse(
-    field: str, value: object, message: str, remedy: str | None = None, *, code: str | None = None
-) -> Invalid:
-    problem = FieldProblem(field=field, value=shown(value), message=message, remedy=remedy)
-    advice = f": {remedy}" if remedy else ""
-    return Invalid(f"{field} {shown(value)}: {message}{advice}.", code=code, errors=[problem])

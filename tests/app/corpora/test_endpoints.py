@@ -23,6 +23,7 @@ from app.corpora import endpoints, importing, service
 from app.corpora.importing import Watch
 from app.corpora.schemas import CorpusRequest
 from app.corpora.tables import Corpus
+from app.errors import ClientGone
 from app.ids import new_id
 from app.jobs.service import Submission, record
 from app.jobs.states import JobKind, JobStatus
@@ -486,10 +487,10 @@ class TestAtomicity:
 
         def gone(_done: int, _total: int) -> None:
             stopped.set()
-            raise endpoints._Stopped("gone")
+            raise ClientGone
 
         state = client.app.state  # type: ignore[attr-defined]
-        with state.sessions() as session, pytest.raises(endpoints._Stopped):
+        with state.sessions() as session, pytest.raises(ClientGone):
             service.create(
                 session,
                 state.storage,
@@ -509,12 +510,12 @@ class TestAtomicity:
             raise AssertionError("it went on to decode")
 
         def gone(_done: int, _total: int) -> None:
-            raise endpoints._Stopped("gone")
+            raise ClientGone
 
         monkeypatch.setattr(importing, "extract", extract)
         state = client.app.state  # type: ignore[attr-defined]
         upload_ = io.BytesIO(corpus_zip())
-        with pytest.raises(endpoints._Stopped):
+        with pytest.raises(ClientGone):
             importing.import_archive(
                 upload_, state.storage.root, format_="auto", settings=state.settings, watch=gone
             )
