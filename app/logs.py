@@ -28,7 +28,8 @@ def configure(level: str = "info", format_: Literal["json", "console"] = "json")
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            # Lines of the access log bring their own time.
+            structlog.processors.MaybeTimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             renderer,
         ],

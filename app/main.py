@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.concurrency import run_in_threadpool
 
 from app import __version__, health, leftovers, logs, openapi, problems
+from app.access_log import AccessLog
 from app.audits import endpoints as audits
 from app.audits import examples as audit_examples
 from app.auth import Keyring, may
@@ -58,7 +59,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _equip(app, settings)
     problems.install(app)
     openapi.install(app)
-    app.add_middleware(Envelope, metrics=app.state.metrics)
+    app.add_middleware(Envelope, metrics=app.state.metrics, access_log=app.state.access_log)
     for router in (prediction_routes(settings), *ROUTERS):
         app.include_router(
             router,
@@ -84,6 +85,7 @@ def _equip(app: FastAPI, settings: Settings) -> None:
     state.keyring = Keyring(state.sessions, cache_seconds=settings.key_cache_seconds)
     state.rates = Rates(settings)
     state.waiters = Waiters(settings.max_waiters)
+    state.access_log = AccessLog()
     state.metrics = Metrics()
     state.metrics.registry.register(JobsCollector(state.sessions))
     state.predictions = Predictions(settings, state.sessions, state.storage, state.metrics.registry)
@@ -108,6 +110,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         await app.state.predictions.stop()
+        app.state.access_log.flush()
         app.state.queue.close()
         app.state.engine.dispose()
 

@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import logs
+from app.access_log import AccessLog
 from app.envelope import Envelope
 from app.metrics import Metrics
 
@@ -37,6 +38,7 @@ class TestAccessLog:
     ) -> None:
         logs.configure("info")
         answer = client.get("/v1/jobs")
+        app.state.access_log.flush()
         logs.configure("error")
         (line,) = capsys.readouterr().err.splitlines()
         told = json.loads(line)
@@ -47,10 +49,11 @@ class TestAccessLog:
         assert told["ms"] > 0
 
     def test_probes_of_health_are_not_logged(
-        self, client: TestClient, capsys: pytest.CaptureFixture[str]
+        self, app: FastAPI, client: TestClient, capsys: pytest.CaptureFixture[str]
     ) -> None:
         logs.configure("info")
         client.get("/healthz")
+        app.state.access_log.flush()
         logs.configure("error")
         assert capsys.readouterr().err == ""
 
@@ -87,7 +90,7 @@ class TestStopping:
             sent.append(message)
 
         async def run() -> None:
-            envelope = Envelope(app, Metrics())
+            envelope = Envelope(app, Metrics(), AccessLog())
             request = asyncio.ensure_future(envelope(dict(self.SCOPE), receive, send))
             await asyncio.sleep(0.01)
             request.cancel()
