@@ -5,6 +5,7 @@ long as all else that surrounds a prediction, above all where a network has just
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import lru_cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from fastapi import Request, Response
@@ -12,16 +13,20 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends, Query
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
+from starlette.datastructures import QueryParams
 
 from app.schemas import Schema
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Resolver = Callable[[Request], Awaitable[Any]]
 
+KEPT_QUERIES = 64
+"""A service is asked the same few things again and again."""
+
 
 class DirectRoute(APIRoute):
     """For endpoints that read their body themselves and have parameters of three kinds: the
-    request, a dependency on the request alone, a Schema as the query.
+    request, a dependency on the request alone, a frozen Schema as the query.
 
     Raises, when the route is made:
         TypeError: a parameter is of another kind.
@@ -59,10 +64,17 @@ async def _itself(request: Request) -> Request:
 
 
 def _query(schema: type[Schema]) -> Resolver:
+    if not schema.model_config.get("frozen"):
+        raise TypeError(f"{schema.__name__} must be frozen: requests with the same query share it")
+
+    @lru_cache(maxsize=KEPT_QUERIES)
+    def parsed(query: bytes) -> Schema:
+        # Of several values of a name the last one counts, as with FastAPI.
+        return schema.model_validate(dict(QueryParams(query)))
+
     async def resolve(request: Request) -> Schema:
         try:
-            # Of several values of a name the last one counts, as with FastAPI.
-            return schema.model_validate(dict(request.query_params))
+            return parsed(request.scope["query_string"])
         except ValidationError as error:
             found = [
                 {**one, "loc": ("query", *one["loc"])} for one in error.errors(include_url=False)

@@ -9,6 +9,8 @@ thread, `encode_response` in the event loop. None of them knows of HTTP or of th
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
+from math import fsum
 
 import torch
 from torch import Tensor
@@ -94,8 +96,12 @@ def predict(model: LoadedModel, x: Tensor, device: torch.device, most: int) -> T
 
 def unbatch(probabilities: Tensor, clips: Sequence[Clip]) -> list[list[float]]:
     """Each clip's probabilities: the mean of its windows'. NaN where the network gave NaN."""
-    parts = torch.split(probabilities, [len(clip.x) for clip in clips])
-    return [part.mean(dim=0).tolist() for part in parts]
+    rows = iter(probabilities.tolist())
+    of_each = (list(islice(rows, len(clip.x))) for clip in clips)
+    return [
+        [fsum(column) / len(windows) for column in zip(*windows, strict=True)]
+        for windows in of_each
+    ]
 
 
 def encode_response(
@@ -103,4 +109,4 @@ def encode_response(
 ) -> list[Score]:
     """The ``top_k`` most probable labels, or all, most probable first."""
     ranked = sorted(zip(labels, probabilities, strict=True), key=lambda pair: -pair[1])
-    return [Score(label=label, score=score) for label, score in ranked[:top_k]]
+    return [{"label": label, "score": score} for label, score in ranked[:top_k]]

@@ -1,37 +1,50 @@
-"""The prediction resource."""
+"""The prediction resource.
+
+What is answered is a dict with a type: models of pydantic would be built, checked and taken apart
+again for each clip, after a network that has just swept the caches.
+"""
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict
 
 from app.schemas import Schema
 
 
-class Score(Schema):
+@with_config(ConfigDict(extra="forbid"))
+class Score(TypedDict):
     """How probable the model finds a label."""
 
-    label: str = Field(examples=["anger"])
-    score: float = Field(examples=[0.91])
+    label: Annotated[str, Field(examples=["anger"])]
+    score: Annotated[float, Field(examples=[0.91])]
 
 
-class Prediction(Schema):
+@with_config(ConfigDict(extra="forbid"))
+class Prediction(TypedDict):
     """What a model hears in a clip."""
 
-    object: Literal["prediction"] = "prediction"
-    model: str = Field(examples=["cnn4-single-cremad"])
-    label: str = Field(description="The most probable one.", examples=["anger"])
-    scores: list[Score] = Field(
-        description="Most probable first. Without `top_k` they sum to 1.",
-        examples=[[{"label": "anger", "score": 0.91}, {"label": "sadness", "score": 0.09}]],
-    )
-    duration_s: float = Field(examples=[2.53])
-    windows: int = Field(
-        description="How many half-overlapping windows the clip was scored in; `scores` is their"
-        " mean.",
-        examples=[1],
-    )
-    warnings: list[str] = Field(default_factory=list)
-    request_id: str = Field(examples=["req_5f0c9b1d2e3a4f60"])
+    object: Literal["prediction"]
+    model: Annotated[str, Field(examples=["cnn4-single-cremad"])]
+    label: Annotated[str, Field(description="The most probable one.", examples=["anger"])]
+    scores: Annotated[
+        list[Score],
+        Field(
+            description="Most probable first. Without `top_k` they sum to 1.",
+            examples=[[{"label": "anger", "score": 0.91}, {"label": "sadness", "score": 0.09}]],
+        ),
+    ]
+    duration_s: Annotated[float, Field(examples=[2.53])]
+    windows: Annotated[
+        int,
+        Field(
+            description="How many half-overlapping windows the clip was scored in; `scores` is"
+            " their mean.",
+            examples=[1],
+        ),
+    ]
+    warnings: list[str]
+    request_id: Annotated[str, Field(examples=["req_5f0c9b1d2e3a4f60"])]
 
 
 class HuggingFaceParameters(Schema):

@@ -11,7 +11,7 @@ from app.predictions.direct_route import DirectRoute
 from app.schemas import Schema
 
 
-class Asked(Schema):
+class Asked(Schema, frozen=True):
     name: str | None = Field(default=None, max_length=3)
     top_k: Annotated[int | None, Field(ge=1)] = None
 
@@ -67,3 +67,16 @@ def test_a_parameter_that_it_cannot_resolve_is_refused_when_the_route_is_made() 
         @router.get("/sized")
         async def sized(size: int) -> Response:
             return Response(str(size))
+
+
+def test_a_query_that_one_request_could_change_for_the_next_is_refused() -> None:
+    class Changeable(Schema):
+        name: str | None = None
+
+    router = APIRouter(route_class=DirectRoute)
+
+    with pytest.raises(TypeError, match="Changeable must be frozen"):
+
+        @router.get("/asked")
+        async def asked(query: Annotated[Changeable, Query()]) -> Response:
+            return Response(query.name)

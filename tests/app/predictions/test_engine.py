@@ -381,9 +381,9 @@ class TestHooks:
         assert scored.sum(1).tolist() == pytest.approx([1, 1])
         probabilities = hooks.unbatch(scored, clips)
         scores = hooks.encode_response(probabilities[0], model.config.labels, top_k=2)
-        assert [score.score for score in scores] == sorted(probabilities[0], reverse=True)[:2]
+        assert [score["score"] for score in scores] == sorted(probabilities[0], reverse=True)[:2]
         by_label = dict(zip(model.config.labels, probabilities[0], strict=True))
-        assert all(by_label[score.label] == score.score for score in scores)
+        assert all(by_label[score["label"]] == score["score"] for score in scores)
 
     def test_waiting_requests_know_when_they_came(self) -> None:
         async def test() -> None:
