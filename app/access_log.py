@@ -1,8 +1,8 @@
 """The access log: a line for each request, written some at a time.
 
 As nginx does with `access_log … buffer=… flush=…`: a line that is formatted alone, after a network
-has swept the caches, takes ten times as long as one of many. A process that is killed takes the
-lines of its last tenth of a second with it; errors are logged at once, and elsewhere.
+has swept the caches, costs each prediction a tenth of a millisecond. A process that is killed takes
+the lines of its last tenth of a second with it; errors are logged at once, and elsewhere.
 """
 
 import asyncio
