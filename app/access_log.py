@@ -6,7 +6,6 @@ the lines of its last tenth of a second with it; errors are logged at once, and 
 """
 
 import asyncio
-import time
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -22,11 +21,12 @@ class AccessLog:
     """For the event loop alone."""
 
     def __init__(self) -> None:
-        self._lines: list[tuple[float, dict[str, Any]]] = []
+        self._lines: list[dict[str, Any]] = []
 
     def add(self, **line: Any) -> None:
         """Have the line written within `FLUSH_SECONDS`, with the time of now."""
-        self._lines.append((time.time(), line))
+        now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        self._lines.append({"timestamp": now, **line})
         if len(self._lines) == 1:
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
         elif len(self._lines) >= MOST_LINES:
@@ -35,9 +35,5 @@ class AccessLog:
     def flush(self) -> None:
         """Write what is there."""
         lines, self._lines = self._lines, []
-        for moment, line in lines:
-            log.info("request", timestamp=_iso(moment), **line)
-
-
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat().replace("+00:00", "Z")
+        for line in lines:
+            log.info("request", **line)

@@ -2,8 +2,8 @@
 
     decode_request → batch → predict → unbatch → encode_response
 
-`decode_request` runs in a pool of threads, `batch`, `predict` and `unbatch` in the inference
-thread, `encode_response` in the event loop. None of them knows of HTTP or of threads.
+The first four run in an inference lane (`decode_request` in a pool of threads where a GPU does the
+rest), `encode_response` in the event loop. None of them knows of HTTP or of threads.
 """
 
 import time
