@@ -21,7 +21,7 @@ from app.problems import invalid, problems
 from app.registry.loaded import LoadedModel
 from app.schemas import Schema
 from app.settings import Settings
-from app.uploads import multipart, no_others, the_file
+from app.uploads import declared_length, multipart, no_others, the_file
 
 WAV_TYPES = (
     "audio/wav",
@@ -201,8 +201,8 @@ def _bounded(clip: bytes, most: int) -> bytes:
 
 def _announced(request: Request, most: int) -> int:
     """How large the body will be, as far as its headers say; the most that is read otherwise."""
-    declared = request.headers.get("content-length", "")
-    return min(int(declared), most) if declared.isdecimal() and len(declared) < 20 else most
+    declared = declared_length(request)
+    return most if declared is None else min(declared, most)
 
 
 def _limits(settings: Settings) -> str:

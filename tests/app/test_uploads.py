@@ -12,7 +12,14 @@ from starlette.types import Message
 from app import uploads
 from app.corpora.schemas import CorpusRequest
 from app.errors import BadRequest, Invalid, TooLarge, TooSlow, Unavailable
-from app.uploads import MAX_FIELD_BYTES, Places, multipart, the_file, the_request
+from app.uploads import (
+    MAX_FIELD_BYTES,
+    Places,
+    declared_length,
+    multipart,
+    the_file,
+    the_request,
+)
 
 HEAD = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
 END = b"\r\n--x--\r\n"
@@ -62,6 +69,23 @@ class TestPace:
         with pytest.raises(TooSlow, match="stopped coming") as caught:
             received([b"1" * 1000], every_seconds=0)
         assert (caught.value.status, caught.value.code) == (408, "upload_stalled")
+
+
+class TestDeclaredLength:
+    @pytest.mark.parametrize(
+        ("length", "bytes_"),
+        [(b"0", 0), (b"123", 123), (b"", None), (b"-1", None), (b"x", None), (b"\xb2", None)],
+    )
+    def test_it_is_a_number_or_none(self, length: bytes, bytes_: int | None) -> None:
+        scope = {"type": "http", "headers": [(b"content-length", length)]}
+        assert declared_length(Request(scope)) == bytes_
+
+    def test_one_of_thousands_of_digits_is_large_and_no_error(self) -> None:
+        scope = {"type": "http", "headers": [(b"content-length", b"9" * 5000)]}
+        assert (declared_length(Request(scope)) or 0) > uploads.ANY_SIZE
+
+    def test_there_need_be_none(self) -> None:
+        assert declared_length(Request({"type": "http", "headers": []})) is None
 
 
 class TestPlaces:
