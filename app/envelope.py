@@ -11,7 +11,7 @@ from asyncio import CancelledError
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.access_log import AccessLog
+from app.access_log import AccessLog, Answered
 from app.errors import ServalError, TooLarge, Unavailable
 from app.metrics import Metrics
 from app.problems import HINTS, MEDIA_TYPE, document
@@ -19,7 +19,7 @@ from app.problems import HINTS, MEDIA_TYPE, document
 log = structlog.get_logger("serval.envelope")
 _acceptable = re.compile(rb"[A-Za-z0-9._-]{1,64}").fullmatch
 STOPPING_RETRY_AFTER_SECONDS = 10  # the service is back by then, if it was a restart
-QUIET = {"/healthz", "/readyz", "/metrics"}  # asked every few seconds by machines
+CLIENT_GONE = 499  # as nginx has it: nobody waited for the answer
 
 
 class Envelope:
@@ -27,8 +27,9 @@ class Envelope:
 
     def __init__(self, app: ASGIApp, metrics: Metrics, access_log: AccessLog) -> None:
         self.app = app
-        self.metrics = metrics
         self.access_log = access_log
+        self._in_flight = 0
+        metrics.in_flight.set_function(lambda: self._in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -38,7 +39,7 @@ class Envelope:
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         reply = _Reply(scope, send, request_id)
-        self.metrics.in_flight.inc()
+        self._in_flight += 1
         try:
             await self.app(scope, receive, reply.send)
         except CancelledError:
@@ -51,24 +52,19 @@ class Envelope:
                 raise  # the answer has begun: the server can only cut the connection
             await reply.problem(_internal(error))
         finally:
-            self.metrics.in_flight.dec()
-            self._account(scope, reply, time.perf_counter() - began)
-
-    def _account(self, scope: Scope, reply: "_Reply", seconds: float) -> None:
-        status = reply.status or 499  # the client went away
-        route = getattr(scope.get("route"), "path", "-")
-        self.metrics.saw(scope["method"], route, status, seconds)
-        path = scope["path"]
-        if path in QUIET and status < 400:
-            return
-        self.access_log.add(
-            method=scope["method"],
-            path=path,
-            status=status,
-            ms=round(seconds * 1000, 2),
-            request_id=reply.request_id,
-            key=scope["state"].get("key_id"),
-        )
+            self._in_flight -= 1
+            self.access_log.add(
+                Answered(
+                    at=time.time(),
+                    seconds=time.perf_counter() - began,
+                    method=scope["method"],
+                    path=scope["path"],
+                    route=getattr(scope.get("route"), "path", "-"),
+                    status=reply.status or CLIENT_GONE,
+                    request_id=request_id,
+                    key=scope["state"].get("key_id"),
+                )
+            )
 
 
 class _Reply:

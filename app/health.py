@@ -5,6 +5,7 @@ from typing import Literal
 
 import structlog
 from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import Field
 
@@ -76,7 +77,8 @@ def _why_not(name: str, check: Check) -> str | None:
     response_class=Response,
     responses={200: {"content": {"text/plain": {}}}},
 )
-def metrics(request: Request) -> Response:
+async def metrics(request: Request) -> Response:
     """Prometheus metrics of this process, and the jobs by status while the database answers."""
-    content = generate_latest(request.app.state.metrics.registry)
+    request.app.state.access_log.flush()
+    content = await run_in_threadpool(generate_latest, request.app.state.metrics.registry)
     return Response(content, media_type=CONTENT_TYPE_LATEST)

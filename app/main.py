@@ -85,8 +85,8 @@ def _equip(app: FastAPI, settings: Settings) -> None:
     state.keyring = Keyring(state.sessions, cache_seconds=settings.key_cache_seconds)
     state.rates = Rates(settings)
     state.waiters = Waiters(settings.max_waiters)
-    state.access_log = AccessLog()
     state.metrics = Metrics()
+    state.access_log = AccessLog(state.metrics)
     state.metrics.registry.register(JobsCollector(state.sessions))
     state.predictions = Predictions(settings, state.sessions, state.storage, state.metrics.registry)
     state.checks = {

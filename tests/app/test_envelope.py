@@ -90,7 +90,8 @@ class TestStopping:
             sent.append(message)
 
         async def run() -> None:
-            envelope = Envelope(app, Metrics(), AccessLog())
+            metrics = Metrics()
+            envelope = Envelope(app, metrics, AccessLog(metrics))
             request = asyncio.ensure_future(envelope(dict(self.SCOPE), receive, send))
             await asyncio.sleep(0.01)
             request.cancel()
