@@ -109,15 +109,17 @@ class Keyring:
 
 
 async def _identify(keyring: Keyring, request: Request) -> Caller:
-    scheme, token = get_authorization_scheme_param(request.headers.get("authorization"))
-    caller = await keyring.caller(token) if scheme.lower() == "bearer" else None
-    if caller is not None:
-        return caller
+    authorization = request.headers.get("authorization")
+    if authorization is not None:
+        scheme, token = get_authorization_scheme_param(authorization)
+        caller = await keyring.caller(token) if scheme.lower() == "bearer" else None
+        if caller is not None:
+            return caller
     if await keyring.open():
         _check_loopback(request)
         _check_origin(request)
         return LOCAL
-    if "authorization" not in request.headers:
+    if authorization is None:
         raise Unauthorized(
             "This needs an API key: send `Authorization: Bearer sk_…`.", code="key_missing"
         )

@@ -55,6 +55,7 @@ def _run(settings: Settings, socket: Socket) -> None:
             log_level="warning",  # requests are logged by `app.envelope`
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # nothing here asks who is behind a proxy: see `app.auth`
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )

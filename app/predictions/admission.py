@@ -1,8 +1,5 @@
 """How many predictions may be under way at one time, and how many bytes they may hold."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from app.errors import TooMany
 
 
@@ -20,8 +17,7 @@ class Admission:
         self.requests = 0
         self.bytes = 0
 
-    @contextmanager
-    def one(self, size: int) -> Iterator[None]:
+    def take(self, size: int) -> None:
         """Take a place for a request with a body of ``size`` bytes, before reading it.
 
         Raises:
@@ -34,8 +30,8 @@ class Admission:
             )
         self.requests += 1
         self.bytes += size
-        try:
-            yield
-        finally:
-            self.requests -= 1
-            self.bytes -= size
+
+    def give_back(self, size: int) -> None:
+        """The request is done."""
+        self.requests -= 1
+        self.bytes -= size

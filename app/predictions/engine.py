@@ -44,7 +44,7 @@ class Engine:
         lanes: how many work at one time.
         most_clips: that a lane takes at one time.
         stuck_seconds: a lane that takes longer for a share makes the service not ready.
-        on_batch: is told the windows of each batch, in the lane.
+        on_batch: is told the windows of each batch, in the event loop.
     """
 
     def __init__(
@@ -151,37 +151,39 @@ class Engine:
     def _serve(self, requests: Sequence[Waiting]) -> None:
         try:
             for scored in self._scorer.score(requests):
-                self._note(scored)
-                self._tell((request, _as_told(result)) for request, result in scored.results)
+                if scored.error is not None:
+                    self._note_failure(scored, scored.error)
+                elif scored.windows:
+                    self._failures = []
+                results = ((request, _as_told(result)) for request, result in scored.results)
+                self._tell(results, scored.windows)
         except Exception as error:
             log.exception("scoring failed")
             self._tell((request, _as_told(error)) for request in requests)
 
-    def _note(self, scored: Scored) -> None:
-        if scored.error is not None:
-            model = scored.results[0][0].model.id
-            log.error("a batch failed", model=model, exc_info=scored.error)
-            name = type(scored.error).__name__
-            with self._noting:
-                self._failures = [*self._failures[1 - FAILURES_IN_A_ROW :], name]
-        elif scored.windows:
-            self._failures = []
-            self._on_batch(scored.windows)
+    def _note_failure(self, scored: Scored, error: Exception) -> None:
+        model = scored.results[0][0].model.id
+        log.error("a batch failed", model=model, exc_info=error)
+        with self._noting:
+            self._failures = [*self._failures[1 - FAILURES_IN_A_ROW :], type(error).__name__]
 
-    def _tell(self, results: Iterable[Result]) -> None:
+    def _tell(self, results: Iterable[Result], windows: int = 0) -> None:
         """Settle the futures in their loop, which is woken once for all of them."""
         with contextlib.suppress(RuntimeError):  # the loop was closed: nobody is listening
-            self._loop.call_soon_threadsafe(_settle, list(results))
+            self._loop.call_soon_threadsafe(self._settle, list(results), windows)
 
+    # In the event loop again
 
-def _settle(results: Iterable[Result]) -> None:
-    for request, result in results:
-        if request.future.done():
-            continue
-        if isinstance(result, Outcome):
-            request.future.set_result(result)
-        else:
-            request.future.set_exception(result)
+    def _settle(self, results: Iterable[Result], windows: int) -> None:
+        for request, result in results:
+            if request.future.done():
+                continue
+            if isinstance(result, Outcome):
+                request.future.set_result(result)
+            else:
+                request.future.set_exception(result)
+        if windows:
+            self._loop.call_soon(self._on_batch, windows)  # after the answers have gone
 
 
 def _as_told(result: Outcome | Exception) -> Outcome | Exception:

@@ -90,18 +90,22 @@ def predict(model: LoadedModel, x: Tensor, device: torch.device, most: int) -> T
         x: (windows, frames, mels) on the CPU.
         most: windows that go through the network at one time.
     """
-    logits = torch.cat([model.network(part.to(device)) for part in torch.split(x, most)])
-    return logits.double().softmax(dim=1).cpu()
+    logits = [model.network(part.to(device)) for part in torch.split(x, most)]
+    together = logits[0] if len(logits) == 1 else torch.cat(logits)
+    return together.double().softmax(dim=1).cpu()
 
 
 def unbatch(probabilities: Tensor, clips: Sequence[Clip]) -> list[list[float]]:
     """Each clip's probabilities: the mean of its windows'. NaN where the network gave NaN."""
-    rows = iter(probabilities.tolist())
-    of_each = (list(islice(rows, len(clip.x))) for clip in clips)
-    return [
-        [fsum(column) / len(windows) for column in zip(*windows, strict=True)]
-        for windows in of_each
-    ]
+    rows: list[list[float]] = probabilities.tolist()
+    if len(rows) == len(clips):
+        return rows
+    windows = iter(rows)
+    return [_mean(list(islice(windows, len(clip.x)))) for clip in clips]
+
+
+def _mean(rows: list[list[float]]) -> list[float]:
+    return [fsum(column) / len(rows) for column in zip(*rows, strict=True)]
 
 
 def encode_response(

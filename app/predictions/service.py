@@ -174,22 +174,24 @@ class Predictions:
             ClientGone: nobody waits for the answer.
         """
         seconds = self._settings.predict_timeout_seconds
-        with self.admission.one(size):
-            try:
-                async with asyncio.timeout(seconds) as limit:
-                    model = await self.model(model_id, owner=owner)
-                    clip = self.engine.submit(model, await body())
-                    outcome = await _unless(gone, clip)
-            except AudioError as error:
-                raise audio_problem(error) from None
-            except TimeoutError:
-                if not limit.expired():
-                    raise
-                raise Unavailable(
-                    f"The prediction was not ready after {seconds:g} s, the upload included."
-                    " Send it again.",
-                    code="predict_timeout",
-                ) from None
+        self.admission.take(size)
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                model = await self.model(model_id, owner=owner)
+                clip = self.engine.submit(model, await body())
+                outcome = await _unless(gone, clip)
+        except AudioError as error:
+            raise audio_problem(error) from None
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise Unavailable(
+                f"The prediction was not ready after {seconds:g} s, the upload included."
+                " Send it again.",
+                code="predict_timeout",
+            ) from None
+        finally:
+            self.admission.give_back(size)
         if not all(math.isfinite(each) for each in outcome.probabilities):
             raise Invalid(
                 f"The model {model.id} gives NaN for this clip: its weights overflow.",
