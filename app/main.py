@@ -21,8 +21,10 @@ from app.jobs.endpoints import job_routes
 from app.keys import endpoints as keys
 from app.metrics import JobsCollector, Metrics
 from app.migrations import check_revision, upgrade
+from app.predictions.direct_route import direct_routes
 from app.predictions.endpoints import prediction_routes
 from app.predictions.service import Predictions
+from app.predictions.shortcut import Shortcut
 from app.queue import JobQueue, brief_client
 from app.rates import Rates
 from app.registry import endpoints as registry
@@ -59,8 +61,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _equip(app, settings)
     problems.install(app)
     openapi.install(app)
+    predictions = prediction_routes(settings)
+    app.add_middleware(Shortcut, application=app, routes=direct_routes(predictions))
     app.add_middleware(Envelope, metrics=app.state.metrics, access_log=app.state.access_log)
-    for router in (prediction_routes(settings), *ROUTERS):
+    for router in (predictions, *ROUTERS):
         app.include_router(
             router,
             max_body_size=settings.max_json_bytes,  # routes that take files say more themselves

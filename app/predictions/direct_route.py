@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import lru_cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from fastapi import Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends, Query
 from fastapi.routing import APIRoute
@@ -44,6 +44,11 @@ class DirectRoute(APIRoute):
             return answer
 
         return handle
+
+
+def direct_routes(router: APIRouter) -> list[DirectRoute]:
+    """Those of ``router`` that are direct."""
+    return [route for route in router.routes if isinstance(route, DirectRoute)]
 
 
 def _resolver(name: str, hint: Any) -> Resolver:
