@@ -8,8 +8,8 @@ while lanes are busy the next batch gathers by itself. A request that was given 
 away, its time ran out) is dropped. An exception fails the clips of its batch and nobody else's.
 
 On a CPU each core is a lane with a few clips at a time: cores that share a batch wait for each
-other at every operation, and all take turns in one cache. A lone clip has all cores. A GPU has one
-lane.
+other at every operation, and all take turns in one cache. A lone clip has all cores, in a lane of
+its own that leads. A GPU has the leading lane alone.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ FAILURES_IN_A_ROW = 3
 """From then on it is not one batch: a GPU that fell into an error does not recover by itself."""
 DRAIN_SECONDS = 10.0
 LEADER = 0
-"""The lane that has all cores for a lone clip."""
+"""The lane that has all cores for a lone clip: OpenMP's threads belong to the one that calls."""
 
 
 class Engine:
@@ -62,9 +62,10 @@ class Engine:
         self._line = Line(most_clips, lanes)
         self._threads = [
             threading.Thread(target=self._run, args=(lane,), name=f"inference-{lane}", daemon=True)
-            for lane in range(lanes)
+            for lane in range(1 if lanes == 1 else 1 + lanes)
         ]
-        self._busy_since: list[float | None] = [None] * lanes
+        self._at_home = threading.Barrier(1 + len(self._threads))
+        self._busy_since: list[float | None] = [None] * len(self._threads)
         self._stopping = False
         self._fault: BaseException | None = None
         self._failures: list[str] = []
@@ -73,12 +74,14 @@ class Engine:
     def start(self) -> None:
         """Start the lanes. Call it in the event loop that will submit."""
         self._loop = asyncio.get_running_loop()
-        # Every thread but a lane that is alone computes with one core. Threads with helpers of
-        # OpenMP's own would be more than there are cores, at which it lets waiting helpers sleep
-        # instead of spin: the network then takes a third longer.
-        use_threads(1)
         for thread in self._threads:
             thread.start()
+        self._at_home.wait()
+        # Every thread but the leading lane computes with one core, also those that start later:
+        # torch gives them what was chosen last, here. A second thread with helpers of OpenMP's own
+        # would make them more than there are cores, at which it lets waiting helpers sleep instead
+        # of spin, as long as the process lives: a lone clip then takes half as long again.
+        use_threads(1)
 
     def submit(self, model: LoadedModel, body: bytes) -> "asyncio.Future[Outcome]":
         """Start on a clip. Cancel the future to give it up.
@@ -135,10 +138,11 @@ class Engine:
 
     def _run(self, lane: int) -> None:
         share: Share | None = None
+        use_threads(THREADS if lane == LEADER else 1)
+        self._at_home.wait()
         try:
             while share := self._line.take(leads=lane == LEADER):
                 self._busy_since[lane] = time.monotonic()
-                use_threads(THREADS if share.alone else 1)
                 self._serve(share.requests)
                 self._busy_since[lane] = None
                 self._line.done(share)

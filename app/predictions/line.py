@@ -52,12 +52,14 @@ class Share:
 class Line:
     """Requests in the order of their arrival. Any thread puts in, each lane takes shares out.
 
-    A lone request, with no other at work, is for the leading lane and all cores. Otherwise the
-    free lanes divide what waits, a core for each. No lane waits for another, or for more to come.
+    A lone request, with no other at work, is for the leading lane, which has all cores. Otherwise
+    the free lanes among the others divide what waits, a core for each. No lane waits for another,
+    or for more to come, but none works beside the leading one.
 
     Args:
         most: requests in a share.
-        lanes: one of which leads.
+        lanes: how many may work at one time. Of a single one all is the leading lane's; otherwise
+            there are so many others.
     """
 
     def __init__(self, most: int, lanes: int = 1) -> None:
@@ -92,12 +94,13 @@ class Line:
         changed = self._for_the_leader if leads else self._for_the_others
         with changed:
             while True:
-                live = [request for request in self._requests if not request.future.cancelled()]
-                self._requests = deque(live)
-                if not live and self._closed:
+                self._drop_given_up()
+                if not self._requests and self._closed:
                     return None
-                if live and (leads or not self._is_for_the_leader()):
-                    return self._share()
+                if self._requests:
+                    if leads == self._is_for_the_leader():
+                        return self._share()
+                    self._wake()  # it was for this lane when this one was woken
                 changed.wait()
 
     def done(self, share: Share) -> None:
@@ -122,12 +125,19 @@ class Line:
 
     def _wake(self) -> None:
         """The lanes that may take what is there now, and no other: it would be in the way."""
-        if self._requests:
+        self._drop_given_up()
+        if self._closed and not self._requests:
             self._for_the_leader.notify()
-            if not self._is_for_the_leader():
-                self._for_the_others.notify_all()
-        elif self._closed:
             self._for_the_others.notify_all()
+        elif self._requests and self._is_for_the_leader():
+            self._for_the_leader.notify()
+        elif self._requests:
+            self._for_the_others.notify_all()
+
+    def _drop_given_up(self) -> None:
+        if any(request.future.cancelled() for request in self._requests):
+            live = [request for request in self._requests if not request.future.cancelled()]
+            self._requests = deque(live)
 
     def _is_for_the_leader(self) -> bool:
         """Whether all cores are at work on one share, or should be."""

@@ -232,6 +232,25 @@ class TestLanes:
 
         run(test)
 
+    def test_a_thread_that_starts_after_a_lone_clip_has_one_core(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(engine_module, "THREADS", 2)
+        cores: list[int] = []
+
+        async def test() -> None:
+            network = Held()
+            network.may_go_on.release()
+            async with running(lanes=2) as engine:
+                await engine.submit(loaded(network), good_wav())
+                later = threading.Thread(target=lambda: cores.append(torch.get_num_threads()))
+                later.start()
+                later.join()
+            assert network.threads == [2]
+
+        run(test)
+        assert cores == [1]
+
     def test_one_that_dies_says_so_and_another_finishes_what_it_has(self) -> None:
         async def test() -> None:
             network, other = Held(), Held()

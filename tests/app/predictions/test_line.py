@@ -152,6 +152,10 @@ class TestLanes:
         return Lane(line, leads=True)
 
     @pytest.fixture
+    def one(self, line: Line) -> Lane:
+        return Lane(line, leads=False)
+
+    @pytest.fixture
     def other(self, line: Line) -> Lane:
         return Lane(line, leads=False)
 
@@ -166,46 +170,61 @@ class TestLanes:
         assert leader.share.alone
 
     def test_nobody_works_beside_one_who_is_alone(
-        self, line: Line, leader: Lane, other: Lane, future: NewFuture
+        self, line: Line, leader: Lane, one: Lane, other: Lane, future: NewFuture
     ) -> None:
         put(line, model("m"), "a", future)
         assert leader.ask().takes() == ["a"]
-        other.ask()
+        one.ask()
         put(line, model("m"), "bcd", future)
-        assert other.waits()
+        assert one.waits()
         leader.done()
-        assert other.takes() == ["b", "c"]
-        assert leader.ask().takes() == ["d"]
+        assert one.takes() == ["b", "c"]
+        assert other.ask().takes() == ["d"]
 
-    def test_what_waits_is_divided_among_the_free(
-        self, line: Line, leader: Lane, other: Lane, future: NewFuture
+    def test_what_waits_is_divided_among_the_free_without_the_leader(
+        self, line: Line, leader: Lane, one: Lane, other: Lane, future: NewFuture
     ) -> None:
         put(line, model("m"), "abcd", future)
-        assert other.ask().takes() == ["a", "b"]
-        assert leader.ask().takes() == ["c", "d"]
-        for lane in (leader, other):
+        assert leader.ask().waits()
+        assert one.ask().takes() == ["a", "b"]
+        assert other.ask().takes() == ["c", "d"]
+        for lane in (one, other):
             assert lane.share is not None
             assert not lane.share.alone
 
     def test_a_share_has_no_more_than_fit(
-        self, line: Line, leader: Lane, other: Lane, future: NewFuture
+        self, line: Line, one: Lane, other: Lane, future: NewFuture
     ) -> None:
         put(line, model("m"), "abcdefghi", future)
-        assert other.ask().takes() == ["a", "b", "c"]
-        assert leader.ask().takes() == ["d", "e", "f"]
+        assert one.ask().takes() == ["a", "b", "c"]
+        assert other.ask().takes() == ["d", "e", "f"]
 
     def test_a_lane_that_is_done_goes_on_while_the_others_work(
-        self, line: Line, leader: Lane, other: Lane, future: NewFuture
+        self, line: Line, leader: Lane, one: Lane, other: Lane, future: NewFuture
     ) -> None:
         put(line, model("m"), "ab", future)
-        assert leader.ask().takes() == ["a"]
+        assert one.ask().takes() == ["a"]
         assert other.ask().takes() == ["b"]
         other.done()
         other.ask()
+        leader.ask()
         put(line, model("m"), "c", future)
         assert other.takes() == ["c"]
         assert other.share is not None
         assert not other.share.alone
+        assert leader.waits()
+
+    def test_the_last_one_left_is_the_leaders(
+        self, line: Line, leader: Lane, one: Lane, future: NewFuture
+    ) -> None:
+        put(line, model("m"), "abc", future)
+        leader.ask()
+        assert one.ask().takes() == ["a", "b"]
+        assert leader.waits()
+        one.done()
+        one.ask()
+        assert leader.takes() == ["c"]
+        assert one.waits()
 
     def test_one_that_was_given_up_does_not_divide_the_cores(
         self, line: Line, leader: Lane, other: Lane, future: NewFuture
@@ -221,17 +240,40 @@ class TestLanes:
         assert leader.share.alone
         assert other.waits()
 
-    @pytest.mark.parametrize("last", ["leader", "other"])
-    def test_closing_ends_all_lanes_once_the_last_request_is_done(
-        self, line: Line, leader: Lane, other: Lane, future: NewFuture, last: str
+    def test_one_that_others_were_woken_for_and_that_is_alone_now_is_passed_to_the_leader(
+        self, line: Line, leader: Lane, other: Lane, future: NewFuture
     ) -> None:
-        put(line, model("m"), "a" if last == "leader" else "ab", future)
-        first, second = (leader, other) if last == "leader" else (other, leader)
-        assert first.ask().takes() == ["a"]
+        given_up = Waiting(model("m"), b"a", future())
+        line.put(given_up)
+        put(line, model("m"), "b", future)
+        assert leader.ask().waits()
+        given_up.future.cancel()
+        assert other.ask().waits()
+        assert leader.takes() == ["b"]
+
+    def test_two_that_the_leader_was_woken_for_are_passed_to_the_others(
+        self, line: Line, leader: Lane, one: Lane, other: Lane, future: NewFuture
+    ) -> None:
+        put(line, model("m"), "a", future)
+        one.ask()
+        other.ask()
+        assert one.waits()
+        assert other.waits()
+        put(line, model("m"), "b", future)
+        assert leader.ask().waits()
+        assert sorted(one.takes() + other.takes()) == ["a", "b"]
+
+    @pytest.mark.parametrize("work", ["alone", "divided"])
+    def test_closing_ends_all_lanes_once_the_last_request_is_done(
+        self, line: Line, leader: Lane, one: Lane, other: Lane, future: NewFuture, work: str
+    ) -> None:
+        put(line, model("m"), "a" if work == "alone" else "ab", future)
+        at_work = [leader] if work == "alone" else [one, other]
+        for lane, body in zip(at_work, "ab", strict=False):
+            assert lane.ask().takes() == [body]
         line.close()
-        if last == "other":
-            assert second.ask().takes() == ["b"]
-            second.done()
-        second.ask()
-        first.done()
-        assert first.ask().takes() == second.takes() == []
+        for lane in {leader, one, other} - set(at_work):
+            assert lane.ask().takes() == []
+        for lane in at_work:
+            lane.done()
+            assert lane.ask().takes() == []
