@@ -64,7 +64,7 @@ class Engine:
             threading.Thread(target=self._run, args=(lane,), name=f"inference-{lane}", daemon=True)
             for lane in range(1 if lanes == 1 else 1 + lanes)
         ]
-        self._at_home = threading.Barrier(1 + len(self._threads))
+        self._prepared = threading.Barrier(1 + len(self._threads))  # passed when all have cores
         self._busy_since: list[float | None] = [None] * len(self._threads)
         self._stopping = False
         self._fault: BaseException | None = None
@@ -76,7 +76,7 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         for thread in self._threads:
             thread.start()
-        self._at_home.wait()
+        self._prepared.wait()
         # Every thread but the leading lane computes with one core, also those that start later:
         # torch gives them what was chosen last, here. A second thread with helpers of OpenMP's own
         # would make them more than there are cores, at which it lets waiting helpers sleep instead
@@ -139,7 +139,7 @@ class Engine:
     def _run(self, lane: int) -> None:
         share: Share | None = None
         use_threads(THREADS if lane == LEADER else 1)
-        self._at_home.wait()
+        self._prepared.wait()
         try:
             while share := self._line.take(leads=lane == LEADER):
                 self._busy_since[lane] = time.monotonic()
