@@ -93,6 +93,10 @@ class TestMetrics:
         jobs = {(s.labels["kind"], s.labels["status"]) for s in samples if s.name == "serval_jobs"}
         assert ("training", "queued") in jobs
 
+    def test_it_counts_the_requests_that_are_being_answered(self, client: TestClient) -> None:
+        for _ in range(2):  # this one alone
+            assert "serval_http_requests_in_flight 1.0" in client.get("/metrics").text
+
     def test_while_the_database_is_away_it_answers_without_the_jobs(
         self, app: FastAPI, client: TestClient
     ) -> None:

@@ -232,8 +232,9 @@ class TestLanes:
 
         run(test)
 
+    @pytest.mark.parametrize("lanes", [1, 2])
     def test_a_thread_that_starts_after_a_lone_clip_has_one_core(
-        self, monkeypatch: pytest.MonkeyPatch
+        self, monkeypatch: pytest.MonkeyPatch, lanes: int
     ) -> None:
         monkeypatch.setattr(engine_module, "THREADS", 2)
         cores: list[int] = []
@@ -241,7 +242,7 @@ class TestLanes:
         async def test() -> None:
             network = Held()
             network.may_go_on.release()
-            async with running(lanes=2) as engine:
+            async with running(lanes) as engine:
                 await engine.submit(loaded(network), good_wav())
                 later = threading.Thread(target=lambda: cores.append(torch.get_num_threads()))
                 later.start()
