@@ -22,7 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
+
+# The same examples in every run: what fails today failed yesterday, too.
+hypothesis.settings.register_profile("serval", derandomize=True)
+hypothesis.settings.load_profile("serval")
 
 # One torch thread a process, before torch is first imported: tiny networks gain nothing from a
 # second one, and processes that share two cores would wait for each other's threads.

@@ -151,9 +151,9 @@ class Archive:
 
     def _useful(self, entries: list[zipfile.ZipInfo]) -> Iterator[tuple[str, zipfile.ZipInfo]]:
         for entry in entries:
-            if entry.is_dir():
-                continue
             name = entry.filename
+            if name.endswith("/"):  # as `is_dir` says, which fails on an entry without a name
+                continue
             reason = _useless(name) or self._too_large(entry)
             if reason is None:
                 yield name, entry

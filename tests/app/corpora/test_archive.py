@@ -181,6 +181,12 @@ class TestWhatIsNoArchive:
         assert error.code == "archive_damaged"
         assert "one.wav" in error.detail
 
+    def test_an_entry_without_a_name_is_skipped(self) -> None:
+        data = packed(("Q.wav", b"1"), ("two.wav", b"2")).replace(b"Q.wav", b"\0.wav")
+        with opened(data) as found:
+            assert found.names == ["two.wav"]
+            assert [one.path for one in found.skipped] == [""]
+
     @settings(max_examples=200, deadline=None)
     @given(
         changes=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=8),
