@@ -28,7 +28,7 @@ class Answered(NamedTuple):
         at: when its answer was sent, seconds since 1970.
         route: the template of its path, "-" if there is none.
         status: 499 if the client went away.
-        key: the id of the API key, if that far it came.
+        key: the id of the API key; None if the request did not come so far.
     """
 
     at: float

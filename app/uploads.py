@@ -121,11 +121,24 @@ def declared_length(request: Request) -> int | None:
     return int(declared[:18]) if declared.isdecimal() else None
 
 
+def refuse_declared(request: Request, most: int) -> None:
+    """Return if the body may have at most ``most`` bytes, as far as its header says.
+
+    Raises:
+        TooLarge: it has more.
+    """
+    if (declared_length(request) or 0) > most:
+        raise body_too_large(most)
+
+
+def body_too_large(most: int) -> TooLarge:
+    """The error for a body of more than ``most`` bytes."""
+    return TooLarge(f"The body is larger than the {most} bytes that this endpoint accepts.")
+
+
 def _bounded(request: Request, most: int) -> Request:
     """The same request, whose body ends in an error after ``most`` bytes, or if it is too slow."""
-    error = TooLarge(f"The body is larger than the {most} bytes that this endpoint accepts.")
-    if (declared_length(request) or 0) > most:
-        raise error
+    refuse_declared(request, most)
     received = 0
     began = anyio.current_time()
 
@@ -140,7 +153,7 @@ def _bounded(request: Request, most: int) -> Request:
             raise _too_slow(received, stalled=left > STALL_SECONDS) from None
         received += len(message.get("body", b""))
         if received > most:
-            raise error
+            raise body_too_large(most)
         return message
 
     return Request(request.scope, receive)

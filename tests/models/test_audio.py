@@ -412,7 +412,7 @@ SEEDS = [
     written(tone(0.1), container="FLAC"),
     written(np.stack([tone(0.1), tone(0.1) / 2], axis=1), container="FLAC"),
 ]
-BOUNDED = settings(max_examples=300, deadline=timedelta(seconds=2), derandomize=True)
+BOUNDED = settings(max_examples=300, deadline=timedelta(seconds=2))
 
 
 class TestAnyBytes:
