@@ -18,11 +18,12 @@ from models.architectures import CNN4
 from models.features import FRAMES, MELS
 from models.serving.minimal_filtering import KERNEL, OUTPUTS, TILE, minimal_filtering
 from models.serving.packed_product import PackedProduct
+from models.serving.scratch import Scratch
 
 MOST_TILES: Final = 96
 """At a time: the coordinates of more would push each other out of the caches."""
-LEAST_TILES: Final = 24
-"""At a time, also of several clips: reading the weights takes as long as multiplying so many."""
+MOST_OF_SEVERAL: Final = 48
+"""At a time, of several clips: they read the weights once, in blocks that a lone clip can use."""
 
 
 class FastCNN4(nn.Module):
@@ -110,6 +111,8 @@ class TiledBlock(nn.Module):
         self.product = PackedProduct(
             transformed.flatten(0, 1).float(), tiles_at_a_time(height, width)
         )
+        n_out, n_in, *_ = weight.shape
+        self._most_values_of_a_tile = TILE * max(TILE * n_in, OUTPUTS * n_out)
         self.register_buffer("into", tile.float())
         self.register_buffer("back", outputs[[0, 2, 1, 3]].float())
         self.register_buffer("bias", bias.float())
@@ -122,20 +125,21 @@ class TiledBlock(nn.Module):
         padded = functional.pad(maps, (0, 0, 2, right, 2, below))
         strips = padded.unfold(1, TILE, OUTPUTS).movedim(-1, 2).flatten(0, 1)
         parts = torch.split(strips, max(1, self.product.rows // columns))
-        pooled = torch.cat([self._filter(part) for part in parts])
+        scratch = Scratch(len(parts[0]) * columns * self._most_values_of_a_tile, like=maps)
+        pooled = torch.cat([self._filter(part, scratch) for part in parts])
         return pooled.view(batch, 2 * rows, 2 * columns, -1)[:, : height // 2, : width // 2]
 
-    def _filter(self, strips: Tensor) -> Tensor:
+    def _filter(self, strips: Tensor, scratch: Scratch) -> Tensor:
         """(rows, 8, 4 * columns + 4, in) → (2 * rows, 2 * columns, out)."""
         rows, _, width, channels = strips.shape
         columns = width // OUTPUTS - 1
-        down = torch.matmul(self.into, strips.reshape(rows, TILE, -1)).view(strips.shape)
-        tiles = down.unfold(2, TILE, OUTPUTS).permute(0, 2, 4, 1, 3)
-        across = torch.matmul(self.into, tiles.reshape(-1, TILE, TILE * channels))
+        down = scratch.product(self.into, strips.reshape(rows, TILE, -1)).view(strips.shape)
+        tiles = scratch.contiguous(down.unfold(2, TILE, OUTPUTS).permute(0, 2, 4, 1, 3))
+        across = scratch.product(self.into, tiles.view(-1, TILE, TILE * channels))
         products = self.product(across.view(-1, TILE**2, channels))
         n_out = products.shape[-1]
-        outputs = torch.matmul(self.back, products.view(-1, TILE, TILE * n_out))
-        outputs = torch.matmul(self.back, outputs.view(-1, TILE, n_out))
+        outputs = scratch.product(self.back, products.view(-1, TILE, TILE * n_out))
+        outputs = scratch.product(self.back, outputs.view(-1, TILE, n_out))
         pooled = pool(outputs.view(rows, columns, 2, 2, 2, 2, n_out))
         return pooled.add_(self.bias).relu_().view(2 * rows, 2 * columns, n_out)
 
@@ -149,7 +153,7 @@ def tiles_at_a_time(height: int, width: int) -> int:
     """Whole rows of tiles: those of a clip in equal parts, or those of several clips."""
     rows, columns = tiles(height), tiles(width)
     parts = -(-rows * columns // MOST_TILES)
-    clips = -(-LEAST_TILES // (rows * columns))
+    clips = max(1, MOST_OF_SEVERAL // (rows * columns))
     return -(-rows // parts) * columns * clips
 
 

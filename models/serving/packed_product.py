@@ -11,9 +11,10 @@ class PackedProduct(nn.Module):
     ``torch.bmm`` copies its right side into blocks on every call, which for a few rows costs as
     much as the product. A 1x1 convolution with one group for each i is the same sum, and oneDNN
     takes its weights in blocks that were made once. Which blocks it wants depends on the number of
-    rows, so each call gets ``rows`` of them, some of zeros if need be. Where torch has no oneDNN,
-    it is ``torch.bmm``. (``torch.mkldnn_convolution`` would copy the blocks again on every call;
-    both functions used here are those that torch's own compiler calls.)
+    rows, and others would be copied on every call: so a call gets ``rows`` of them, or a half or a
+    quarter as many if those want the same blocks, some of zeros if need be. Where torch has no
+    oneDNN, it is ``torch.bmm``. (``torch.mkldnn_convolution`` would copy the blocks again on every
+    call; the functions used here are those that torch's own compiler calls.)
 
     Args:
         weight: (products, in, out) float32.
@@ -31,8 +32,11 @@ class PackedProduct(nn.Module):
             packed = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         self.packed = packed
         # Not persistent: an opaque tensor cannot be saved. As a buffer it counts among the bytes.
-        blocks = self._blocks(weight) if packed else weight
+        blocks = self._blocks(weight, rows) if packed else weight
         self.register_buffer("weight", blocks, persistent=False)
+        fewer = [n for n in (rows // 4, rows // 2) if packed and n > 0]
+        same = [n for n in fewer if same_layout(self._blocks(weight, n), blocks)]
+        self._rows_of_a_call = [*same, rows]
 
     def forward(self, a: Tensor) -> Tensor:
         """(n, products, in) float32 → (n, products, out).
@@ -45,19 +49,26 @@ class PackedProduct(nn.Module):
             raise ValueError(f"{n} rows are more than the {self.rows} that were planned for")
         if not self.packed:
             return torch.bmm(a.transpose(0, 1), self.weight).transpose(0, 1)
-        full = a if n == self.rows else functional.pad(a, (0, 0, 0, 0, 0, self.rows - n))
+        rows = next(rows for rows in self._rows_of_a_call if rows >= n)
+        full = a if n == rows else functional.pad(a, (0, 0, 0, 0, 0, rows - n))
         # A row is a pixel whose channels are the products' inputs, one after the other.
-        image = full.reshape(1, 1, self.rows, -1).permute(0, 3, 1, 2)
+        image = full.reshape(1, 1, rows, -1).permute(0, 3, 1, 2)
         out = torch.ops.mkldnn._convolution_pointwise(  # noqa: SLF001
             image, self.weight, None, [0, 0], [1, 1], [1, 1], self.groups, "none", [], ""
         )
-        products: Tensor = out.permute(0, 2, 3, 1).reshape(self.rows, self.groups, -1)
+        products: Tensor = out.permute(0, 2, 3, 1).reshape(rows, self.groups, -1)
         return products[:n]
 
-    def _blocks(self, weight: Tensor) -> Tensor:
+    def _blocks(self, weight: Tensor, rows: int) -> Tensor:
         kernels = weight.transpose(1, 2).reshape(-1, self.inputs, 1, 1).contiguous()
-        image = [1, self.groups * self.inputs, 1, self.rows]
+        image = [1, self.groups * self.inputs, 1, rows]
         blocks: Tensor = torch.ops.mkldnn._reorder_convolution_weight(  # noqa: SLF001
             kernels, [0, 0], [1, 1], [1, 1], self.groups, image
         )
         return blocks
+
+
+def same_layout(blocks: Tensor, others: Tensor) -> bool:
+    """Whether oneDNN describes both of its tensors with the same bytes."""
+    describe = torch.ops.mkldnn._get_mkldnn_serialized_md  # noqa: SLF001
+    return torch.equal(describe(blocks), describe(others))

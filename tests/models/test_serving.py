@@ -38,12 +38,12 @@ class TestMinimalFiltering:
 
 class TestPackedProduct:
     @pytest.mark.parametrize("packed", [True, False])
-    @pytest.mark.parametrize("n", [1, 5, 6])
+    @pytest.mark.parametrize("n", [1, 2, 3, 5, 11, 12])
     def test_is_one_matrix_product_for_each_place(self, packed: bool, n: int) -> None:
         noise = torch.Generator().manual_seed(n)
         weight = torch.randn(4, 3, 7, generator=noise)
         a = torch.randn(n, 4, 3, generator=noise)
-        product = PackedProduct(weight, 6, packed=packed)
+        product = PackedProduct(weight, 12, packed=packed)
         with torch.inference_mode():
             expected = torch.einsum("npi,pio->npo", a.double(), weight.double()).float()
             torch.testing.assert_close(product(a), expected, rtol=1e-5, atol=1e-5)
