@@ -5,10 +5,10 @@ from torch import Tensor
 
 
 class Scratch:
-    """Two pieces of memory. Each result lies in one of them until the next but one is made.
+    """Two pieces of memory. A result stays what it is until the next but one is made.
 
-    A new tensor for each step would lie where the caches hold nothing of it: on a CPU, whose
-    steps are memory-bound, two pieces by turns take 5 % less time.
+    Against a new tensor for each step, they took 4 to 7 % off CNN-4 on a CPU: presumably they are
+    still in its caches when the next step writes to them.
 
     Args:
         values: of the largest result.
