@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
     from app.settings import Settings
 
+POLL_SECONDS = 0.02  # between two looks of a request that waits
+
 
 @dataclass(frozen=True)
 class TestKey:
@@ -166,7 +168,7 @@ def settings(tmp_path: Path, database_url: str, redis_url: str) -> "Settings":
         redis_url_setting=redis_url,
         device="cpu",
         key_cache_seconds=0,
-        poll_seconds=0.02,
+        poll_seconds=POLL_SECONDS,
         warm_up=False,
         log_level="error",
     )

@@ -1,5 +1,6 @@
 """A road for submissions, without the audits and trainings that come on it."""
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session, sessionmaker
 
+from app import events
 from app.auth import MaySubmitAudit
 from app.database import SessionDep, connect, sessions
 from app.jobs import service
@@ -21,6 +23,7 @@ from app.settings import Settings
 
 Make = Callable[..., Row]
 Claim = Callable[[str], Attempt]
+Looked = Callable[[], None]
 router = APIRouter(prefix="/v1/probes")
 
 
@@ -90,3 +93,24 @@ def read(client: TestClient) -> Callable[[str], dict[str, Any]]:
         return found
 
     return get
+
+
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> Looked:
+    """Waits until a request that waits on a job has ended a look that it began after this call."""
+    looks = threading.Semaphore(0)
+    glance = events.glance
+
+    def counted(*of: Any) -> Any:
+        found = glance(*of)
+        looks.release()
+        return found
+
+    def look() -> None:
+        while looks.acquire(blocking=False):
+            pass
+        for _ in range(2):  # the first may have begun before what it is to see
+            assert looks.acquire(timeout=30)
+
+    monkeypatch.setattr(events, "glance", counted)
+    return look

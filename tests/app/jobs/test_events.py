@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-import app.events
-from tests.app.jobs.conftest import Claim, Make
-from tests.conftest import MakeKey
+from tests.app.jobs.conftest import Claim, Looked, Make
+from tests.conftest import POLL_SECONDS, MakeKey
 
 STREAM = {"Accept": "text/event-stream"}
 
@@ -103,29 +102,14 @@ class TestAsAStream:
         assert (answer.status_code, answer.content) == (204, b"")
 
     def test_they_come_as_they_happen_with_progress_between(
-        self, client: TestClient, make_job: Make, run: Claim, monkeypatch: pytest.MonkeyPatch
+        self, client: TestClient, make_job: Make, run: Claim, looked: Looked
     ) -> None:
         job = make_job()
         attempt = run(job.id)
-        looks = threading.Semaphore(0)
-        glance = app.events.glance
-
-        def counted(*of: Any) -> Any:
-            found = glance(*of)
-            looks.release()
-            return found
-
-        monkeypatch.setattr(app.events, "glance", counted)
-
-        def look() -> None:
-            while looks.acquire(blocking=False):
-                pass
-            for _ in range(2):  # the first may have begun before what it is to see
-                assert looks.acquire(timeout=30)
 
         def work() -> None:
             for step in range(3):
-                look()
+                looked()
                 attempt.progress(step + 1, 3, "steps")
                 attempt.event("step", {"loss": step})
             attempt.succeed({})
@@ -142,15 +126,25 @@ class TestAsAStream:
         assert all("id" not in e for e in events if e["event"] == "progress")
 
     def test_an_idle_one_is_kept_alive(
-        self, client: TestClient, make_job: Make, run: Claim, monkeypatch: pytest.MonkeyPatch
+        self,
+        client: TestClient,
+        make_job: Make,
+        run: Claim,
+        looked: Looked,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr("fastapi.routing._PING_INTERVAL", 0.05)
+        monkeypatch.setattr("fastapi.routing._PING_INTERVAL", POLL_SECONDS / 4)
         job = make_job()
         attempt = run(job.id)
-        timer = threading.Timer(0.5, attempt.succeed, [{}])
-        timer.start()
+
+        def work() -> None:
+            looked()  # a nap lies between its two looks
+            attempt.succeed({})
+
+        worker = threading.Thread(target=work)
+        worker.start()
         text = client.get(f"/v1/jobs/{job.id}/events", headers=STREAM).text
-        timer.join()
+        worker.join()
         assert ": ping\n\n" in text
 
     def test_refusals_are_problems_and_come_before_the_stream(
