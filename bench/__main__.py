@@ -5,8 +5,8 @@
 
 Every figure is a ratio of two things measured by turns in one run, so that it means the same on a
 busy machine and on an idle one. A module of this folder has a function ``measure()`` that answers a
-list of figures: name, value, bar, better ("lower" or "higher" than the bar) and a note; or name and
-skipped, which says why there is nothing to measure.
+list of figures: name, value, bar, better ("lower" or "higher" than the bar) and a note; without bar
+and better if it is reported alone; or name and skipped, which says why there is nothing to measure.
 """
 
 import importlib
@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-MODULES = ("predict", "serving", "attacks", "training", "corpus")
+MODULES = ("predict", "serving", "attacks", "training", "corpus", "gpu")
 
 Figure = dict[str, Any]
 
@@ -51,12 +51,13 @@ def measured(name: str) -> list[Figure]:
 
 
 def judged(module: str, figure: Figure) -> Figure:
-    """A figure with its module and whether it holds its bar; what was skipped misses none."""
-    if "value" in figure:
+    """A figure with its module and whether it holds its bar; what has none, or was skipped, misses
+    none."""
+    if "bar" in figure:
         value, bar = figure["value"], figure["bar"]
         ok = value <= bar if figure["better"] == "lower" else value >= bar
     else:
-        ok = "skipped" in figure
+        ok = "failed" not in figure
     return {"module": module, **figure, "ok": ok}
 
 
@@ -76,6 +77,8 @@ def cells(figure: Figure) -> tuple[str, str, str, str, str]:
         return figure["name"], "", "", "[yellow]skipped[/yellow]", escape(figure["skipped"])
     if "failed" in figure:
         return figure["name"], "", "", "[red]failed[/red]", escape(figure["failed"])
+    if "bar" not in figure:
+        return figure["name"], f"{figure['value']:.3g}", "", "", escape(figure["note"])
     sign = "≤" if figure["better"] == "lower" else "≥"
     verdict = "[green]holds[/green]" if figure["ok"] else "[red]missed[/red]"
     value, bar = f"{figure['value']:.3g}", f"{sign} {figure['bar']:.3g}"
@@ -88,6 +91,7 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "processor": platform.processor() or platform.machine(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "python": platform.python_version(),
         "torch": torch.__version__,
     }

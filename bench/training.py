@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from models.corpus.dataset import Dataset
-from models.features import FRAMES, MELS
+from models.features import FRAMES, MELS, Standardizer
 from models.memory import keep_freed_memory
 from models.training import Defense, Step, TrainingPlan, TrainingState, train
 
@@ -29,11 +29,14 @@ def measure() -> list[dict[str, Any]]:
     """The median of the ratios of neighbouring iterations, both kinds by turns."""
     keep_freed_memory()  # as every work-horse does
     data = noise()
+    scale = data.standardizer()
     single, vanilla = state("single"), state("vanilla")
     for _ in range(WARM_UP):
-        iteration(vanilla, data)
-        iteration(single, data)
-    pairs = [(iteration(vanilla, data), iteration(single, data)) for _ in range(TURNS)]
+        iteration(vanilla, data, scale)
+        iteration(single, data, scale)
+    pairs = [
+        (iteration(vanilla, data, scale), iteration(single, data, scale)) for _ in range(TURNS)
+    ]
     defended, plain = (statistics.median(seconds) for seconds in zip(*pairs, strict=True))
     return [
         {
@@ -53,13 +56,17 @@ def noise() -> Dataset:
     return Dataset(torch.randn(BATCH * FRAMES, MELS), offsets, torch.arange(BATCH) % CLASSES)
 
 
-def state(defense: str) -> TrainingState:
+def state(
+    defense: str, architecture: str = "cnn4", device: torch.device | str = "cpu"
+) -> TrainingState:
     """A training in which adversarial data enter at once."""
-    plan = TrainingPlan("cnn4", CLASSES, Defense(defense), adversarial_from=0, batch_size=BATCH)
-    return TrainingState(plan)
+    plan = TrainingPlan(
+        architecture, CLASSES, Defense(defense), adversarial_from=0, batch_size=BATCH
+    )
+    return TrainingState(plan, device)
 
 
-def iteration(of: TrainingState, data: Dataset) -> float:
+def iteration(of: TrainingState, data: Dataset, scale: Standardizer) -> float:
     """Seconds of the next iteration of a training, as its own loop runs it."""
 
     def pause(_: Step) -> None:
@@ -67,7 +74,7 @@ def iteration(of: TrainingState, data: Dataset) -> float:
 
     began = time.perf_counter()
     try:
-        train(of, data, data.standardizer(), pause)
+        train(of, data, scale, pause)
     except Paused:
         return time.perf_counter() - began
     raise RuntimeError("the training is over: give its plan more iterations")

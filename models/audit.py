@@ -25,6 +25,7 @@ from models.attacks import ATTACKS, frozen
 from models.corpus.dataset import Dataset
 from models.features import HOP, WINDOW, LogMel, Standardizer, tile
 from models.playback import fold, play, snr_db
+from models.precision import full_float32
 from models.serving import scorer
 
 MOST_CONFUSED: Final = 64
@@ -195,6 +196,7 @@ class Audit:
         for first in range(start, len(self.data), self.batch_size):
             yield self.batch(torch.arange(first, min(first + self.batch_size, len(self.data))))
 
+    @full_float32()
     def batch(self, clips: Tensor) -> list[Row]:
         """The rows of these clips, (batch,) indices.
 
@@ -223,6 +225,7 @@ class Audit:
         x: Tensor = self.standardizer(features.to(device))
         return x, y.to(device)
 
+    @full_float32()
     def adversarial(
         self, attack: Attack, x: Tensor, y: Tensor, prediction: Tensor | None = None
     ) -> Tensor:

@@ -9,6 +9,7 @@ from torch import nn
 
 from models.architectures import CNN4, SpectrogramNet
 from models.features import FRAMES
+from models.precision import FullFloat32
 from models.serving.fast_cnn4 import FastCNN4
 
 __all__ = ["FastCNN4", "scorer", "served"]
@@ -27,7 +28,10 @@ def served(net: SpectrogramNet, device: torch.device, frames: int = FRAMES) -> n
         (batch, classes). It follows no later change of ``net``.
     """
     net.eval()
-    return scorer(net, device, frames).to(device).eval().requires_grad_(False)
+    view = scorer(net, device, frames)
+    if device.type == "cuda":
+        view = FullFloat32(view)
+    return view.to(device).eval().requires_grad_(False)
 
 
 def scorer(net: nn.Module, device: torch.device, frames: int = FRAMES) -> nn.Module:

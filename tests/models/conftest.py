@@ -1,10 +1,13 @@
 """Fixtures for the tests of the science. They need no web library, so they also run on a bare GPU
 machine."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
 from models.architectures import ARCHITECTURES
+from models.precision import full_float32
 from tests.models.tiny import TinyNet
 
 DEVICES = [
@@ -21,13 +24,10 @@ DEVICES = [
 
 
 @pytest.fixture(params=DEVICES)
-def device(request: pytest.FixtureRequest) -> torch.device:
+def device(request: pytest.FixtureRequest) -> Iterator[torch.device]:
     """The CPU, and a GPU where there is one (in full float32, as on the CPU)."""
-    chosen = torch.device(request.param)
-    if chosen.type == "cuda":
-        torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cuda.matmul.allow_tf32 = False
-    return chosen
+    with full_float32():
+        yield torch.device(request.param)
 
 
 @pytest.fixture

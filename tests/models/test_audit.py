@@ -144,6 +144,21 @@ class TestRunner:
             assert row.clean.scores == pytest.approx(plain[number].tolist(), abs=1e-4)
             assert row.attacked[1].scores == pytest.approx(attacked[number].tolist(), abs=1e-3)
 
+    def test_says_the_same_on_any_device(self, device: torch.device) -> None:
+        data, net = dataset(), Bands().to(device)
+        scale = data.standardizer().to(device)
+        one = Audit(net, scale, data, [Attack(GRID)], FRAMES, 4, sounds().__getitem__)
+        for row, expected in zip(rows_of(one), rows_of(audit(audible=True)), strict=True):
+            for ours, theirs in zip(
+                (row.clean, *row.attacked), (expected.clean, *expected.attacked), strict=True
+            ):
+                assert ours.scores == pytest.approx(theirs.scores, abs=1e-4)
+                assert ours.prediction == theirs.prediction
+                assert (ours.played is None) == (theirs.played is None)
+                if ours.played is not None and theirs.played is not None:
+                    assert ours.played.prediction == theirs.played.prediction
+                    assert ours.played.snr_db == pytest.approx(theirs.played.snr_db, abs=0.01)
+
     def test_an_epsilon_of_zero_changes_nothing(self) -> None:
         for row in rows_of(audit()):
             assert row.attacked[0] == row.clean

@@ -114,3 +114,16 @@ class TestServedOthers:
         x = torch.randn(1, 32, 64, generator=torch.Generator().manual_seed(1))
         with torch.inference_mode():
             torch.testing.assert_close(view(x), net.eval()(x), rtol=0, atol=0)
+
+
+class TestServedOnADevice:
+    @pytest.mark.parametrize("name", ["cnn4", "resnet50", "vgg16"])
+    def test_probabilities_are_those_of_the_plain_network_on_the_cpu(
+        self, name: str, device: torch.device
+    ) -> None:
+        net = lived_in(name)
+        x = torch.randn(3, 32, 64, generator=torch.Generator().manual_seed(1))
+        with torch.inference_mode():
+            expected = net.eval()(x).softmax(dim=1)
+            answer = served(net, device)(x.to(device)).softmax(dim=1)
+        torch.testing.assert_close(answer.cpu(), expected, rtol=0, atol=1e-4)
