@@ -4,6 +4,8 @@ Predictions and the scores of an audit come from this view. It has no gradients:
 attacks use the plain network.
 """
 
+from copy import deepcopy
+
 import torch
 from torch import nn
 
@@ -19,7 +21,7 @@ def served(net: SpectrogramNet, device: torch.device, frames: int = FRAMES) -> n
     """The fastest view of ``net`` for predictions on ``device``.
 
     Args:
-        net: any network; its weights are copied where the view changes them.
+        net: any network; it is left as it was.
         device: where it will run.
         frames: of the clips that it is to be fast for; any other number works.
 
@@ -27,8 +29,9 @@ def served(net: SpectrogramNet, device: torch.device, frames: int = FRAMES) -> n
         A module in eval mode on ``device``: (batch, frames, mels) float32 → logits
         (batch, classes). It follows no later change of ``net``.
     """
-    net.eval()
     view = scorer(net, device, frames)
+    if view is net:
+        view = deepcopy(net)
     if device.type == "cuda":
         view = FullFloat32(view)
     return view.to(device).eval().requires_grad_(False)

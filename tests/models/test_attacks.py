@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.attacks import ATTACKS, GridAttack, fgsm, fgsm_grid, frozen, input_gradient, pgd
+from tests.models.lively import lively
 from tests.models.tiny import clips, tiny_net
 
 Attack = Callable[[nn.Module, Tensor, Tensor], Tensor]
@@ -390,6 +392,16 @@ class TestFgsm:
         assert grid.shape == (6, *x.shape)
         for epsilon, x_adv in zip(EPSILONS, grid, strict=True):
             assert torch.equal(x_adv, fgsm(net, x, y, epsilon, clip))
+
+    @pytest.mark.parametrize("name", ["cnn4", "resnet50", "vgg16"])
+    def test_every_network_is_attacked_alike_on_any_device(
+        self, name: str, device: torch.device
+    ) -> None:
+        net = lively(name).float()
+        x, y = clips(n=3, mels=64)
+        there = fgsm(deepcopy(net).to(device), x.to(device), y.to(device), 0.1)
+        different = (there.cpu() - fgsm(net, x, y, 0.1)).abs() > 1e-6
+        assert different.float().mean() < 1e-3  # signs of gradients that are next to zero
 
     def test_the_grid_takes_one_forward_and_one_backward(self) -> None:
         net = Counting(tiny_net())

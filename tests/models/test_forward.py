@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.architectures import SpectrogramNet, build
+from tests.models.lively import lively
 
 State = dict[str, Tensor]
 Forward = Callable[[State, Tensor], tuple[Tensor, Tensor]]
@@ -90,20 +90,6 @@ def resnet50(state: State, x: Tensor) -> tuple[Tensor, Tensor]:
             shortcut = normalised(state, f"{other}.1", convolved(state, f"{other}.0", maps, stride))
         maps = rectified(inner + shortcut)
     return classified(state, maps.flatten(2).sum(dim=2) / maps[0, 0].numel())
-
-
-def lively(name: str) -> SpectrogramNet:
-    """The network in float64 and eval mode, no batch norm like another: each has its own scale,
-    shift, mean and variance, so that half of what comes to a ReLU is negative."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(11)
-        net = build(name, 5).double().eval()
-        for key, value in net.state_dict().items():
-            if "running_var" in key or (value.ndim == 1 and key.endswith("weight")):
-                value.uniform_(0.5, 1.5)
-            elif "running_mean" in key or (key.endswith("bias") and "classifier" not in key):
-                value.normal_(std=0.2)
-    return net
 
 
 @pytest.mark.parametrize("size", [(32, 32), (45, 35)])

@@ -68,6 +68,8 @@ def test_so_is_a_prediction() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 def test_a_gpu_serves_so() -> None:
-    net = Asked()
-    served(net, torch.device("cuda"))(torch.ones(1, 40, MELS, device="cuda"))
-    assert net.noted == ["ieee"]
+    view = served(Asked(), torch.device("cuda"))
+    view(torch.ones(1, 40, MELS, device="cuda"))
+    assert isinstance(view, FullFloat32)
+    assert isinstance(view.net, Asked)
+    assert view.net.noted == ["ieee"]
