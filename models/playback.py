@@ -109,8 +109,10 @@ def _overlap_add(pieces: Tensor) -> Tensor:
 def snr_db(clean: Tensor, played: Tensor) -> Tensor:
     """Energy of the clip over energy of what was changed, in decibels: (..., samples) → (...).
 
-    At most 200, where nothing was changed: float32 itself ends at 150.
+    From -200 to 200, which also says that nothing was changed, as in a clip of digital silence:
+    float32 itself ends at 150.
     """
     signal = clean.double().square().sum(dim=-1)
     noise = (played.double() - clean.double()).square().sum(dim=-1)
-    return 10 * torch.log10(signal / noise.clamp_min(1e-20 * signal))
+    ratio = 10 * torch.log10(signal / noise)
+    return ratio.nan_to_num(nan=200.0).clamp(-200.0, 200.0)  # 0 / 0 is silence that stayed silent

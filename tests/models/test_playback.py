@@ -156,3 +156,9 @@ class TestSnr:
 
     def test_nothing_changed_is_200(self) -> None:
         assert float(snr_db(noise(10), noise(10))) == pytest.approx(200)
+
+    def test_silence_that_stays_silent_is_too(self) -> None:
+        assert float(snr_db(torch.zeros(9), torch.zeros(9))) == 200
+
+    def test_sound_where_there_was_none_is_the_least(self) -> None:
+        assert float(snr_db(torch.zeros(9), torch.ones(9))) == -200
