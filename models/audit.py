@@ -15,13 +15,13 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 
 import torch
 from torch import Tensor, nn
 
 from models import metrics
-from models.attacks import ATTACKS, frozen
+from models.attacks import ATTACKS, AttackLabels, frozen
 from models.corpus.dataset import Dataset
 from models.features import HOP, WINDOW, LogMel, Standardizer, tile
 from models.playback import fold, play, snr_db
@@ -30,7 +30,6 @@ from models.serving import scorer
 
 MOST_CONFUSED: Final = 64
 """Classes of which a confusion matrix is made: with a thousand it has a million cells a point."""
-AttackLabels = Literal["true", "predicted"]
 NO_LABEL: Final = -1
 """The label of a clip whose emotion is not known."""
 
@@ -462,6 +461,7 @@ def robust_uar(
     frames: int,
     batch_size: int = 32,
     labels: AttackLabels = "true",
+    on_batch: Callable[[int], None] | None = None,
 ) -> tuple[float, dict[float, float]]:
     """UAR of a labelled data set, clean and under FGSM: what a training reports.
 
@@ -472,6 +472,7 @@ def robust_uar(
         epsilons: strengths; none gives the clean UAR alone.
         frames: window of the model.
         labels: what FGSM moves away from.
+        on_batch: told how many clips are scored, after each batch; what it raises ends this.
 
     Returns:
         The clean UAR and the UAR at each strength.
@@ -484,7 +485,11 @@ def robust_uar(
         raise ValueError("UAR needs labelled clips, and at least one")
     attacks = [Attack(tuple(epsilons), labels=labels)] if epsilons else []
     audit = Audit(net, standardizer, data, attacks, frames, batch_size)
-    rows = [row for batch in audit.rows() for row in batch]
+    rows: list[Row] = []
+    for batch in audit.rows():
+        rows += batch
+        if on_batch is not None:
+            on_batch(len(rows))
     n_classes = len(rows[0].clean.scores)
     result = summarize(rows, [str(label) for label in range(n_classes)], attacks)
     return result["clean"]["uar"], {point["epsilon"]: point["uar"] for point in result["curve"]}

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from inspect import signature
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 
 import torch
 from safetensors import safe_open
@@ -20,14 +20,12 @@ from torch import Tensor
 
 from models.architectures import ARCHITECTURES, SpectrogramNet, build
 from models.architectures.base import MIN_FRAMES
-from models.attacks import fgsm, frozen
+from models.attacks import AttackLabels, fgsm, frozen
 from models.checkpoint import MAX_CLASSES, MAX_FRAMES
 from models.corpus.dataset import Dataset
 from models.defenses import DEFENSES, single
 from models.defenses.similarity import Distance
 from models.features import FRAMES, Standardizer
-
-Labels = Literal["true", "predicted"]
 
 WHOLE: Final[dict[str, tuple[int, int]]] = {
     "n_classes": (2, MAX_CLASSES),
@@ -128,7 +126,7 @@ class TrainingPlan:
     defense: Defense = field(default_factory=Defense)
     epsilon: float = 0.02
     clip: float | None = 0.1
-    labels: Labels = "true"
+    labels: AttackLabels = "true"
     iterations: int = 10_000
     adversarial_from: int | None = None
     batch_size: int = 16
@@ -144,8 +142,10 @@ class TrainingPlan:
             raise ValueError(
                 f"unknown architecture {self.architecture!r}: choose one of {sorted(ARCHITECTURES)}"
             )
-        if self.labels not in get_args(Labels):
-            raise ValueError(f"labels is {self.labels!r}: choose one of {list(get_args(Labels))}")
+        if self.labels not in get_args(AttackLabels):
+            raise ValueError(
+                f"labels is {self.labels!r}: choose one of {list(get_args(AttackLabels))}"
+            )
         for name, (lowest, highest) in WHOLE.items():
             value = getattr(self, name)
             if name == "adversarial_from" and value is None:
@@ -215,7 +215,7 @@ class TrainingState:
 
     def __init__(self, plan: TrainingPlan, device: torch.device | str = "cpu") -> None:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(plan.seed)
+            torch.default_generator.manual_seed(plan.seed)  # the CPU's, which draws the weights
             self.net = build(plan.architecture, plan.n_classes)
         # The same values in another order in memory, in which convolutions take a tenth less time.
         self.net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -244,8 +244,13 @@ class TrainingState:
     def load(self, path: Path) -> None:
         """Continue from a checkpoint of this plan, or of a plan with the same clean phase.
 
+        What is refused leaves this state as it was.
+
         Raises:
-            ValueError: the file is no checkpoint of a training, or it belongs to another run.
+            ValueError: the file is no checkpoint of a training, it belongs to another run, or it
+                was saved of another network.
+            SafetensorError: the file is damaged.
+            OSError: it cannot be read.
         """
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
@@ -254,6 +259,7 @@ class TrainingState:
             raise ValueError(f"{path.name} is not the checkpoint of a training")
         iteration = int(metadata["iteration"])
         self._check_same_run(json.loads(metadata["plan"]), iteration)
+        self._check_tensors(tensors)
         self.net.load_state_dict(
             {name[4:]: value for name, value in tensors.items() if name.startswith("net.")}
         )
@@ -271,12 +277,35 @@ class TrainingState:
     def _check_same_run(self, saved: dict[str, Any], iteration: int) -> None:
         if saved == json.loads(json.dumps(asdict(self.plan))):
             return
-        theirs = TrainingPlan(**{**saved, "defense": Defense(**saved["defense"])})
+        try:
+            theirs = TrainingPlan(**{**saved, "defense": Defense(**saved["defense"])})
+        except (TypeError, KeyError) as error:  # the fields of another version
+            raise ValueError(f"the checkpoint's plan cannot be read: {error}") from error
         clean = iteration <= min(theirs.shared_until, self.plan.shared_until)
         if not clean or theirs.clean_phase() != self.plan.clean_phase():
             raise ValueError(
                 f"the checkpoint at iteration {iteration} belongs to another plan: {saved}"
             )
+
+    def _check_tensors(self, saved: dict[str, Tensor]) -> None:
+        """Before the first is copied: half of another network's would spoil this one."""
+        expected = {f"net.{name}": value.shape for name, value in self.net.state_dict().items()}
+        if any(name.startswith("adam.") for name in saved):  # no step, no moments
+            for index, parameter in enumerate(self.net.parameters()):
+                moments = dict.fromkeys(("exp_avg", "exp_avg_sq"), parameter.shape)
+                for name, shape in {"step": torch.Size(), **moments}.items():
+                    expected[f"adam.{index}.{name}"] = shape
+        given = {name: value.shape for name, value in saved.items()}
+        for name in sorted(expected.keys() | given.keys()):
+            if expected.get(name) != given.get(name):
+                raise ValueError(
+                    f"the checkpoint is of another network: {name} is {_told(given.get(name))}"
+                    f" there, and {_told(expected.get(name))} here"
+                )
+
+
+def _told(shape: torch.Size | None) -> str:
+    return "missing" if shape is None else f"of shape {tuple(shape)}"
 
 
 def _laid_out_as(parameter: Tensor, moment: Tensor) -> Tensor:

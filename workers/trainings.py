@@ -24,7 +24,7 @@ from app.jobs.attempts import Attempt
 from app.registry import service as registry
 from app.trainings.schemas import TrainingRequest
 from models.architectures import SpectrogramNet
-from models.audit import Attack, Audit, Row, summarize
+from models.audit import robust_uar
 from models.checkpoint import ModelConfig
 from models.corpus import public_speakers
 from models.corpus.dataset import Dataset
@@ -352,17 +352,23 @@ def evaluate(
     Raises:
         Stopped: the worker is to stop.
     """
-    attacks = [Attack(tuple(epsilons))] if epsilons else []
-    audit = Audit(net, material.standardizer, data, attacks, frames, EVALUATION_BATCH)
-    rows: list[Row] = []
-    for batch in audit.rows():
-        rows += batch
+
+    def told(scored: int) -> None:
         watch.check()
         if tell is not None:
-            tell(len(rows))
-    result = summarize(rows, material.labels, attacks)
+            tell(scored)
+
+    clean, attacked = robust_uar(
+        net,
+        material.standardizer,
+        data,
+        epsilons,
+        frames=frames,
+        batch_size=EVALUATION_BATCH,
+        on_batch=told,
+    )
     return {
-        "clips": result["n"],
-        "clean_uar": result["clean"]["uar"],
-        "fgsm_uar": {f"{point['epsilon']:g}": point["uar"] for point in result["curve"]},
+        "clips": len(data),
+        "clean_uar": clean,
+        "fgsm_uar": {f"{epsilon:g}": uar for epsilon, uar in attacked.items()},
     }

@@ -27,8 +27,9 @@ class Dataset:
 
     def subset(self, clips: Tensor) -> "Dataset":
         """The clips of these indices, (n,), in this order; frames are copied."""
-        pieces = [self.clip(int(index)) for index in clips]
-        lengths = torch.tensor([0, *(len(piece) for piece in pieces)])
+        bounds = self.offsets.tolist()
+        pieces = [self.features[bounds[clip] : bounds[clip + 1]] for clip in clips.tolist()]
+        lengths = torch.tensor([0, *map(len, pieces)], device=self.offsets.device)
         return Dataset(torch.cat(pieces), lengths.cumsum(0), self.labels[clips])
 
     def clip(self, index: int) -> Tensor:

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 
 from models import attacks as attacks_module
 from models.architectures import build
-from models.attacks import ATTACKS, fgsm_grid
+from models.attacks import ATTACKS, AttackLabels, fgsm_grid
 from models.audit import (
     NO_LABEL,
     Attack,
-    AttackLabels,
     Audit,
     AuditError,
     Outcome,
@@ -516,12 +515,19 @@ class TestSummary:
         assert point["unlabelled"] == {"n": 3, "flipped": 2, "flip_rate": pytest.approx(2 / 3)}
 
     def test_with_some_labels_the_figures_are_those_of_the_labelled_clips(self) -> None:
-        rows = [row(0, 0, 0), row(None, 0, 1), row(None, 1, 1)]
+        rows = [
+            row(0, 0, 0),
+            row(0, 0, (1, 1, 20.0)),
+            row(None, 0, (1, 0, 90.0)),
+            row(None, 1, 1),
+            row(None, 1, 1),
+        ]
         result = summarize(rows, ["a", "b"], [Attack((0.1,))])
         (point,) = result["curve"]
-        assert (result["n"], result["n_unlabelled"]) == (3, 2)
-        assert (point["uar"], point["success_rate"]) == (1, 0)
-        assert point["unlabelled"] == {"n": 2, "flipped": 1, "flip_rate": 0.5}
+        assert (result["n"], result["n_unlabelled"]) == (5, 3)
+        assert (point["uar"], point["success_rate"]) == (0.5, 0.5)
+        assert (point["survives_as_audio"], point["played"], point["snr_db"]) == (1, 1, 20)
+        assert point["unlabelled"] == {"n": 3, "flipped": 1, "flip_rate": pytest.approx(1 / 3)}
 
     def test_no_clips_have_no_result(self) -> None:
         with pytest.raises(ValueError, match="score at least one"):
@@ -557,7 +563,7 @@ class TestRobustUar:
 
     def test_attacks_the_label_that_it_is_told_to(self) -> None:
         data = dataset()
-        options = {"frames": FRAMES, "batch_size": 4}
+        options: dict[str, Any] = {"frames": FRAMES, "batch_size": 4}
         robust = {}
         for labels in get_args(AttackLabels):
             one = audit(Attack((0.1, 0.3), labels=labels))

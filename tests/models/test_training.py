@@ -1,14 +1,17 @@
 """Training: it learns, resumes to the bit, and follows the protocol."""
 
+import json
 import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -17,6 +20,7 @@ from models.attacks import fgsm
 from models.corpus.dataset import Dataset
 from models.defenses import DEFENSES
 from models.features import Standardizer, tile
+from models.precision import full_float32
 from models.training import (
     Defense,
     Step,
@@ -80,6 +84,12 @@ def run(
     data = (data or corpus()).to(device)
     net = train(state, data, data.standardizer().to(device), on_step)
     return {name: value.cpu() for name, value in net.state_dict().items()}
+
+
+def parts(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a checkpoint."""
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
 
 
 def assert_equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
@@ -206,6 +216,30 @@ class TestResuming:
         for name, value in run(resumed).items():
             torch.testing.assert_close(value, whole[name], rtol=1e-3, atol=1e-4)
 
+    @pytest.mark.gpu
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+    @pytest.mark.parametrize("architecture", ["cnn4", "resnet50", "vgg16"])
+    def test_so_does_each_network_on_a_gpu(self, architecture: str, tmp_path: Path) -> None:
+        """In channels-last order, with the optimiser's moments in it."""
+        wanted = plan("vanilla", architecture=architecture, learning_rate=1e-3)
+        path = tmp_path / "checkpoint.safetensors"
+        with full_float32():
+            state = TrainingState(wanted, "cuda")
+            whole = run(
+                state, on_step=lambda step: state.save(path) if step.iteration == 6 else None
+            )
+            resumed = TrainingState(wanted, "cuda")
+            resumed.load(path)
+            for name, value in run(resumed).items():
+                torch.testing.assert_close(value, whole[name], rtol=1e-3, atol=1e-4)
+
+    @pytest.mark.gpu
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+    def test_making_one_leaves_the_generators_of_a_gpu_alone(self) -> None:
+        before = torch.cuda.get_rng_state()
+        TrainingState(plan(), "cuda")
+        assert torch.equal(torch.cuda.get_rng_state(), before)
+
     def test_a_finished_run_stays_finished(self, tmp_path: Path) -> None:
         path = tmp_path / "checkpoint.safetensors"
         state = TrainingState(plan())
@@ -299,6 +333,44 @@ class TestCheckpoint:
         path = tmp_path / "model.safetensors"
         save_file({"weight": torch.zeros(3)}, path)
         with pytest.raises(ValueError, match=r"model\.safetensors is not the checkpoint"):
+            TrainingState(plan()).load(path)
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("net.classifier.bias", None),
+            ("net.classifier.bias", torch.zeros(4)),
+            ("net.classifier.scale", torch.zeros(3)),
+            ("adam.0.exp_avg", None),
+            ("adam.0.exp_avg", torch.zeros(5)),
+            ("adam.99.step", torch.tensor(2.0)),
+        ],
+    )
+    def test_of_another_network_is_refused_before_anything_of_it_is_taken(
+        self, name: str, value: Tensor | None, tmp_path: Path
+    ) -> None:
+        """An upgrade may have renamed or reshaped a layer."""
+        path = self.saved(tmp_path, 2)
+        tensors, metadata = parts(path)
+        tensors.pop(name, None)
+        if value is not None:
+            tensors[name] = value
+        save_file(tensors, path, metadata)
+        state = TrainingState(plan())
+        with pytest.raises(ValueError, match=rf"another network: {re.escape(name)} is .* there"):
+            state.load(path)
+        assert state.iteration == 0
+        assert_equal(run(state), run(TrainingState(plan())))
+
+    @pytest.mark.parametrize("changes", [{"warmup": 3}, {"defense": None}, {"defense": {"a": 1}}])
+    def test_with_a_plan_of_another_version_is_refused(
+        self, changes: dict[str, Any], tmp_path: Path
+    ) -> None:
+        path = self.saved(tmp_path, 2)
+        tensors, metadata = parts(path)
+        metadata["plan"] = json.dumps({**json.loads(metadata["plan"]), **changes})
+        save_file(tensors, path, metadata)
+        with pytest.raises(ValueError, match="the checkpoint's plan cannot be read"):
             TrainingState(plan()).load(path)
 
     def test_leaves_no_draft_behind(self, tmp_path: Path) -> None:
@@ -623,9 +695,9 @@ class TestBatches:
             self.epoch(plan(), 0, 18),
             self.epoch(plan(), 1, 18),
             self.epoch(plan(seed=2), 0, 18),
+            self.epoch(plan(seed=2), 1, 18),
         ]
-        assert orders[0] != orders[1]
-        assert orders[0] != orders[2]
+        assert all(first != second for first, second in combinations(orders, 2))
 
     def test_follow_from_the_iteration_alone(self) -> None:
         late = batch_indices(plan(), 1_000, 18)
@@ -654,10 +726,11 @@ class TestDataset:
         half = Dataset(data.features.half(), data.offsets, data.labels)
         assert half.batch(torch.tensor([0]), 40)[0].dtype == torch.float32
 
-    def test_a_subset_holds_the_chosen_clips_in_their_order(self) -> None:
-        data = corpus()
+    def test_a_subset_holds_the_chosen_clips_in_their_order(self, device: torch.device) -> None:
+        data = corpus().to(device)
         part = data.subset(torch.tensor([7, 2]))
         assert len(part) == 2
+        assert part.offsets.device == part.features.device == data.features.device
         assert torch.equal(part.clip(0), data.clip(7))
         assert torch.equal(part.clip(1), data.clip(2))
         assert part.labels.tolist() == [7 % 3, 2]
