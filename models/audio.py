@@ -342,6 +342,12 @@ def _read_flac_header(data: bytes) -> _Layout:
     if bits not in {8, 16, 24}:
         raise AudioError("unsupported_encoding", f"The FLAC has {bits} bits a sample. {SAVE_AS}")
     _check_channels(channels)
+    if frames == 0:  # "unknown" (RFC 9639, 8.2): nothing would bound what is decoded
+        raise AudioError(
+            "no_frames",
+            "The FLAC does not say how long it is, as after an encoder that streams. Encode it"
+            " again from a file.",
+        )
     return _Layout("", rate, channels, frames, start=_first_flac_frame(data))
 
 

@@ -18,11 +18,10 @@ from torch import Tensor
 
 from models.architectures import ARCHITECTURES, SpectrogramNet, build
 from models.architectures.base import MIN_FRAMES
-from models.features import FRAMES, MELS, Standardizer
+from models.features import FRAMES, FRONT_END, MELS, Standardizer
 
 WEIGHTS: Final = "model.safetensors"
 CONFIG: Final = "config.json"
-FRONT_END: Final = "logmel-16k-512-256-64"
 MAX_FRAMES: Final = 3_750
 """One minute: bounds the memory that one window can take."""
 MAX_CLASSES: Final = 1_000

@@ -20,6 +20,9 @@ FRAMES: Final = 373
 LOWEST_HZ: Final = 20.0
 HIGHEST_HZ: Final = 8_000.0
 LOG_FLOOR: Final = 1e-8
+FRONT_END: Final = "logmel-16k-512-256-64"
+"""Names all of the above, in models and in cached features: another front end needs another name,
+or what was made with this one would be taken for its own."""
 
 
 def hz_to_mel(hz: Tensor) -> Tensor:

@@ -24,14 +24,12 @@ from torch import Tensor
 from models.corpus.dataset import Dataset
 from models.corpus.index import INDEX_NAME, read_index, write_index
 from models.corpus.manifest import CorpusError, Manifest, Skipped
-from models.features import HOP, MELS, SAMPLE_RATE, WINDOW
+from models.features import FRONT_END, MELS
 
 __all__ = ["FRAMES_NAME", "INDEX_NAME", "FeatureSet", "FeatureWriter", "write_description"]
 
 FRAMES_NAME: Final = "features.safetensors"
 SKIPPED_NAME: Final = "skipped.json"
-# Features of another front end are of no use, and nothing else in the file would tell.
-FRONT_END: Final = f"log-mel {SAMPLE_RATE} Hz, window {WINDOW}, hop {HOP}, {MELS} bands, v1"
 
 BYTES_PER_FRAME: Final = MELS * 4
 # The header of a safetensors file comes first but says how much follows; so much is kept for it.

@@ -1,5 +1,7 @@
 """A smaller sample of a corpus with the corpus's own mixture of emotions."""
 
+import heapq
+
 import torch
 from torch import Tensor
 
@@ -41,8 +43,13 @@ def _quotas(sizes: list[int], n: int) -> list[int]:
     present = [group for group, size in enumerate(sizes) if size]
     for group in sorted(present, key=lambda group: -sizes[group])[:n]:
         quotas[group] = 1
+    ahead = [(quotas[group] - sizes[group] * n / total, group) for group in present]
+    heapq.heapify(ahead)
     for _ in range(n - sum(quotas)):
-        open_groups = [group for group, size in enumerate(sizes) if quotas[group] < size]
-        behind = max(open_groups, key=lambda group: sizes[group] * n / total - quotas[group])
+        by, behind = ahead[0]
         quotas[behind] += 1
+        if quotas[behind] < sizes[behind]:
+            heapq.heapreplace(ahead, (by + 1, behind))
+        else:
+            heapq.heappop(ahead)
     return quotas

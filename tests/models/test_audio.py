@@ -342,7 +342,9 @@ class TestFlac:
         data = bytearray(written(tone(), container="FLAC"))
         data[21] &= 0xF0
         data[22:26] = bytes(4)
-        assert fault(bytes(data)).code == "no_frames"
+        refused = fault(bytes(data))
+        assert refused.code == "no_frames"
+        assert "does not say how long it is" in str(refused)
 
     def test_a_claimed_length_that_the_frames_do_not_reach(self) -> None:
         data = bytearray(written(tone(), container="FLAC"))

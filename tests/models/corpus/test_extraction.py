@@ -271,6 +271,6 @@ class TestFeatureSet:
     def test_features_of_another_front_end_are_refused(self, audio: Path, folder: Path) -> None:
         extract(record(audio, 3), audio, folder)
         data = (folder / FRAMES_NAME).read_bytes()
-        (folder / FRAMES_NAME).write_bytes(data.replace(b"window 512", b"window 400"))
-        with pytest.raises(CorpusError, match="window 400"):
+        (folder / FRAMES_NAME).write_bytes(data.replace(b"-512-256-", b"-400-160-"))
+        with pytest.raises(CorpusError, match="16k-400-160-64"):
             FeatureSet.load(folder)
