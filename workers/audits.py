@@ -27,6 +27,7 @@ from app.jobs.service import Submission
 from app.registry import service as registry
 from app.registry.service import Entry
 from models.audit import Audit, Row, summarize
+from models.scale import scale
 from workers import exhibits
 from workers.clips import Clips, from_corpus, from_uploads
 from workers.outcome import Outcome
@@ -37,6 +38,11 @@ from workers.workplace import Workplace
 log = structlog.get_logger("workers.audits")
 
 Request = AuditRequest | UploadedAuditRequest
+LIKE: Final = (0.5, 2.0)
+"""Of `scale`, the median band: CREMA-D's starters find 1.05 in CREMA-D, 1.25 in EMO-DB, and in
+single clips .7."""
+BANDS_LIKE: Final = (0.1, 10.0)
+"""All of them: those find .23 in a band of a single clip, and 3.3 in EMO-DB's lowest bands."""
 TOLD: Final = 20
 """News of an audit, `scored` events: each is a row, and progress is told anyway."""
 
@@ -70,7 +76,8 @@ def perform(workplace: Workplace, attempt: Attempt, watch: Watch) -> Outcome:
     )
     rows = score(audit, clips.names, record, watch)
     result = summarize(rows, entry.config.labels, audit.attacks)
-    for warning in about_gradients(result):
+    result["scale"] = scale(clips.data, audit.standardizer).to_dict()
+    for warning in [*about_gradients(result), *about_scale(result)]:
         _warn(attempt, warning)
     harden = None if isinstance(request, UploadedAuditRequest) else request.harden
     if harden is not None:
@@ -201,6 +208,21 @@ def about_gradients(result: dict[str, Any]) -> list[str]:
         " where a model's scores are saturated. Success rates understate how weak the model is,"
         " also those that harden goes by. Divide the weights and the bias of its last layer by"
         " a constant, say 100, which changes no label, and audit that."
+    )
+    return [text]
+
+
+def about_scale(result: dict[str, Any]) -> list[str]:
+    """What the owner should know of a model that states other deviations than the clips have."""
+    lowest, median, highest = (result["scale"][name] for name in ("lowest", "median", "highest"))
+    if LIKE[0] <= median <= LIKE[1] and BANDS_LIKE[0] <= lowest and highest <= BANDS_LIKE[1]:
+        return []
+    text = (
+        "An ε counts the deviations of the log-mels that the model's configuration states, and"
+        f" these clips deviate by {median:g} of them in the median band, {lowest:g} to"
+        f" {highest:g} (scale in the result). The model was trained on speech that varies"
+        " otherwise, or states what is not so: do not compare its robustness with that of other"
+        " models at the same ε."
     )
     return [text]
 

@@ -144,6 +144,7 @@ _RESULT: Final[dict[str, Any]] = {
             "snr_db": 32.375,
         }
     ],
+    "scale": {"lowest": 0.693, "median": 1.07, "highest": 1.36},
 }
 
 QUEUED: Final = {"audit-queued": {"summary": "An audit that waits", "value": _QUEUED}}

@@ -76,6 +76,15 @@ class Hardening(Schema):
     audit: str | None = Field(description="Of the new model, once it is queued.")
 
 
+class Scale(Schema):
+    """How much the clips vary, in the deviations that the model's configuration states and that an
+    ε counts: about 1 if they are like what the model was trained on. One for each mel band."""
+
+    lowest: float = Field(examples=[0.97])
+    median: float = Field(examples=[1.05])
+    highest: float = Field(examples=[1.21])
+
+
 class AuditResult(Schema):
     """How robust the model is."""
 
@@ -84,4 +93,5 @@ class AuditResult(Schema):
     labels: list[str] = Field(examples=[["anger", "sadness"]])
     clean: Quality
     curve: list[CurvePoint]
+    scale: Scale | None = Field(default=None, description="Null in audits of older versions.")
     hardening: Hardening | None = None

@@ -200,6 +200,27 @@ class TestWhatCannotBeAttacked:
         assert job["result"]["curve"][-1]["success_rate"] > 0
         assert job["warnings"] == []
 
+    def test_a_model_that_understates_its_deviations_is_told_from_a_robust_one(
+        self, client: TestClient, model: str, corpus: Corpus, workplace: Workplace, session: Session
+    ) -> None:
+        """The same function of the speech, of which ε is a fiftieth as much."""
+        sly = spoken.add_model(session, workplace.storage, understated=50)
+        honest, robust = (
+            done(client, submit(client, request(one, corpus))) for one in (model, sly)
+        )
+        assert robust["result"]["clean"] == honest["result"]["clean"]
+        assert (
+            robust["result"]["curve"][-1]["success_rate"]
+            < honest["result"]["curve"][-1]["success_rate"]
+        )
+        assert robust["result"]["scale"]["median"] == pytest.approx(
+            50 * honest["result"]["scale"]["median"], rel=0.01
+        )
+        assert honest["warnings"] == []
+        (warning,) = robust["warnings"]
+        assert warning.startswith("An ε counts the deviations")
+        assert f"by {robust['result']['scale']['median']:g} of them" in warning
+
     def test_scores_that_are_no_numbers_fail_the_audit(
         self, client: TestClient, corpus: Corpus, workplace: Workplace, session: Session
     ) -> None:
