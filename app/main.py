@@ -6,6 +6,7 @@ from functools import partial
 
 from fastapi import APIRouter, FastAPI
 from fastapi.concurrency import run_in_threadpool
+from fastapi_offline import FastAPIOffline
 
 from app import __version__, health, leftovers, logs, openapi, problems
 from app.access_log import AccessLog
@@ -48,7 +49,7 @@ ROUTERS: tuple[APIRouter, ...] = (
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The ASGI application. Nothing is opened or started before its lifespan begins."""
     settings = settings or load_settings()
-    app = FastAPI(
+    app = FastAPIOffline(  # /docs and /redoc ask no other server for their scripts
         title="Serval",
         version=__version__,
         description=DESCRIPTION,

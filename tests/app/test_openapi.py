@@ -1,5 +1,6 @@
 """The OpenAPI document tells all that a client needs."""
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -47,6 +48,20 @@ def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     ]
+
+
+class TestPages:
+    @pytest.mark.parametrize("page", ["/docs", "/redoc"])
+    def test_all_that_they_load_comes_from_here(self, client: TestClient, page: str) -> None:
+        """A script of another server would act with all rights while there is no key."""
+        answer = client.get(page)
+        assert answer.headers["content-type"].startswith("text/html")
+        loaded = re.findall(r"""(?:src|href)=["']([^"']+)""", answer.text)
+        assert any(name.endswith(".js") for name in loaded)
+        for name in loaded:
+            if not name.startswith("data:"):
+                assert re.match("/[^/]", name)
+                assert client.get(name).status_code == 200
 
 
 class TestOpenApi:
