@@ -1,5 +1,12 @@
 """ETags (RFC 9110): of jobs weak ones, made from the version of the row."""
 
+from typing import Annotated
+
+from app.listed_headers import listed
+
+IfNoneMatch = Annotated[str | None, listed("If-None-Match")]
+"""The tags that the client holds."""
+
 
 def etag(version: int) -> str:
     """The tag of that version."""

@@ -17,12 +17,30 @@ class _StandardError:
         sys.stderr.flush()
 
 
+def _escape(
+    _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """A terminal obeys what it is shown, and a path or an error may hold what others have sent."""
+    return {
+        name: _harmless(value) if isinstance(value, str) else value for name, value in event.items()
+    }
+
+
+def _harmless(text: str) -> str:
+    return "".join(
+        letter
+        if letter.isprintable() or letter in "\n\t"
+        else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )
+
+
 def configure(level: str = "info", format_: Literal["json", "console"] = "json") -> None:
     """Set up logging for this process."""
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
+    renderers: list[structlog.typing.Processor] = (
+        [structlog.processors.JSONRenderer()]
         if format_ == "json"
-        else structlog.dev.ConsoleRenderer()
+        else [_escape, structlog.dev.ConsoleRenderer()]
     )
     structlog.configure(
         processors=[
@@ -31,7 +49,7 @@ def configure(level: str = "info", format_: Literal["json", "console"] = "json")
             # Lines of the access log bring their own time.
             structlog.processors.MaybeTimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            renderer,
+            *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]

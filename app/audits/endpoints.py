@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import Body, Depends, Header, Path, Query, Request, Response
+from fastapi import Body, Depends, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.routing import APIRoute
@@ -14,6 +14,7 @@ from starlette.datastructures import UploadFile as StarletteFile
 from starlette.routing import Match
 from starlette.types import Scope as AsgiScope
 
+from app.accept import NegotiatedRoute
 from app.audits import examples, files, formats, service
 from app.audits.schemas import Artifact, AuditRequest, AuditRow, UploadedAuditRequest
 from app.audits.service import Services, Upload
@@ -21,11 +22,13 @@ from app.auth import MayAudit, MaySubmitAudit, may
 from app.database import SessionDep
 from app.downloads import DOWNLOADED, download
 from app.errors import Forbidden, Invalid
+from app.etags import IfNoneMatch
 from app.jobs.endpoints import JobId, accepted, job_routes, resource
 from app.jobs.idempotency import IdempotencyKey
 from app.jobs.schemas import Job, path_of
 from app.jobs.states import JobKind
 from app.keys.scopes import Scope
+from app.listed_headers import listed
 from app.problems import problems
 from app.queries import NoQuery
 from app.schemas import Page, Schema
@@ -188,8 +191,7 @@ def _accepted(response: Response, job: Job, tag: str) -> Job:
     return job
 
 
-Accept = Annotated[str | None, Header(description="Used where `format` is not given.")]
-IfNoneMatch = Annotated[str | None, Header()]
+Accept = Annotated[str | None, listed("Accept", description="Used where `format` is not given.")]
 
 
 class ResultsQuery(Schema):
@@ -208,21 +210,6 @@ class ReportQuery(Schema):
     format: str | None = Field(default=None, max_length=20, examples=["json"])
 
 
-@router.get(
-    "/{job_id}/results",
-    summary="Its rows: what the model says of each clip",
-    response_model=Page[AuditRow],
-    responses={
-        200: {
-            "content": {
-                "application/x-ndjson": {"schema": {"type": "string"}},
-                "text/csv": {"schema": {"type": "string"}},
-            }
-        },
-        **DOWNLOADED,
-        **problems(404, 406, 409, 422),
-    },
-)
 def get_results(
     job_id: JobId,
     request: Request,
@@ -249,6 +236,26 @@ def get_results(
         return StreamingResponse(formats.csv_lines(rows), media_type="text/csv", headers=name)
     data, has_more = formats.page(rows, query.after, query.limit)
     return JSONResponse({"object": "list", "data": data, "has_more": has_more})
+
+
+router.add_api_route(
+    "/{job_id}/results",
+    get_results,
+    methods=["GET"],
+    route_class_override=NegotiatedRoute,
+    summary="Its rows: what the model says of each clip",
+    response_model=Page[AuditRow],
+    responses={
+        200: {
+            "content": {
+                "application/x-ndjson": {"schema": {"type": "string"}},
+                "text/csv": {"schema": {"type": "string"}},
+            }
+        },
+        **DOWNLOADED,
+        **problems(404, 406, 409, 422),
+    },
+)
 
 
 @router.get(

@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+from app.accept import best
 from app.audits.rows import read_rows
 from app.errors import NotAcceptable, shown
 
@@ -20,7 +21,7 @@ LINES_A_CHUNK: Final = 200
 
 
 def chosen(accept: str | None, offers: Mapping[str, str], *, wanted: str | None = None) -> str:
-    """The ``wanted`` offer; else the first that the Accept header allows, best-liked range first.
+    """The ``wanted`` offer; else the one that the Accept header likes best.
 
     Raises:
         NotAcceptable: there is no such offer, or the header allows none.
@@ -31,29 +32,13 @@ def chosen(accept: str | None, offers: Mapping[str, str], *, wanted: str | None 
                 f"format={shown(wanted)} is not there: ask for {', '.join(offers)}."
             )
         return wanted
-    ranges = [_range(part) for part in (accept or "*/*").split(",") if part.strip()]
-    for _, pattern in sorted((one for one in ranges if one[0] > 0), key=lambda one: -one[0]):
-        for name, media_type in offers.items():
-            if pattern in {"*/*", media_type, f"{media_type.split('/')[0]}/*"}:
-                return name
+    name = best(accept, offers)
+    if name is not None:
+        return name
     raise NotAcceptable(
         f"Accept: {shown(accept)} allows nothing that there is. Accept {', '.join(offers.values())}"
         f", or say ?format={'|'.join(offers)}."
     )
-
-
-def _range(part: str) -> tuple[float, str]:
-    """A media range and how much it is wanted: RFC 9110, Sec. 12.5.1."""
-    pattern, *parameters = (piece.strip().lower() for piece in part.split(";"))
-    weight = 1.0
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name == "q":
-            try:
-                weight = float(value)
-            except ValueError:
-                weight = 0.0
-    return weight, pattern
 
 
 def page(path: Path, after: int | None, limit: int) -> tuple[list[dict[str, Any]], bool]:

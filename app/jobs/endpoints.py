@@ -1,33 +1,34 @@
 """The routes that audits and trainings have in common, made once for each kind."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.routing import APIRoute
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import Field
 from sqlalchemy.orm import Session
+from starlette.datastructures import Headers
 from starlette.routing import Match
 from starlette.types import Scope
 
 from app import events
+from app.accept import NegotiatedRoute, best
 from app.auth import Caller
 from app.database import SessionDep
 from app.errors import Invalid, shown
-from app.etags import etag, unchanged
+from app.etags import IfNoneMatch, etag, unchanged
 from app.headers import ETAG, PREFERENCE_APPLIED, Examples, answer, location
 from app.jobs import deletion, service
-from app.jobs.preferences import wait_seconds
+from app.jobs.preferences import Prefer, wait_seconds
 from app.jobs.schemas import Event, Job, JobStatus
 from app.jobs.states import JobKind
+from app.listed_headers import joined
 from app.problems import problems
 from app.queries import NoQuery, PageQuery
 from app.schemas import Page, Schema
 
 JobId = Annotated[str, Path(examples=["audit_01K9ZQ3W8M4V7T2X6B5N0C1DEF"])]
-Prefer = Annotated[str | None, Header(examples=["wait=30"])]
 
 
 class JobsQuery(PageQuery):
@@ -78,14 +79,22 @@ def accepted(examples: Examples) -> dict[int | str, dict[str, Any]]:
     return {202: answer(location(path) | ETAG, examples)}
 
 
-class StreamRoute(APIRoute):
-    """A route that only requests for `text/event-stream` find; others go on to the next route."""
+EVENTS: Final = {"list": "application/json", "stream": "text/event-stream"}
+
+
+class StreamRoute(NegotiatedRoute):
+    """A route that only requests for a stream find; others go on to the next route."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
-        if b"text/event-stream" not in accept.lower():
+        match, found = super().matches(scope)
+        if match is Match.NONE or _form(scope) != "stream":
             return Match.NONE, {}
-        return super().matches(scope)
+        return match, found
+
+
+def _form(scope: Scope) -> str | None:
+    """Of the `EVENTS`, the form that the client likes best."""
+    return best(joined(Headers(scope=scope), "accept"), EVENTS)
 
 
 def _last_event_id(
@@ -179,7 +188,7 @@ def _add_get(
         caller: MayRead,
         _query: NoQuery,
         prefer: Prefer = None,
-        if_none_match: Annotated[str | None, Header()] = None,
+        if_none_match: IfNoneMatch = None,
     ) -> Job | Response:
         """With `Prefer: wait=30` the answer comes when the job has ended, or after 30 seconds; at
         once if the service is being stopped."""
@@ -280,19 +289,6 @@ def _add_stream(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None: 
 
 
 def _add_events(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None:  # noqa: N803
-    @router.get(
-        "/{job_id}/events",
-        summary="What happened to it",
-        responses={
-            200: {
-                "description": "As a list, or with `Accept: text/event-stream` as they come.",
-                "content": {"text/event-stream": {"schema": {"type": "string"}, "example": STREAM}},
-            },
-            204: {"description": "Of a stream: nothing follows the event that was seen."},
-            **problems(404, 422, 429),
-        },
-        openapi_extra=RESUME,
-    )
     def list_events(
         job_id: JobId,
         session: SessionDep,
@@ -305,3 +301,20 @@ def _add_events(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None: 
         rows = events.after(session, job_id, query.after, query.limit + 1)
         data = [Event.of(row) for row in rows[: query.limit]]
         return Page(data=data, has_more=len(rows) > query.limit)
+
+    router.add_api_route(
+        "/{job_id}/events",
+        list_events,
+        methods=["GET"],
+        route_class_override=NegotiatedRoute,
+        summary="What happened to it",
+        responses={
+            200: {
+                "description": "As a list, or with `Accept: text/event-stream` as they come.",
+                "content": {"text/event-stream": {"schema": {"type": "string"}, "example": STREAM}},
+            },
+            204: {"description": "Of a stream: nothing follows the event that was seen."},
+            **problems(404, 422, 429),
+        },
+        openapi_extra=RESUME,
+    )

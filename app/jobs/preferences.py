@@ -1,6 +1,12 @@
 """The `Prefer: wait=30` header (RFC 7240): answer when the job has ended, or after 30 seconds."""
 
 import re
+from typing import Annotated
+
+from app.listed_headers import listed
+
+Prefer = Annotated[str | None, listed("Prefer", examples=["wait=30"])]
+"""What the client would rather have."""
 
 _wait = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?=$|[,;])", re.IGNORECASE).search
 

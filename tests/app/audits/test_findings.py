@@ -129,6 +129,36 @@ class TestResults:
         )
         assert answer.headers["content-type"] == "application/json"
 
+    def test_the_most_specific_range_decides(self, client: TestClient, finished: str) -> None:
+        headers = {"Accept": "application/json;q=0, */*"}
+        answer = client.get(f"/v1/audits/{finished}/results", headers=headers)
+        assert answer.headers["content-type"].startswith("application/x-ndjson")
+
+    def test_what_is_accepted_may_come_in_several_lines(
+        self, client: TestClient, finished: str
+    ) -> None:
+        headers = [("Accept", "text/html"), ("Accept", "text/csv")]
+        answer = client.get(f"/v1/audits/{finished}/results", headers=headers)
+        assert answer.headers["content-type"].startswith("text/csv")
+
+    @pytest.mark.parametrize(
+        ("headers", "status"),
+        [
+            ({"Accept": "application/json"}, 200),
+            ({"Accept": "text/csv"}, 200),
+            ({"Accept": "application/x-ndjson"}, 200),
+            ({"Accept": "application/x-ndjson", "Range": "bytes=0-9"}, 206),
+            ({"Accept": "application/x-ndjson", "Range": "bytes=9999999-"}, 416),
+            ({"Accept": "application/x-ndjson", "If-None-Match": "*"}, 304),
+            ({"Accept": "text/html"}, 406),
+        ],
+    )
+    def test_caches_are_told_that_the_answer_hangs_on_accept(
+        self, client: TestClient, finished: str, headers: dict[str, str], status: int
+    ) -> None:
+        answer = client.get(f"/v1/audits/{finished}/results", headers=headers)
+        assert (answer.status_code, answer.headers["vary"]) == (status, "Accept")
+
     def test_what_there_is_not_is_406(self, client: TestClient, finished: str) -> None:
         headers = {"Accept": "application/xml"}
         answer = client.get(f"/v1/audits/{finished}/results", headers=headers)
@@ -210,6 +240,8 @@ class TestArtifacts:
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["etag"] == tag
         assert client.get(path, headers={"If-None-Match": '"another"'}).status_code == 200
+        lines = [("If-None-Match", '"another"'), ("If-None-Match", tag)]
+        assert client.get(path, headers=lines).status_code == 304
 
     @pytest.mark.parametrize(
         "name",

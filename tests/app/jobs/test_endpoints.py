@@ -102,6 +102,13 @@ class TestETag:
         assert (answer.status_code, answer.content) == (304, b"")
         assert answer.headers["etag"] == tag
 
+    def test_those_that_the_client_holds_may_come_in_several_lines(
+        self, client: TestClient, make_job: Make
+    ) -> None:
+        url = f"/v1/jobs/{make_job().id}"
+        held = [("If-None-Match", '"other"'), ("If-None-Match", client.get(url).headers["etag"])]
+        assert client.get(url, headers=held).status_code == 304
+
     def test_every_change_gives_another_tag(
         self, client: TestClient, make_job: Make, run: Claim
     ) -> None:
@@ -172,6 +179,13 @@ class TestPreferWait:
         assert answer.headers["preference-applied"] == "wait=1"
         assert answer.headers["etag"] == held["If-None-Match"]
         assert "preference-applied" not in client.get(path, headers=held).headers
+
+    def test_preferences_may_come_in_several_lines(
+        self, client: TestClient, make_job: Make
+    ) -> None:
+        wanted = [("Prefer", "respond-async"), ("Prefer", "wait=1")]
+        answer = client.get(f"/v1/jobs/{make_job().id}", headers=wanted)
+        assert answer.headers["preference-applied"] == "wait=1"
 
     def test_a_preference_that_is_not_understood_is_ignored(
         self, client: TestClient, make_job: Make

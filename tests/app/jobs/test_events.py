@@ -57,7 +57,13 @@ class TestAsAList:
         rest = client.get(f"/v1/jobs/{ended}/events?after={after}").json()
         assert [event["type"] for event in rest["data"]] == ["step", "step", "succeeded"]
 
-    @pytest.mark.parametrize("accept", ["*/*", "application/json", ""])
+    @pytest.mark.parametrize(
+        "accept",
+        [
+            *("*/*", "application/json", "", "text/html"),
+            *("text/event-stream;q=0", "text/event-stream;q=0.5, application/json"),
+        ],
+    )
     def test_unless_a_stream_is_asked_for(
         self, client: TestClient, ended: str, accept: str
     ) -> None:
@@ -65,7 +71,42 @@ class TestAsAList:
         assert answer.headers["content-type"] == "application/json"
 
 
+@pytest.mark.parametrize(
+    ("accept", "last", "status"),
+    [
+        ("application/json", "0", 200),
+        ("text/event-stream", "0", 200),
+        ("text/event-stream", "99", 204),
+        ("text/event-stream", "x", 422),
+    ],
+)
+def test_caches_are_told_that_the_answer_hangs_on_accept(
+    client: TestClient, ended: str, accept: str, last: str, status: int
+) -> None:
+    headers = {"Accept": accept, "Last-Event-ID": last}
+    answer = client.get(f"/v1/jobs/{ended}/events", headers=headers)
+    assert (answer.status_code, answer.headers["vary"]) == (status, "Accept")
+
+
 class TestAsAStream:
+    @pytest.mark.parametrize(
+        "accept",
+        [
+            "text/event-stream",
+            "TEXT/EVENT-STREAM",
+            "text/*",
+            "application/json;q=0.5, text/event-stream",
+        ],
+    )
+    def test_is_what_it_is_asked_for(self, client: TestClient, ended: str, accept: str) -> None:
+        answer = client.get(f"/v1/jobs/{ended}/events", headers={"Accept": accept})
+        assert answer.headers["content-type"].startswith("text/event-stream")
+
+    def test_may_be_asked_for_in_a_second_line(self, client: TestClient, ended: str) -> None:
+        headers = [("Accept", "application/json;q=0.5"), ("Accept", "text/event-stream")]
+        answer = client.get(f"/v1/jobs/{ended}/events", headers=headers)
+        assert answer.headers["content-type"].startswith("text/event-stream")
+
     def test_an_ended_job_tells_its_life_and_closes(self, client: TestClient, ended: str) -> None:
         answer = client.get(f"/v1/jobs/{ended}/events", headers=STREAM)
         assert answer.headers["content-type"].startswith("text/event-stream")
