@@ -18,7 +18,7 @@ from models.architectures import CNN4
 from models.features import FRAMES, MELS
 from models.serving.minimal_filtering import KERNEL, OUTPUTS, TILE, minimal_filtering
 from models.serving.packed_product import PackedProduct
-from models.serving.scratch import Scratch
+from models.serving.steps import Steps
 
 MOST_TILES: Final = 96
 """At a time: the coordinates of more would push each other out of the caches."""
@@ -111,8 +111,6 @@ class TiledBlock(nn.Module):
         self.product = PackedProduct(
             transformed.flatten(0, 1).float(), tiles_at_a_time(height, width)
         )
-        n_out, n_in, *_ = weight.shape
-        self._most_values_of_a_tile = TILE * max(TILE * n_in, OUTPUTS * n_out)
         self.register_buffer("into", tile.float())
         self.register_buffer("back", outputs[[0, 2, 1, 3]].float())
         self.register_buffer("bias", bias.float())
@@ -123,25 +121,18 @@ class TiledBlock(nn.Module):
         rows, columns = tiles(height), tiles(width)
         below, right = rows * OUTPUTS + 2 - height, columns * OUTPUTS + 2 - width
         padded = functional.pad(maps, (0, 0, 2, right, 2, below))
-        strips = padded.unfold(1, TILE, OUTPUTS).movedim(-1, 2).flatten(0, 1)
-        parts = torch.split(strips, max(1, self.product.rows // columns))
-        scratch = Scratch(len(parts[0]) * columns * self._most_values_of_a_tile, like=maps)
-        pooled = torch.cat([self._filter(part, scratch) for part in parts])
+        strips = padded.flatten(2).unfold(1, TILE, OUTPUTS).mT.flatten(0, 1)
+        pooled = maps.new_empty(len(strips), 2, columns, 2, len(self.bias))
+        cells = pooled.permute(0, 2, 3, 1, 4)
+        most = max(1, self.product.rows // columns)
+        steps: dict[int, Steps] = {}  # the last part may be smaller
+        for part, into in zip(torch.split(strips, most), torch.split(cells, most), strict=True):
+            n = len(part)
+            if n not in steps:
+                steps[n] = Steps(n, columns, maps.shape[3], self.into, self.back, self.product)
+            steps[n].take(part, into)
+        pooled.add_(self.bias).relu_()
         return pooled.view(batch, 2 * rows, 2 * columns, -1)[:, : height // 2, : width // 2]
-
-    def _filter(self, strips: Tensor, scratch: Scratch) -> Tensor:
-        """(rows, 8, 4 * columns + 4, in) → (2 * rows, 2 * columns, out)."""
-        rows, _, width, channels = strips.shape
-        columns = width // OUTPUTS - 1
-        down = scratch.product(self.into, strips.reshape(rows, TILE, -1)).view(strips.shape)
-        tiles = scratch.contiguous(down.unfold(2, TILE, OUTPUTS).permute(0, 2, 4, 1, 3))
-        across = scratch.product(self.into, tiles.view(-1, TILE, TILE * channels))
-        products = self.product(across.view(-1, TILE**2, channels))
-        n_out = products.shape[-1]
-        outputs = scratch.product(self.back, products.view(-1, TILE, TILE * n_out))
-        outputs = scratch.product(self.back, outputs.view(-1, TILE, n_out))
-        pooled = pool(outputs.view(rows, columns, 2, 2, 2, 2, n_out))
-        return pooled.add_(self.bias).relu_().view(2 * rows, 2 * columns, n_out)
 
 
 def tiles(length: int) -> int:
@@ -155,18 +146,3 @@ def tiles_at_a_time(height: int, width: int) -> int:
     parts = -(-rows * columns // MOST_TILES)
     clips = max(1, MOST_OF_SEVERAL // (rows * columns))
     return -(-rows // parts) * columns * clips
-
-
-def pool(outputs: Tensor) -> Tensor:
-    """The maximum of each cell of 2x2, once its four places lie apart.
-
-    Args:
-        outputs: (rows, columns, place across, cell across, place down, cell down, channels).
-
-    Returns:
-        (rows, cell down, columns, cell across, channels). Two maxima of two values take several
-        times less time than one ``amax``.
-    """
-    left, right = outputs.unbind(2)
-    upper, lower = torch.maximum(left, right).unbind(3)
-    return torch.maximum(upper, lower).permute(0, 3, 1, 2, 4).contiguous()

@@ -1,5 +1,7 @@
 """Many matrix products with constant right sides, which are laid out for the processor once."""
 
+from math import prod
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -27,7 +29,7 @@ class PackedProduct(nn.Module):
     def __init__(self, weight: Tensor, rows: int, *, packed: bool | None = None) -> None:
         super().__init__()
         self.rows = rows
-        self.groups, self.inputs, _ = weight.shape
+        self.groups, self.inputs, self.outputs = weight.shape
         if packed is None:
             packed = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         self.packed = packed
@@ -38,6 +40,16 @@ class PackedProduct(nn.Module):
         same = [n for n in fewer if same_layout(self._blocks(weight, n), blocks)]
         self._rows_of_a_call = [*same, rows]
 
+    def rows_for(self, n: int) -> int:
+        """How many rows a call with ``n`` of them multiplies.
+
+        Raises:
+            ValueError: n is larger than ``rows``.
+        """
+        if n > self.rows:
+            raise ValueError(f"{n} rows are more than the {self.rows} that were planned for")
+        return next(rows for rows in self._rows_of_a_call if rows >= n) if self.packed else n
+
     def forward(self, a: Tensor) -> Tensor:
         """(n, products, in) float32 → (n, products, out).
 
@@ -45,19 +57,32 @@ class PackedProduct(nn.Module):
             ValueError: n is larger than ``rows``.
         """
         n = len(a)
-        if n > self.rows:
-            raise ValueError(f"{n} rows are more than the {self.rows} that were planned for")
+        full = functional.pad(a, (0, 0, 0, 0, 0, self.rows_for(n) - n))
+        return self.of(self.view(full.flatten(), n), (n, self.groups, self.outputs))
+
+    def view(self, memory: Tensor, n: int) -> Tensor:
+        """Look at ``n`` rows, one after the other in memory, in the way that :meth:`of` takes them.
+
+        Args:
+            memory: as many values as ``rows_for(n)`` rows have; what lies in those beyond n
+                comes into no product of the others.
+        """
+        rows = self.rows_for(n)
+        values = memory[: rows * self.groups * self.inputs]
+        if self.packed:  # a row is a pixel whose channels are the products' inputs
+            return values.view(1, 1, rows, -1).permute(0, 3, 1, 2)
+        return values.view(rows, self.groups, self.inputs).transpose(0, 1)
+
+    def of(self, a: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """The products of such a view, those of one row after those of another, in this shape."""
         if not self.packed:
-            return torch.bmm(a.transpose(0, 1), self.weight).transpose(0, 1)
-        rows = next(rows for rows in self._rows_of_a_call if rows >= n)
-        full = a if n == rows else functional.pad(a, (0, 0, 0, 0, 0, rows - n))
-        # A row is a pixel whose channels are the products' inputs, one after the other.
-        image = full.reshape(1, 1, rows, -1).permute(0, 3, 1, 2)
+            return torch.bmm(a, self.weight).transpose(0, 1).reshape(shape)
         out = torch.ops.mkldnn._convolution_pointwise(  # noqa: SLF001
-            image, self.weight, None, [0, 0], [1, 1], [1, 1], self.groups, "none", [], ""
+            a, self.weight, None, [0, 0], [1, 1], [1, 1], self.groups, "none", [], ""
         )
-        products: Tensor = out.permute(0, 2, 3, 1).reshape(rows, self.groups, -1)
-        return products[:n]
+        out = out.contiguous(memory_format=torch.channels_last)  # which it is: nothing is copied
+        products: Tensor = out.as_strided(shape, without_gaps(shape))
+        return products
 
     def _blocks(self, weight: Tensor, rows: int) -> Tensor:
         kernels = weight.transpose(1, 2).reshape(-1, self.inputs, 1, 1).contiguous()
@@ -66,6 +91,11 @@ class PackedProduct(nn.Module):
             kernels, [0, 0], [1, 1], [1, 1], self.groups, image
         )
         return blocks
+
+
+def without_gaps(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides of a tensor of that shape whose values lie one after the other."""
+    return tuple(prod(shape[place + 1 :]) for place in range(len(shape)))
 
 
 def same_layout(blocks: Tensor, others: Tensor) -> bool:

@@ -63,6 +63,13 @@ class TestServedCNN4:
         with torch.inference_mode():
             torch.testing.assert_close(view(x), net(x), rtol=1e-4, atol=1e-4)
 
+    def test_also_where_torch_has_no_onednn(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+        net = lived_in("cnn4")
+        x = torch.randn(3, 61, 64, generator=torch.Generator().manual_seed(5))
+        with torch.inference_mode():
+            torch.testing.assert_close(served(net, CPU)(x), net(x), rtol=1e-4, atol=1e-4)
+
     def test_its_weights_are_counted_by_who_counts_buffers(self) -> None:
         buffers = sum(buffer.nbytes for buffer in served(lived_in("cnn4"), CPU).buffers())
         coordinates = 64 * (64 * 128 + 128 * 256 + 256 * 512)
