@@ -1,7 +1,9 @@
 """An API that is stopped while requests are under way: each gets an answer that it can use."""
 
+import re
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +14,13 @@ import pytest
 from app.jobs.states import JobStatus
 from app.server import GRACE_SECONDS
 from tests.faults.conftest import Measure
-from tests.faults.stack import Process, Stack, free_port
+from tests.faults.stack import Process, Stack, free_port, until
 
 Submit = Callable[..., str]
 LONG = 100_000
+SECONDS = 60.0
+CUT_OFF = b"timeout graceful shutdown exceeded"
+"""What the server says when it ends requests that have taken too long."""
 
 
 @pytest.fixture
@@ -31,6 +36,14 @@ def api(stack: Stack, port: int) -> Process:
     return process
 
 
+def gauge(port: int, name: str) -> float:
+    """A metric of the API at that port."""
+    text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=30).text
+    found = re.search(rf"^{name} (\S+)$", text, re.MULTILINE)
+    assert found is not None, text
+    return float(found[1])
+
+
 class TestWaits:
     def test_end_at_once_and_well(
         self, stack: Stack, submit: Submit, api: Process, port: int, measure: Measure
@@ -42,27 +55,34 @@ class TestWaits:
         def wait() -> httpx.Response:
             return httpx.get(url, headers={"Prefer": "wait=50"}, timeout=60)
 
-        def follow() -> list[str]:
+        running = threading.Event()
+
+        def follow() -> None:
             stream = {"Accept": "text/event-stream"}
             with httpx.stream("GET", f"{url}/events", headers=stream, timeout=60) as answer:
-                return list(answer.iter_lines())  # raises if it is cut off
+                for line in answer.iter_lines():  # raises if it is cut off
+                    if line == "event: running":
+                        running.set()
 
         with ThreadPoolExecutor(2) as clients:
             waiting, following = clients.submit(wait), clients.submit(follow)
-            time.sleep(1)
+            assert running.wait(30)
+            until(  # this one counts, too
+                lambda: gauge(port, "serval_http_requests_in_flight") == 3, 30, "both wait"
+            )
             assert not waiting.done()
             assert not following.done()
-            began = time.monotonic()
+            said, began = api.log.stat().st_size, time.monotonic()
             api.send(signal.SIGTERM)
             answer = waiting.result()
-            events = following.result()
-            measure("API stopped: waits have ended, s", time.monotonic() - began, 2.0)
-        assert api.wait(GRACE_SECONDS) == 0
-        measure("API stopped while requests waited: it is gone, s", time.monotonic() - began, 4.0)
+            following.result()
+            measure("API stopped: waits have ended, s", time.monotonic() - began, GRACE_SECONDS)
+        assert api.wait(SECONDS) == 0
+        measure("API stopped while requests waited: it is gone, s", time.monotonic() - began, 30.0)
+        assert CUT_OFF not in api.log.read_bytes()[said:]
         assert answer.status_code == 200
         assert answer.json()["status"] == "running"
         assert answer.headers["preference-applied"] == "wait=50"
-        assert "event: running" in events
 
 
 class TestRequestsThatTakeTooLong:
@@ -72,7 +92,7 @@ class TestRequestsThatTakeTooLong:
                 b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\n"
                 b"Content-Type: audio/wav\r\nContent-Length: 1000\r\n\r\nRIFF"
             )
-            time.sleep(0.5)
+            until(lambda: gauge(port, "serval_predict_waiting") == 1, 30, "it is awaited")
             api.send(signal.SIGTERM)
             said = b""
             while more := client.recv(65536):
@@ -82,5 +102,6 @@ class TestRequestsThatTakeTooLong:
         assert b"content-type: application/problem+json" in head
         assert b"retry-after: 10" in head
         assert b'"code": "stopping"' in body
-        assert api.wait(GRACE_SECONDS) == 0
+        assert api.wait(SECONDS) == 0
+        assert CUT_OFF in api.log.read_bytes()
         assert b"Traceback" not in api.log.read_bytes()

@@ -21,6 +21,16 @@ from workers.workplace import Workplace
 Row = Callable[[str], Job]
 
 
+class Clock:
+    """In the place of the module `time`."""
+
+    now = 0.0
+    sleep = staticmethod(time.sleep)
+
+    def monotonic(self) -> float:
+        return self.now
+
+
 class Left(threading.Event):
     """Set when the watch would have ended the process."""
 
@@ -121,14 +131,32 @@ class TestWatch:
     def test_while_the_result_is_published_it_lives_and_only_the_main_thread_may_end_it(
         self, attempt: Attempt, left: Left, row: Row, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(progress, "BEAT_SECONDS", 0.1)
-        with Watch(attempt, time_limit_seconds=0.5, leave=left.set) as watch:
+        clock = Clock()
+        monkeypatch.setattr("workers.progress.time", clock)
+        heartbeat, beats = Attempt.heartbeat, list[Attempt]()
+
+        def noted(beating: Attempt) -> None:
+            beats.append(beating)
+            heartbeat(beating)
+
+        def two_looks() -> None:
+            """A minute before each: the job is over its time, and a heartbeat is due."""
+            enough, until = len(beats) + 2, time.monotonic() + 20
+            while len(beats) < enough:
+                assert not left.is_set()
+                assert time.monotonic() < until
+                clock.now += 61
+                time.sleep(0.05)
+
+        monkeypatch.setattr(Attempt, "heartbeat", noted)
+        with Watch(attempt, time_limit_seconds=60, leave=left.set) as watch:
             watch.finish()
             before = row(attempt.job_id).heartbeat_at
-            assert not left.wait(timeout=1.5)
+            two_looks()
             assert row(attempt.job_id).heartbeat_at != before
             attempt.succeed({})
-            assert not left.wait(timeout=0.5)
+            two_looks()
+            assert not left.is_set()
         assert row(attempt.job_id).status is JobStatus.SUCCEEDED
 
     def test_after_the_work_nothing_is_watched_any_more(

@@ -1,9 +1,7 @@
 """`serval` against a running service: what it sends, shows, and how it ends."""
 
 import json
-import os
 import signal
-import threading
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,11 +11,12 @@ from sqlalchemy.orm import Session
 
 from app.cli import following
 from app.cli.api import Api, Unreachable
-from app.jobs.service import Submission, record
+from app.jobs.service import Submission
 from app.jobs.states import JobKind, JobStatus
 from tests.app.cli.conftest import Serval
 from tests.app.corpora.zips import corpus_zip, wav
 from tests.conftest import MakeKey
+from tests.recorded import record
 from workers.workplace import Workplace
 
 
@@ -434,8 +433,8 @@ class TestFollowing:
     ) -> None:
         def interrupted(*_: Any) -> Any:
             yield following.Event("running", {})
-            threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
-            threading.Event().wait(10)
+            signal.raise_signal(signal.SIGINT)
+            pytest.fail("Ctrl-C went unheard")
 
         monkeypatch.setattr(following, "_events", interrupted)
         with pytest.raises(typer.Exit) as ended:

@@ -394,12 +394,12 @@ class TestService:
         def broken(*_: object) -> NoReturn:
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-        monkeypatch.setattr(service, "WARM_UP_AGAIN_SECONDS", 1.0)
+        monkeypatch.setattr(service, "WARM_UP_AGAIN_SECONDS", 0.2)
         with monkeypatch.context() as patch:
             patch.setattr(loaded, "served", broken)
             starting = limited(settings, warm_up=True)
             client = next(starting)
-        answer = client.get("/readyz")
+            answer = client.get("/readyz")
         assert answer.status_code == 503
         assert "predictions: The default model does not predict: RuntimeError" in answer.text
         until = time.monotonic() + 20

@@ -25,13 +25,14 @@ from tests.app.predictions.clips import BAD, good_wav
 from tests.conftest import MakeKey
 
 Hook = Callable[..., Tensor]
+PATIENCE = 60.0
 REQUEST = "POST /v1/predict HTTP/1.1\r\nHost: localhost\r\n"
 
 
 @pytest.fixture
 def settings(settings: Settings, starters: Path) -> Settings:
-    """The starters tiny-a and tiny-b; three places, three seconds."""
-    changes = {"default_model": "tiny-a", "predict_queue": 3, "predict_timeout_seconds": 3.0}
+    """The starters tiny-a and tiny-b; three places, and time enough."""
+    changes = {"default_model": "tiny-a", "predict_queue": 3, "predict_timeout_seconds": PATIENCE}
     return settings.model_copy(update=changes)
 
 
@@ -69,6 +70,19 @@ class Served:
     def under_way(self) -> int:
         requests: int = self.app.state.predictions.admission.requests
         return requests
+
+    def have_patience(self, seconds: float) -> None:
+        """From now on a prediction may take so long."""
+        predictions = self.app.state.predictions
+        changes = {"predict_timeout_seconds": seconds}
+        predictions._settings = predictions._settings.model_copy(update=changes)
+
+    def listens(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port)):
+                return True
+        except ConnectionError:
+            return False
 
 
 @pytest.fixture
@@ -184,18 +198,30 @@ class TestLoad:
         assert served.predict()[0] == 200
 
     def test_one_that_takes_too_long_is_503(self, served: Served, gate: Gate) -> None:
+        served.have_patience(0.5)
         status, headers, problem = served.predict()
         assert (status, problem["code"]) == (503, "predict_timeout")
         assert int(headers["retry-after"]) > 0
         gate.open()
+        served.have_patience(PATIENCE)
         assert served.predict()[0] == 200
 
-    def test_a_body_that_does_not_come_is_503_and_its_place_is_free(self, served: Served) -> None:
+    def test_a_body_that_does_not_come_is_503_and_its_place_is_free(
+        self, served: Served, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        admission = served.app.state.predictions.admission
+        take, taken = admission.take, list[int]()
+
+        def noted(size: int) -> None:
+            take(size)
+            taken.append(size)
+
+        monkeypatch.setattr(admission, "take", noted)
+        served.have_patience(0.5)
         with socket.create_connection(("127.0.0.1", served.port)) as connection:
             connection.sendall(f"{REQUEST}Content-Length: 9\r\n\r\nRIFF".encode())
-            until(lambda: served.under_way() == 1)
             assert connection.recv(100).startswith(b"HTTP/1.1 503")
-        assert served.under_way() == 0
+        assert (taken, served.under_way()) == ([9], 0)
 
     def test_a_client_that_leaves_is_dropped_from_the_line(
         self, served: Served, gate: Gate
@@ -245,7 +271,7 @@ class TestEnd:
         waiting = here.begin()
         until(lambda: gate.entered == 1)
         server.should_exit = True
-        time.sleep(0.3)
+        until(lambda: not here.listens())
         gate.open()
         assert waiting.recv(100).startswith(b"HTTP/1.1 200")
         waiting.close()

@@ -51,18 +51,24 @@ while True:
 """
 
 
+STOP_SECONDS: Final = {"stubborn": 1.0}
+"""How long a part of that kind may take to end; all others end by themselves."""
+
+
 def main(api: str = "ready") -> int:
     kinds: Mapping[str, str] = {"api": api}
     names = ("api", "audits", "trainings", "reconciler")
-    parts = [
-        Part(name, (sys.executable, "-c", PART, name, kinds.get(name, "")), stop_seconds=1)
-        for name in names
-    ]
+    parts = [_part(name, kinds.get(name, "")) for name in names]
     try:
         return Supervisor(load_settings(), parts).run()
     except (CannotStart, CannotListen) as error:
         sys.stderr.write(f"{error}\n")
         return 1
+
+
+def _part(name: str, kind: str) -> Part:
+    command = (sys.executable, "-c", PART, name, kind)
+    return Part(name, command, STOP_SECONDS.get(kind, 30.0))
 
 
 if __name__ == "__main__":

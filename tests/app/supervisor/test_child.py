@@ -12,9 +12,9 @@ from app.supervisor.child import AUTOGROUP, Child
 SECONDS = 30.0
 
 
-def child(folder: Path, code: str, niceness: int = 0) -> Child:
+def child(folder: Path, code: str, *, niceness: int = 0, stop_seconds: float = SECONDS) -> Child:
     command = (sys.executable, "-c", code)
-    return Child("part", command, dict(os.environ), folder / "part.log", 1.0, niceness)
+    return Child("part", command, dict(os.environ), folder / "part.log", stop_seconds, niceness)
 
 
 def wait_until_it_says(one: Child, text: str) -> None:
@@ -62,7 +62,7 @@ class TestChild:
             "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
             "print('deaf', flush=True); time.sleep(60)"
         )
-        one = child(tmp_path, code)
+        one = child(tmp_path, code, stop_seconds=0.5)
         one.start()
         wait_until_it_says(one, "deaf")
         one.ask_to_end()
