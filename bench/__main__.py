@@ -4,9 +4,10 @@
     make bench ARGS="attacks training"  these modules alone
 
 Bars are set on ratios of two things measured by turns in one run, which mean the same on a busy
-machine and on an idle one; only the import of a corpus is held to seconds. A module of this folder has a function ``measure()`` that answers a
-list of figures: name, value, bar, better ("lower" or "higher" than the bar) and a note; without bar
-and better if it is reported alone; or name and skipped, which says why there is nothing to measure.
+machine and on an idle one; only the import of a corpus is held to seconds. A module of this folder
+has a function ``measure()`` that answers a list of figures: name, value, bar, better ("lower" or
+"higher" than the bar) and a note; without bar and better if it is reported alone; or name and
+skipped, which says why there is nothing to measure.
 """
 
 import importlib
