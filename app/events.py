@@ -19,6 +19,7 @@ from app.errors import TooMany
 from app.jobs.schemas import Event, Progress
 from app.jobs.states import JobStatus
 from app.jobs.tables import Job, JobEvent
+from app.shares import Shares
 
 MOST_EVENTS = 1000  # of one answer or one look; the rest comes with the next
 
@@ -26,33 +27,37 @@ MOST_EVENTS = 1000  # of one answer or one look; the rest comes with the next
 class Waiters:
     """Counts the requests that wait on jobs, refuses the one too many, and can end all waits.
 
-    For the event loop alone.
+    A key may have half of them. For the event loop alone.
     """
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.waiting = 0
+        self._shares = Shares()
         self._ended = False
         self._naps: set[anyio.CancelScope] = set()
 
+    @property
+    def waiting(self) -> int:
+        """How many wait now."""
+        return self._shares.held
+
     @contextmanager
-    def one(self) -> Iterator[None]:
-        """Wait as one of them.
+    def one(self, owner: str) -> Iterator[None]:
+        """Wait as one of them, for that key.
 
         Raises:
-            TooMany: that many are waiting already.
+            TooMany: that many are waiting already, or the key has its share of them.
         """
         if self.waiting >= self.most:
-            raise TooMany(
-                f"{self.most} requests are waiting on jobs already. Poll the job instead.",
-                code="too_many_waiters",
-                retry_after=2,
+            raise _too_many(f"{self.most} requests are waiting on jobs already.")
+        share = max(1, self.most // 2)
+        if self._shares.full(owner, share):
+            raise _too_many(
+                f"{share} requests of this key are waiting on jobs already, of the {self.most} that"
+                " may wait at a time."
             )
-        self.waiting += 1
-        try:
+        with self._shares.one(owner):
             yield
-        finally:
-            self.waiting -= 1
 
     async def nap(self, seconds: float) -> bool:
         """Sleep between two looks at a job; whether to look again, or to answer what is known."""
@@ -70,6 +75,10 @@ class Waiters:
         self._ended = True
         for nap in self._naps:
             nap.cancel()
+
+
+def _too_many(already: str) -> TooMany:
+    return TooMany(f"{already} Poll the job instead.", code="too_many_waiters", retry_after=2)
 
 
 class Glance(NamedTuple):
@@ -134,16 +143,17 @@ async def follow(
     seq: int,
     poll_seconds: float,
     waiters: Waiters,
+    may_follow: Callable[[], Awaitable[bool]],
 ) -> AsyncIterator[ServerSentEvent]:
-    """The job's events after ``seq``, then each as it comes, until the job has ended or all waits
-    are ended: a client that finds no end among them asks again."""
+    """The job's events after ``seq``, then each as it comes, until the job has ended, all waits are
+    ended, or the client may not follow it any more: one that finds no end among them asks again."""
 
     def look() -> list[Event]:
         with sessions() as session:
             return [Event.of(row) for row in after(session, job_id, seq)]
 
     version, progress = -1, Progress()
-    while True:
+    while await may_follow():
         seen = await run_in_threadpool(glance, sessions, job_id)
         if seen is None:
             return

@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi_offline import FastAPIOffline
 
-from app import __version__, health, leftovers, logs, openapi, problems
+from app import __version__, health, leftovers, logs, openapi, pace, problems
 from app.access_log import AccessLog
 from app.audits import endpoints as audits
 from app.audits import examples as audit_examples
@@ -62,6 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _equip(app, settings)
     problems.install(app)
     openapi.install(app)
+    pace.install(app)
     predictions = prediction_routes(settings)
     app.add_middleware(Shortcut, application=app, routes=direct_routes(predictions))
     app.add_middleware(Envelope, metrics=app.state.metrics, access_log=app.state.access_log)
@@ -100,6 +101,7 @@ def _equip(app: FastAPI, settings: Settings) -> None:
         "queue": state.queue.ping,
         "storage": state.storage.check,
     }
+    state.readiness = health.Readiness(state.checks)
 
 
 @asynccontextmanager

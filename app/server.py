@@ -4,10 +4,14 @@ import signal
 import sys
 import tempfile
 from socket import socket as Socket
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.addresses import base_url, bind, refuse_an_open_door
 from app.settings import Settings, make_data_dir
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from uvicorn import Config
 
 # From SIGTERM: how long requests may go on, but those that wait on a job. Then they are cancelled.
 GRACE_SECONDS: Final = 5
@@ -45,27 +49,38 @@ def _run(settings: Settings, socket: Socket) -> None:
             await super().shutdown(sockets)
 
     app = create_app(settings)
-    server = Server(
-        uvicorn.Config(
-            app,
-            loop="uvloop",
-            http="httptools",
-            ws="none",
-            lifespan="on",
-            log_level="warning",  # requests are logged by `app.envelope`
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # nothing here asks who is behind a proxy: see `app.auth`
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
-    )
+    server = Server(config(app, settings))
     # When it has ended, the server raises the signal again that ended it: an end in good order.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     server.run([socket])
     if not server.started:
         sys.exit(1)
+
+
+def config(app: "FastAPI", settings: Settings) -> "Config":
+    """How uvicorn is to serve the application."""
+    import uvicorn
+
+    from app.protocol import BoundedHead
+
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=BoundedHead,
+        ws="none",
+        lifespan="on",
+        log_level="warning",  # requests are logged by `app.envelope`
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # nothing here asks who is behind a proxy: see `app.auth`
+        # It answers the connection of this number with a plain-text 503: there is no problem
+        # document, no request id and no access log out there. Probes are refused like all others,
+        # /healthz too: a process that cannot serve them is as good as none.
+        limit_concurrency=settings.max_connections + 1,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
 
 
 def _spool_uploads_to_disk(settings: Settings) -> None:

@@ -89,6 +89,9 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = "json"
 
     # What comes in
+    max_connections: int = Field(default=1000, gt=0)
+    """At one time, idle ones too; a request on one more is answered 503, whatever it asks for. Each
+    may hold a body of `max_json_bytes` before its key is looked at: a gigabyte in all."""
     max_json_bytes: int = Field(default=1 * MIB, gt=0)
     """JSON bodies: the longest legal request is some KiB of ε values and labels."""
     max_predict_bytes: int = Field(default=32 * MIB, gt=0)

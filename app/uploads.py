@@ -4,12 +4,10 @@ FastAPI reads a form before it asks who sent it. Endpoints that take hundreds of
 themselves, with `multipart`, once they know that the caller may, and that there is room: `Places`.
 """
 
-import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final, TypeVar
 
-import anyio
 from fastapi import Request, UploadFile
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -21,23 +19,17 @@ from app.errors import (
     BadRequest,
     Invalid,
     TooLarge,
-    TooSlow,
+    TooMany,
     Unavailable,
     UnsupportedMedia,
     shown,
 )
 from app.problems import invalid
 from app.schemas import Schema
+from app.shares import Shares
 
 # What a route declares as its `max_body_size`, for `multipart` to hold it to the setting.
 ANY_SIZE: Final = 2**50
-# A client that sends nothing for so long is gone, or wants to occupy the place.
-STALL_SECONDS: Final = 60.0
-# A line of half a megabit, on which CREMA-D takes three hours. A client that is slower on average
-# keeps a place for no good reason: at this rate the largest corpus (2 GiB) has it for nine hours.
-LEAST_BYTES_PER_SECOND: Final = 64 * 1024
-# How far behind that rate a body may fall: at its start, or while a line is down.
-BEHIND_SECONDS: Final = 60.0
 MAX_FIELD_BYTES: Final = 1024 * 1024
 
 S = TypeVar("S", bound=Schema)
@@ -47,7 +39,8 @@ class Places:
     """How many requests of a kind this process works on at one time, uploads included.
 
     A place is taken before the first byte is read, because what is read takes room already. It is
-    given back at the latest when `multipart` loses patience with the client, or the work is done.
+    given back at the latest when `app.pace` loses patience with the client, or the work is done. A
+    key may have half of them, so that its crawling uploads keep nobody else out.
     """
 
     def __init__(self, most: int, busy: str, *, code: str, retry_after: float) -> None:
@@ -59,28 +52,35 @@ class Places:
             retry_after: seconds after which it is worth to come again.
         """
         self.most = most
+        self._share = max(1, most // 2)
         self._busy = busy
         self._code = code
         self._retry_after = retry_after
-        self._free = threading.BoundedSemaphore(most)
+        self._taken = Shares()
 
     @contextmanager
-    def one(self) -> Iterator[None]:
-        """A place, as long as it lasts.
+    def one(self, owner: str) -> Iterator[None]:
+        """A place for that key, as long as it lasts.
 
         Raises:
             Unavailable: all are taken.
+            TooMany: the key has its share of them.
         """
-        if not self._free.acquire(blocking=False):
+        if self._taken.held >= self.most:
             raise Unavailable(
                 f"{self.most} {self._busy} already. Send this one again later.",
                 code=self._code,
                 retry_after=self._retry_after,
             )
-        try:
+        if self._taken.full(owner, self._share):
+            raise TooMany(
+                f"For this key {self._busy} already: it may have {self._share} of {self.most}"
+                " places. Send this one again later.",
+                code=self._code,
+                retry_after=self._retry_after,
+            )
+        with self._taken.one(owner):
             yield
-        finally:
-            self._free.release()
 
 
 @asynccontextmanager
@@ -97,7 +97,6 @@ async def multipart(
     Raises:
         UnsupportedMedia: it is not multipart/form-data.
         TooLarge: the body is larger; of one without a length, so much of it is read.
-        TooSlow: the body stopped coming, or comes too slowly.
         BadRequest: the form is malformed.
     """
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
@@ -137,40 +136,19 @@ def body_too_large(most: int) -> TooLarge:
 
 
 def _bounded(request: Request, most: int) -> Request:
-    """The same request, whose body ends in an error after ``most`` bytes, or if it is too slow."""
+    """The same request, whose body ends in an error after ``most`` bytes."""
     refuse_declared(request, most)
     received = 0
-    began = anyio.current_time()
 
     async def receive() -> Message:
         nonlocal received
-        due = began + BEHIND_SECONDS + received / LEAST_BYTES_PER_SECOND
-        left = due - anyio.current_time()
-        try:
-            with anyio.fail_after(min(STALL_SECONDS, left)):
-                message = await request.receive()
-        except TimeoutError:
-            raise _too_slow(received, stalled=left > STALL_SECONDS) from None
+        message = await request.receive()
         received += len(message.get("body", b""))
         if received > most:
             raise body_too_large(most)
         return message
 
     return Request(request.scope, receive)
-
-
-def _too_slow(received: int, *, stalled: bool) -> TooSlow:
-    if stalled:
-        return TooSlow(
-            f"The body stopped coming for {STALL_SECONDS:g} s after {received} bytes."
-            " Send the request again.",
-            code="upload_stalled",
-        )
-    return TooSlow(
-        f"The body comes too slowly: {received} bytes so far. It may fall {BEHIND_SECONDS:g} s"
-        f" behind {LEAST_BYTES_PER_SECOND} bytes a second. Send it over a faster line.",
-        code="upload_too_slow",
-    )
 
 
 def the_file(form: FormData, name: str = "file") -> UploadFile:

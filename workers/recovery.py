@@ -91,6 +91,10 @@ def _settle(workplace: Workplace, job_id: str, attempt: int, reason: str) -> Non
     if status is not None and status.terminal:
         clear_away(workplace, [job_id])
         workplace.queue.forget(job_id)
+    if not attempt:
+        # Whatever kept the horse from claiming the job (a full disk, no memory) keeps the next one
+        # from it too, and it counts as no death. The reconciler takes its time.
+        return
     with workplace.sessions() as session:
         waiting = _family(session, job)
     for waiting_id, kind in waiting:

@@ -138,6 +138,7 @@ def perform(workplace: Workplace, attempt: Attempt, watch: Watch) -> Outcome:
         checkpoints.save(state)
         raise
     config = replace(config, metrics=metrics)
+    warnings = _warnings(workplace, attempt, config)
     name = request.name or f"{request.architecture}-{request.defense.type} {corpus.name}"[:100]
 
     def publish(session: Session) -> dict[str, Any]:
@@ -150,7 +151,7 @@ def perform(workplace: Workplace, attempt: Attempt, watch: Watch) -> Outcome:
             name=name,
             training_id=attempt.job_id,
         )
-        hardening.follow_up(session, workplace.storage, attempt.job_id, row.id, config)
+        hardening.follow_up(session, attempt.job_id, row.id, warnings)
         return {"model": row.id}
 
     return Outcome({"metrics": metrics}, publish)
@@ -168,6 +169,16 @@ def _corpus(workplace: Workplace, attempt: Attempt, request: TrainingRequest) ->
             "corpus_deleted",
             f"The corpus {request.corpus} was deleted before the training began. Upload it again.",
         ) from error
+
+
+def _warnings(workplace: Workplace, attempt: Attempt, config: ModelConfig) -> list[str]:
+    """What should stand beside the audit of the model, if one follows."""
+
+    def read() -> list[str]:
+        with workplace.sessions() as session:
+            return hardening.warnings(session, workplace.storage, attempt.job_id, config)
+
+    return patiently(read)
 
 
 def _reported(request: TrainingRequest) -> tuple[float, ...]:

@@ -96,7 +96,7 @@ async def create_from_files(
 
     def work(wanted: UploadedAuditRequest, uploads: Sequence[Upload]) -> tuple[Job, str]:
         with request.app.state.sessions() as session:
-            accepted = service.create_uploaded(
+            made = service.create_uploaded(
                 session,
                 services,
                 wanted,
@@ -104,9 +104,9 @@ async def create_from_files(
                 owner=caller.owner,
                 idempotency_key=idempotency_key,
             )
-            return resource(session, accepted.job.id, caller, JobKind.AUDIT)
+            return resource(session, made.id, caller, JobKind.AUDIT)
 
-    with PLACES.one():
+    with PLACES.one(caller.owner):
         async with _form(request, services.settings) as form:
             no_others(form, "file", "request")
             wanted = await the_request(form, UploadedAuditRequest)
@@ -179,10 +179,10 @@ def create_audit(
             " key with both scopes.",
             code="scope_missing",
         )
-    accepted = service.create(
+    made = service.create(
         session, services, wanted, owner=caller.owner, idempotency_key=idempotency_key
     )
-    return _accepted(response, *resource(session, accepted.job.id, caller, JobKind.AUDIT))
+    return _accepted(response, *resource(session, made.id, caller, JobKind.AUDIT))
 
 
 def _accepted(response: Response, job: Job, tag: str) -> Job:
@@ -201,7 +201,12 @@ class ResultsQuery(Schema):
     after: int | None = Field(
         default=None, ge=0, le=2**31 - 1, description="The last index of the page before."
     )
-    limit: int = Field(default=100, ge=1, le=1000, description="Of JSON: how many at most.")
+    limit: int = Field(
+        default=100,
+        ge=1,
+        le=1000,
+        description="Of JSON: how many at most. Fewer come where more would be over 8 MiB.",
+    )
 
 
 class ReportQuery(Schema):
@@ -234,8 +239,8 @@ def get_results(
     if kind == "csv":
         name = {"Content-Disposition": f'attachment; filename="{job_id}.csv"'}
         return StreamingResponse(formats.csv_lines(rows), media_type="text/csv", headers=name)
-    data, has_more = formats.page(rows, query.after, query.limit)
-    return JSONResponse({"object": "list", "data": data, "has_more": has_more})
+    page = formats.page(rows, query.after, query.limit)
+    return Response(page, media_type=formats.ROWS[kind])
 
 
 router.add_api_route(

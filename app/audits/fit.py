@@ -13,6 +13,7 @@ from app.storage import Storage
 from models.checkpoint import ModelConfig
 from models.corpus import public_speakers
 from models.corpus.index import INDEX_NAME, read_index
+from models.corpus.manifest import CorpusError
 
 MOST_NAMED: Final = 5
 
@@ -60,9 +61,9 @@ def _same_speakers(
         return None
     try:
         manifest = read_index((storage.corpus_dir(corpus.id) / INDEX_NAME).read_bytes())
-    except OSError:  # the audit itself will say that the corpus is damaged
+        clips = manifest if request.partition == "all" else manifest.split(request.partition)
+    except (OSError, CorpusError):  # the audit itself will say that the corpus is damaged
         return None
-    clips = manifest if request.partition == "all" else manifest.split(request.partition)
     here = public_speakers(clips)
     shared = sorted(
         speaker

@@ -5,6 +5,7 @@ there is no moment at which a killed process could lose it, or make it twice. Wh
 it on the road; if that process dies too, the reconciler does.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -100,20 +101,32 @@ def start(session: Session, wanted: Submission, found: dict[str, Any]) -> dict[s
     return {"hardening": found | {"training": job.id}}
 
 
-def follow_up(
-    session: Session, storage: Storage, training_id: str, model_id: str, config: ModelConfig
-) -> None:
+def warnings(
+    session: Session, storage: Storage, training_id: str, config: ModelConfig
+) -> list[str]:
+    """What should stand beside the audit that `follow_up` inserts, if it does.
+
+    Apart from it, because the corpus' index is read for this: in a transaction that writes,
+    everybody else would wait for that on SQLite.
+    """
+    parent = _asked_by(session, training_id)
+    corpus = None if parent is None else session.get(Corpus, parent.request["corpus"])
+    if parent is None or corpus is None:
+        return []
+    wanted = AuditRequest.model_validate(parent.request | {"harden": None})
+    return fit.warnings(storage, config, corpus, wanted)
+
+
+def follow_up(session: Session, training_id: str, model_id: str, warnings: Sequence[str]) -> None:
     """Insert the audit of the new model in the transaction in which its training succeeds.
 
     Nothing happens if the training was not asked for by an audit.
     """
-    row = session.get(Job, training_id)
-    parent = None if row is None or row.parent_id is None else session.get(Job, row.parent_id)
-    if row is None or parent is None or not (parent.result or {}).get("hardening"):
+    parent = _asked_by(session, training_id)
+    if parent is None:
         return
     audit_id = new_id("audit")
     wanted = AuditRequest.model_validate(parent.request | {"model": model_id, "harden": None})
-    corpus = session.get(Corpus, wanted.corpus)
     jobs.insert(
         session,
         Submission(
@@ -122,13 +135,21 @@ def follow_up(
             request=wanted.to_request(),
             model=model_id,
             metadata=parent.metadata_,
-            warnings=[] if corpus is None else fit.warnings(storage, config, corpus, wanted),
+            warnings=warnings,
             idempotency_key=f"harden {training_id}",
             parent_id=training_id,
         ),
         job_id=audit_id,
     )
     _tell(session, parent, training_id, audit_id)
+
+
+def _asked_by(session: Session, training_id: str) -> Job | None:
+    """The audit that asked for the training, if one did."""
+    row = session.get(Job, training_id)
+    parent = None if row is None or row.parent_id is None else session.get(Job, row.parent_id)
+    asked = parent is not None and (parent.result or {}).get("hardening")
+    return parent if asked else None
 
 
 def _tell(session: Session, parent: Job, training_id: str, audit_id: str) -> None:

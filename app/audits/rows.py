@@ -92,11 +92,15 @@ class RowFormat:
 
 def read_rows(path: Path, start: int = 0) -> Iterator[dict[str, Any]]:
     """The rows from number ``start`` on, one after the other."""
+    yield from map(json.loads, read_lines(path, start))
+
+
+def read_lines(path: Path, start: int = 0) -> Iterator[bytes]:
+    """The same, as they lie there: JSON."""
     with path.open("rb") as file:
         if start:
             _skip(file, path, start)
-        for text in file:
-            yield json.loads(text)
+        yield from file
 
 
 def write_index(path: Path) -> None:

@@ -15,7 +15,7 @@ from app.corpora import service as corpora
 from app.corpora.tables import Corpus
 from app.errors import Conflict, FieldProblem, Invalid, NotFound, shown
 from app.jobs import service as jobs
-from app.jobs.service import Accepted, Submission
+from app.jobs.service import Submission
 from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
 from app.queue import JobQueue
@@ -54,7 +54,7 @@ def create(
     *,
     owner: str,
     idempotency_key: str | None = None,
-) -> Accepted:
+) -> Job:
     """Queue an audit of a model on a corpus.
 
     Raises:
@@ -175,7 +175,7 @@ def create_uploaded(
     *,
     owner: str,
     idempotency_key: str | None = None,
-) -> Accepted:
+) -> Job:
     """Queue an audit of a model on uploaded clips. They are decoded once, to refuse bad ones now.
 
     Raises:

@@ -25,7 +25,8 @@ router = APIRouter(prefix="/v1/corpora", tags=["corpora"])
 
 MayUseCorpora = Annotated[Caller, Depends(may(Scope.AUDIT, Scope.TRAIN))]
 
-# An import keeps all cores busy. A second one may upload meanwhile, or at worst share the cores.
+# An import keeps all cores busy. A second one, of another key, may upload meanwhile, or at worst
+# share the cores.
 PLACES: Final = Places(2, "corpora are being imported", code="imports_busy", retry_after=15)
 
 FORM: Final[dict[str, Any]] = {
@@ -78,7 +79,7 @@ FORM: Final[dict[str, Any]] = {
     openapi_extra=FORM,
     responses={
         201: answer(location("/v1/corpora/corpus_01K9ZQ3W8M4V7T2X6B5N0C1DEF")),
-        **problems(400, 408, 413, 415, 422, 503),
+        **problems(400, 408, 413, 415, 422, 429, 503),
     },
 )
 async def create_corpus(
@@ -91,7 +92,7 @@ async def create_corpus(
     """It is decoded, its features are computed and it is partitioned by speaker
     (unless `index.csv` gives a split) before the answer comes."""
     settings = request.app.state.settings
-    with PLACES.one():
+    with PLACES.one(caller.owner):
         async with multipart(
             request,
             most_bytes=settings.max_corpus_bytes,

@@ -39,8 +39,6 @@ class Attempt:
     kind: JobKind
     owner: str
     request: dict[str, Any]
-    model: str | None = None
-    parent_id: str | None = None
     _began: tuple[str | None, float, float] | None = field(default=None, repr=False)
 
     def status(self) -> JobStatus:
@@ -134,20 +132,19 @@ class Attempt:
         self,
         result: dict[str, Any],
         *,
-        model: str | None = None,
         publish: Callable[[Session], dict[str, Any]] | None = None,
     ) -> None:
-        """Publish the result. ``model`` names the model that a training made.
+        """Publish the result.
 
         ``publish`` runs in the same transaction, before the row is written: what it writes is there
-        if and only if the job succeeded. What it answers joins the result.
+        if and only if the job succeeded. What it answers joins the result; a ``model`` in it is the
+        one that a training made.
 
         Raises:
             CancelRequested: a cancel came first; the result is not published.
             Superseded: the row is another attempt's.
         """
-        values: dict[str, Any] = {} if model is None else {"model": model}
-        self._end(JobStatus.SUCCEEDED, publish=publish, result=result, **values)
+        self._end(JobStatus.SUCCEEDED, publish=publish, result=result)
 
     def fail(self, error: dict[str, Any]) -> None:
         """End the job with ``error``: {code, message, …}.
@@ -279,7 +276,7 @@ class Attempt:
                     published = publish(session)
                     values["result"] |= published
                     if "model" in published:
-                        values.setdefault("model", published["model"])
+                        values["model"] = published["model"]
                 self._move(
                     session,
                     f"become {status}",
@@ -354,6 +351,4 @@ def claim(sessions: sessionmaker[Session], job_id: str) -> Attempt | None:
         kind=job.kind,
         owner=job.owner,
         request=job.request,
-        model=job.model,
-        parent_id=job.parent_id,
     )

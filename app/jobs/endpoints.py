@@ -1,6 +1,7 @@
 """The routes that audits and trainings have in common, made once for each kind."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Request, Response
@@ -14,9 +15,9 @@ from starlette.types import Scope
 
 from app import events
 from app.accept import NegotiatedRoute, best
-from app.auth import Caller
+from app.auth import Caller, may
 from app.database import SessionDep
-from app.errors import Invalid, shown
+from app.errors import Forbidden, Invalid, Unauthorized, shown
 from app.etags import IfNoneMatch, etag, unchanged
 from app.headers import ETAG, PREFERENCE_APPLIED, Examples, answer, location
 from app.jobs import deletion, service
@@ -110,9 +111,18 @@ def _last_event_id(
 LastEventId = Annotated[int | None, Depends(_last_event_id)]
 
 
-async def _waiting_place(request: Request) -> AsyncIterator[None]:
-    with request.app.state.waiters.one():
-        yield
+ANY_KEY: Final = may()
+"""Asked again by what takes long: the key may have been revoked meanwhile."""
+
+
+async def _still_may(request: Request) -> bool:
+    """Whether the request's key is one still. The keyring believes what it found for a moment, so
+    that asking at each look costs little."""
+    try:
+        await ANY_KEY(request)
+    except (Unauthorized, Forbidden):
+        return False
+    return True
 
 
 def resource(
@@ -201,7 +211,8 @@ def _add_get(
         job, tag = await run_in_threadpool(read)
         seconds = wait_seconds(prefer, most=state.settings.max_wait_seconds)
         if seconds and not job.status.terminal:
-            await _wait(request, job_id, seconds)
+            await _wait(request, job_id, caller, seconds)
+            await ANY_KEY(request)
             job, tag = await run_in_threadpool(read)
         headers = {"ETag": tag}
         if seconds:
@@ -212,9 +223,9 @@ def _add_get(
         return job
 
 
-async def _wait(request: Request, job_id: str, seconds: float) -> None:
+async def _wait(request: Request, job_id: str, caller: Caller, seconds: float) -> None:
     state = request.app.state
-    with state.waiters.one():
+    with state.waiters.one(caller.owner):
         await events.until_terminal(
             state.sessions,
             job_id,
@@ -262,11 +273,15 @@ def _add_stream(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None: 
             raise HTTPException(204)  # tells an EventSource to stop reconnecting
         return seq
 
+    async def place(request: Request, caller: MayRead) -> AsyncIterator[None]:
+        with request.app.state.waiters.one(caller.owner):
+            yield
+
     async def follow_job(
         job_id: JobId,
         request: Request,
         seq: Annotated[int, Depends(last_seen)],
-        _place: Annotated[None, Depends(_waiting_place)],
+        _place: Annotated[None, Depends(place)],
     ) -> AsyncIterator[ServerSentEvent]:
         state = request.app.state
         async for event in events.follow(
@@ -275,6 +290,7 @@ def _add_stream(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None: 
             seq=seq,
             poll_seconds=state.settings.poll_seconds,
             waiters=state.waiters,
+            may_follow=partial(_still_may, request),
         ):
             yield event
 

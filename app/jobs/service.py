@@ -27,8 +27,8 @@ from app.jobs.transitions import move
 from app.queue import JobQueue
 from app.storage import Storage
 
-# A submission is through in two seconds or gives up; a row that is older was accepted, and its
-# process died before it could say so.
+# A submission is through in two seconds or gives up, unless it waits for SQLite's lock: of a row
+# that is older the process has died, most likely, before it could say that it was accepted.
 UNCONFIRMED_SECONDS = 10.0
 WAIT_FOR_FIRST_SECONDS = 0.5
 
@@ -65,15 +65,8 @@ class Submission:
         return hashlib.sha256(asked.encode()).hexdigest()
 
 
-class Accepted(NamedTuple):
-    """The job, and whether this submission made it (or is a replay of the one that did)."""
-
-    job: Job
-    created: bool
-
-
-def accept(session: Session, queue: JobQueue, storage: Storage, submission: Submission) -> Accepted:
-    """Take in a job: ping Redis, commit the row, queue its id.
+def accept(session: Session, queue: JobQueue, storage: Storage, submission: Submission) -> Job:
+    """Take in a job: ping Redis, commit the row, queue its id. A replay gives the first one's.
 
     Raises:
         Unavailable: Redis is away; nothing is left behind.
@@ -94,7 +87,7 @@ def accept(session: Session, queue: JobQueue, storage: Storage, submission: Subm
     if job.id == job_id:
         job = _enqueue(session, queue, storage, job)
         leftovers.unmark(folder)  # only now: until it is queued the row may be taken back
-        return Accepted(job, created=True)
+        return job
     storage.remove(folder)  # another request with the same key was faster
     replayed = replay(session, submission)
     if replayed is None:  # and has failed since
@@ -103,7 +96,7 @@ def accept(session: Session, queue: JobQueue, storage: Storage, submission: Subm
 
 
 def _recorded(session: Session, storage: Storage, submission: Submission, job_id: str) -> Job:
-    """`record`; files of a job that was not inserted are gone.
+    """Commit the row; files of a job that was not inserted are gone.
 
     If the commit fails, the row may be there all the same and only the answer was lost. So the
     files stay then, with their mark: `leftovers.sweep` looks what became of the row.
@@ -118,17 +111,7 @@ def _recorded(session: Session, storage: Storage, submission: Submission, job_id
     return job
 
 
-def record(session: Session, submission: Submission) -> Job:
-    """Commit the row of a job, and tell its parent. The reconciler queues the id.
-
-    With an idempotency key, a second call gives the first one's row.
-    """
-    job = _inserted(session, submission, None)
-    session.commit()
-    return job
-
-
-def _inserted(session: Session, submission: Submission, job_id: str | None) -> Job:
+def _inserted(session: Session, submission: Submission, job_id: str) -> Job:
     """`insert`, or the row that was made under the same idempotency key before."""
     try:
         return insert(session, submission, job_id=job_id)
@@ -141,9 +124,10 @@ def _inserted(session: Session, submission: Submission, job_id: str | None) -> J
 
 
 def insert(session: Session, submission: Submission, *, job_id: str | None = None) -> Job:
-    """`record` in the caller's transaction: the job is there if and only if that commits.
+    """Insert the row of a job, and tell its parent: both are there if and only if the caller
+    commits.
 
-    For workers too, which must get on without Redis.
+    For workers too, which must get on without Redis: the reconciler queues the id.
 
     Raises:
         IntegrityError: the idempotency key was used.
@@ -176,11 +160,16 @@ def _new_id(kind: JobKind) -> str:
     return new_id("audit" if kind is JobKind.AUDIT else "train")
 
 
-def mark_enqueued(session: Session, job_id: str) -> None:
-    """Note that the job's id is on the road; from now on it is never taken back."""
-    statement = update(Job).where(Job.id == job_id).values(enqueued_at=now())
-    session.execute(statement.execution_options(synchronize_session=False))
+def mark_enqueued(session: Session, job_id: str) -> bool:
+    """Note that the submission is through: from now on the job is never taken back.
+
+    Returns:
+        Whether the job is there; False if it was taken back before.
+    """
+    statement = update(Job).where(Job.id == job_id).values(enqueued_at=now()).returning(Job.id)
+    marked = session.scalar(statement.execution_options(synchronize_session=False))
     session.commit()
+    return marked is not None
 
 
 def _enqueue(session: Session, queue: JobQueue, storage: Storage, job: Job) -> Job:
@@ -190,13 +179,14 @@ def _enqueue(session: Session, queue: JobQueue, storage: Storage, job: Job) -> J
         if _take_back(session, job):
             storage.remove(storage.job_dir(job.id))
             raise
-        # Redis did take it, and a worker was faster than the time-out.
+        # Redis did take it, and a worker was faster than the time-out; or a replay was answered
+        # with the job meanwhile, and the reconciler queues it.
     mark_enqueued(session, job.id)
     return session.get_one(Job, job.id, populate_existing=True)
 
 
 def _take_back(session: Session, job: Job) -> bool:
-    """Delete the row unless somebody has acted on it already; whether it is gone."""
+    """Delete the row unless somebody has acted on it, or answered for it; whether it is gone."""
     untouched = (Job.status == JobStatus.QUEUED, Job.attempt == 0, Job.enqueued_at.is_(None))
     session.execute(
         delete(Job).where(Job.id == job.id, *untouched).execution_options(synchronize_session=False)
@@ -221,7 +211,7 @@ def _first(session: Session, submission: Submission) -> Job | None:
     ).scalar_one_or_none()
 
 
-def replay(session: Session, submission: Submission) -> Accepted | None:
+def replay(session: Session, submission: Submission) -> Job | None:
     """The first job under the submission's key, once it is certain to stay; None if there is none.
 
     `accept` asks too. Who checks a submission asks before: what was accepted once is not judged
@@ -242,20 +232,23 @@ def replay(session: Session, submission: Submission) -> Accepted | None:
                 " request. Use a new key for a new request.",
                 code="idempotency_key_reused",
             )
-        if _confirmed(first):
-            return Accepted(first, created=False)
+        if _stays(session, first):
+            return first
         if time.monotonic() > until:
             raise _still_running(submission)
         time.sleep(0.02)
 
 
-def _confirmed(job: Job) -> bool:
+def _stays(session: Session, job: Job) -> bool:
+    """Whether the job is certain to stay. One whose process seems dead is made to.
+
+    The process may live after all, and be about to take the job back: of its DELETE and this
+    UPDATE of the same row, the first one wins. No clock decides it.
+    """
+    if job.enqueued_at is not None or job.status is not JobStatus.QUEUED:
+        return True
     age = (now() - job.created_at).total_seconds()
-    return (
-        job.enqueued_at is not None
-        or job.status is not JobStatus.QUEUED
-        or age > UNCONFIRMED_SECONDS
-    )
+    return age > UNCONFIRMED_SECONDS and mark_enqueued(session, job.id)
 
 
 def _still_running(submission: Submission) -> Conflict:

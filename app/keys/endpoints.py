@@ -54,7 +54,8 @@ def list_keys(session: SessionDep, _caller: MayAdmin, _query: NoQuery) -> Page[K
 def revoke_key(
     key_id: str, request: Request, session: SessionDep, _caller: MayAdmin, _query: NoQuery
 ) -> Response:
-    """It opens nothing any more. What it owns stays, for another key: `serval keys adopt`."""
+    """It opens nothing any more, and the streams of events that it opened end within seconds. What
+    it owns stays, for another key: `serval keys adopt`."""
     service.revoke_key(session, key_id)
     request.app.state.keyring.forget()
     return Response(status_code=204)

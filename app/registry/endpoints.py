@@ -72,7 +72,7 @@ FORM: Final[dict[str, Any]] = {
     openapi_extra=FORM,
     responses={
         201: answer(location("/v1/models/model_01K9ZQ3W8M4V7T2X6B5N0C1DEF")),
-        **problems(400, 408, 413, 415, 422, 503),
+        **problems(400, 408, 413, 415, 422, 429, 503),
     },
 )
 async def create_model(
@@ -94,7 +94,7 @@ async def create_model(
                 )
             )
 
-    with PLACES.one():
+    with PLACES.one(caller.owner):
         async with multipart(
             request, most_bytes=state.settings.max_model_bytes, most_files=2, most_fields=2
         ) as form:

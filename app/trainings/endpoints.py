@@ -42,7 +42,7 @@ def create_training(
     registry.
     """
     state = request.app.state
-    accepted = service.create(
+    made = service.create(
         session,
         state.queue,
         state.storage,
@@ -51,7 +51,7 @@ def create_training(
         owner=caller.owner,
         idempotency_key=idempotency_key,
     )
-    job, tag = resource(session, accepted.job.id, caller, JobKind.TRAINING)
+    job, tag = resource(session, made.id, caller, JobKind.TRAINING)
     response.headers["Location"] = job.urls.self
     response.headers["ETag"] = tag
     return job

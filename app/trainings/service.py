@@ -8,8 +8,9 @@ from app.corpora import service as corpora
 from app.corpora.tables import Corpus
 from app.errors import Invalid
 from app.jobs import service as jobs
-from app.jobs.service import Accepted, Submission
+from app.jobs.service import Submission
 from app.jobs.states import JobKind
+from app.jobs.tables import Job
 from app.queue import JobQueue
 from app.settings import Settings
 from app.storage import Storage
@@ -29,7 +30,7 @@ def create(
     *,
     owner: str,
     idempotency_key: str | None = None,
-) -> Accepted:
+) -> Job:
     """Queue a training.
 
     Raises:

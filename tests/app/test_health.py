@@ -1,5 +1,7 @@
 """Alive, ready, and how it goes."""
 
+import asyncio
+import threading
 from functools import partial
 
 import pytest
@@ -7,8 +9,10 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from app import health
 from app.database import connect
 from app.errors import Unavailable
+from app.health import Readiness
 from app.migrations import check_revision
 
 
@@ -77,6 +81,44 @@ class TestReadyz:
         app.state.engine.dispose()
         app.state.checks["never"] = lambda: (_ for _ in ()).throw(RuntimeError("no"))
         assert client.get("/healthz").status_code == 200
+
+
+class TestReadiness:
+    """One result for all: anybody may ask, and a check may take seconds."""
+
+    def test_the_checks_run_once_for_all_who_wait_for_them(self) -> None:
+        done, ran = threading.Event(), []
+
+        def slow() -> None:
+            ran.append(threading.current_thread())
+            assert done.wait(60)
+            raise Unavailable("Redis is silent.")
+
+        async def probes() -> list[dict[str, str]]:
+            readiness = Readiness({"queue": slow})
+            asking = [asyncio.create_task(readiness.failed()) for _ in range(400)]
+            await asyncio.sleep(0)  # each has asked now
+            done.set()
+            return await asyncio.gather(*asking)
+
+        assert asyncio.run(probes()) == [{"queue": "Redis is silent."}] * 400
+        assert len(ran) == 1
+
+    def test_their_result_counts_for_a_second(self) -> None:
+        now, ran = [100.0], []
+        readiness = Readiness({"queue": lambda: ran.append(now[0])}, now=lambda: now[0])
+        for now[0] in (100.0, 100.5, 100.99, 101.0, 101.99, 102.5):
+            assert asyncio.run(readiness.failed()) == {}
+        assert ran == [100.0, 101.0, 102.5]
+
+    def test_probes_share_it(
+        self, app: FastAPI, client: TestClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(health, "BELIEVED_SECONDS", 1e9)
+        ran: list[None] = []
+        app.state.checks["storage"] = lambda: ran.append(None)
+        assert [client.get("/readyz").status_code for _ in range(3)] == [200] * 3
+        assert len(ran) == 1
 
 
 class TestMetrics:

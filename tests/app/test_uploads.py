@@ -1,74 +1,24 @@
-"""Large forms: how slow one may be, how many come at one time, and the parts they consist of."""
+"""Large forms: how many come at one time, and the parts they consist of."""
 
 import io
+from contextlib import ExitStack
 from typing import Any
 
 import anyio
 import pytest
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.requests import Request
-from starlette.types import Message
 
 from app import uploads
 from app.corpora.schemas import CorpusRequest
-from app.errors import BadRequest, Invalid, TooLarge, TooSlow, Unavailable
+from app.errors import BadRequest, Invalid, TooLarge, TooMany, Unavailable
 from app.uploads import (
     MAX_FIELD_BYTES,
     Places,
     declared_length,
-    multipart,
     the_file,
     the_request,
 )
-
-HEAD = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
-END = b"\r\n--x--\r\n"
-
-
-def received(body: list[bytes], every_seconds: float) -> bytes:
-    """What comes of a file whose pieces arrive at that interval, and of the silence after them."""
-    pieces = [HEAD, *body]
-
-    async def receive() -> Message:
-        if not pieces:
-            await anyio.sleep_forever()
-        await anyio.sleep(every_seconds)
-        piece = pieces.pop(0)
-        return {"type": "http.request", "body": piece, "more_body": not piece.endswith(END)}
-
-    async def read() -> bytes:
-        headers = [(b"content-type", b"multipart/form-data; boundary=x")]
-        request = Request({"type": "http", "headers": headers}, receive)
-        with anyio.fail_after(10):  # or it would go on for a minute
-            async with multipart(request, most_bytes=10**6) as form:
-                return await the_file(form).read()
-
-    return anyio.run(read)
-
-
-class TestPace:
-    @pytest.fixture(autouse=True)
-    def _impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(uploads, "BEHIND_SECONDS", 0.3)
-
-    def test_a_body_that_trickles_is_408_and_ends_the_connection(self) -> None:
-        with pytest.raises(TooSlow, match="65536 bytes a second") as caught:
-            received([b"1"] * 1000, every_seconds=0.02)  # never silent, and never done
-        assert (caught.value.status, caught.value.code) == (408, "upload_too_slow")
-        assert caught.value.headers == {"Connection": "close"}
-
-    def test_a_body_that_keeps_the_rate_may_take_its_time(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(uploads, "LEAST_BYTES_PER_SECOND", 100)
-        body = [b"1" * 100] * 20
-        assert received([*body, END], every_seconds=0.03) == b"".join(body)
-
-    def test_a_body_that_stops_coming_is_408(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(uploads, "STALL_SECONDS", 0.1)
-        with pytest.raises(TooSlow, match="stopped coming") as caught:
-            received([b"1" * 1000], every_seconds=0)
-        assert (caught.value.status, caught.value.code) == (408, "upload_stalled")
 
 
 class TestDeclaredLength:
@@ -96,15 +46,40 @@ class TestPlaces:
     def test_one_more_than_there_are_is_503_and_told_when_to_come_again(
         self, places: Places
     ) -> None:
-        with places.one(), places.one(), pytest.raises(Unavailable, match="2 cats are") as caught:
-            places.one().__enter__()
+        with (
+            places.one("key_a"),
+            places.one("key_b"),
+            pytest.raises(Unavailable, match="2 cats are") as caught,
+        ):
+            places.one("key_c").__enter__()
         assert (caught.value.code, caught.value.headers) == ("cats_busy", {"Retry-After": "7"})
+
+    def test_one_key_has_half_of_them_and_leaves_the_others(self, places: Places) -> None:
+        with places.one("key_a"):
+            with pytest.raises(TooMany, match="may have 1 of 2 places") as caught:
+                places.one("key_a").__enter__()
+            with places.one("key_b"):
+                pass
+        assert (caught.value.code, caught.value.headers) == ("cats_busy", {"Retry-After": "7"})
+
+    @pytest.mark.parametrize(("most", "share"), [(1, 1), (2, 1), (3, 1), (4, 2), (5, 2)])
+    def test_a_half_is_at_least_one(self, most: int, share: int) -> None:
+        places = Places(most, "cats are being fed", code="cats_busy", retry_after=7)
+        with ExitStack() as taken:
+            for _ in range(share):
+                taken.enter_context(places.one("key_a"))
+            with pytest.raises((TooMany, Unavailable)):
+                taken.enter_context(places.one("key_a"))
+
+    def test_where_there_are_no_keys_nobody_is_left_any(self, places: Places) -> None:
+        with places.one("local"), places.one("local"), pytest.raises(Unavailable):
+            places.one("local").__enter__()
 
     def test_a_place_is_free_again_after_work_that_failed(self, places: Places) -> None:
         for _ in range(3):
-            with pytest.raises(TooSlow), places.one():
-                raise TooSlow("")
-        with places.one(), places.one():
+            with pytest.raises(TooLarge), places.one("key_a"):
+                raise TooLarge("")
+        with places.one("key_a"), places.one("key_b"):
             pass
 
 

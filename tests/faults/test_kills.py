@@ -5,16 +5,18 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import torch
 from safetensors import safe_open
+from sqlalchemy import update
 
 from app.corpora.tables import Corpus
 from app.database import now
 from app.jobs.states import JobStatus
-from app.jobs.tables import JobEvent
+from app.jobs.tables import Job, JobEvent
 from app.trainings.schemas import TrainingRequest
 from models.architectures import ARCHITECTURES
 from models.training import TrainingState, train
@@ -228,6 +230,41 @@ class TestSigkillAtAnyMoment:
         later = [event for event in stack.events(job_id, "running") if event.data["attempt"] > 1]
         assert len(later) <= 1
         assert all(event.created_at >= killed_at for event in later)
+
+
+@contextmanager
+def unclaimable(stack: Stack, job_id: str) -> Iterator[None]:
+    """Hold the job's row (on SQLite the whole database) in a write that is never committed."""
+    with stack.sessions() as session:
+        session.execute(update(Job).where(Job.id == job_id).values(deaths=Job.deaths))
+        yield
+        session.rollback()
+
+
+class TestSigkillBeforeTheClaim:
+    def test_the_reconciler_has_the_job_run(
+        self, stack: Stack, submit: Submit, short: dict[int, float], measure: Measure
+    ) -> None:
+        for worker in stack.workers:
+            stack.wait_for_worker(worker)
+            worker.send(signal.SIGSTOP)
+        try:
+            job_id = submit(**SHORT)
+            with unclaimable(stack, job_id):
+                for worker in stack.workers:
+                    worker.send(signal.SIGCONT)
+                horse, _ = the_horse(stack)
+                os.kill(horse, signal.SIGKILL)
+                killed = time.monotonic()
+                until(lambda: not alive(horse), 30, "the horse is gone")
+                assert stack.row(job_id).attempt == 0
+        finally:
+            for worker in stack.workers:
+                worker.send(signal.SIGCONT)
+        stack.until_status(job_id, JobStatus.RUNNING, JobStatus.SUCCEEDED, seconds=PATIENCE)
+        measure("killed before its claim: the job runs, s", time.monotonic() - killed, 20.0)
+        check_one_exact_result(stack, job_id, short, SHORT["iterations"])
+        assert stack.row(job_id).attempt == 1
 
 
 def nag(worker: Process) -> int:

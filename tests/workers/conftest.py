@@ -16,7 +16,6 @@ import torch
 from sqlalchemy import select
 
 from app.corpora.tables import Corpus
-from app.jobs.service import record
 from app.jobs.tables import Job, JobEvent
 from app.queue import brief_client
 from app.settings import Settings
@@ -24,6 +23,7 @@ from app.trainings.schemas import TrainingRequest
 from app.trainings.service import submission
 from models.architectures import ARCHITECTURES
 from tests.models.tiny import TinyNet
+from tests.recorded import record
 from tests.speechless import add_corpus
 from workers.workplace import Workplace
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -13,9 +14,10 @@ from fastapi.testclient import TestClient
 from redis import Redis
 from safetensors.torch import load, load_file
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from app.audits import files, hardening
+from app.audits import files, fit, hardening
 from app.audits.result import AuditResult
 from app.audits.rows import OFFSET_BYTES
 from app.audits.schemas import Harden
@@ -25,13 +27,15 @@ from app.jobs.attempts import Attempt, claim
 from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
 from app.queue import brief_client
+from app.registry.tables import Model
 from app.settings import Settings
 from models.architectures import ARCHITECTURES
 from models.attacks import gradient
 from models.audio import decode
+from models.corpus.index import INDEX_NAME
 from models.features import LogMel, tile
 from tests import spoken
-from workers import audits, exhibits, pictures, progress
+from workers import audits, exhibits, pictures, progress, trainings
 from workers.progress import Stopped, Watch
 from workers.run import run, work_at
 from workers.workplace import Workplace
@@ -529,6 +533,36 @@ class TestHarden:
         report = client.get(f"/v1/audits/{first['id']}/report").json()
         assert report["result"] == first["result"], "the report names all three, too"
 
+    def test_a_worker_that_ends_its_job_again_as_the_answer_was_lost_makes_one_child(
+        self,
+        client: TestClient,
+        model: str,
+        corpus: Corpus,
+        session: Session,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        succeed, ends = Attempt.succeed, Counter[str]()
+
+        def end(self: Attempt, *given: Any, **named: Any) -> None:
+            ends[self.job_id] += 1
+            succeed(self, *given, **named)  # is committed, and then
+            if ends[self.job_id] == 1:
+                lost = Exception("the connection is lost")
+                raise OperationalError("COMMIT", {}, lost, connection_invalidated=True)
+
+        monkeypatch.setattr(Attempt, "succeed", end)
+        first = done(client, submit(client, request(model, corpus, harden=HARDEN)))
+        (training,) = self.trainings(session)
+        run(training.id)
+        trained = client.get(f"/v1/trainings/{training.id}").json()
+        assert trained["status"] == "succeeded", trained["error"]
+        assert ends == {first["id"]: 2, training.id: 2}
+        assert first["urls"]["caused"] == [f"/v1/trainings/{training.id}"]
+        first = client.get(f"/v1/audits/{first['id']}").json()
+        assert trained["urls"]["caused"] == [f"/v1/audits/{first['result']['hardening']['audit']}"]
+        made = session.scalars(select(Model.id).where(Model.training_id == training.id)).all()
+        assert made == [trained["model"]]
+
     def test_the_second_audit_says_if_the_new_model_knows_the_clips(
         self, client: TestClient, model: str, corpus: Corpus, session: Session
     ) -> None:
@@ -539,6 +573,59 @@ class TestHarden:
         second_id = client.get(f"/v1/audits/{first['id']}").json()["result"]["hardening"]["audit"]
         (warning,) = client.get(f"/v1/audits/{second_id}").json()["warnings"]
         assert "was trained on train of this corpus" in warning
+
+    def test_a_corpus_that_is_damaged_meanwhile_costs_a_warning_not_the_training(
+        self,
+        client: TestClient,
+        model: str,
+        corpus: Corpus,
+        session: Session,
+        workplace: Workplace,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        done(client, submit(client, request(model, corpus, harden=HARDEN)))
+        real = trainings.score
+
+        def damage(*arguments: Any) -> dict[str, Any]:
+            (workplace.storage.corpus_dir(corpus.id) / INDEX_NAME).write_bytes(b"\xff")
+            return real(*arguments)
+
+        monkeypatch.setattr(trainings, "score", damage)
+        monkeypatch.setattr(trainings, "public_speakers", lambda _: {"cremad": ["1001"]})
+        (training,) = self.trainings(session)
+        run(training.id)
+        trained = client.get(f"/v1/trainings/{training.id}").json()
+        assert trained["status"] == "succeeded", trained["error"]
+        (second,) = trained["urls"]["caused"]
+        assert client.get(second).json()["warnings"] == []
+
+    def test_its_corpus_is_not_read_while_the_training_ends(
+        self,
+        client: TestClient,
+        model: str,
+        corpus: Corpus,
+        session: Session,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """A large index is parsed for seconds, in which nobody else could write to SQLite."""
+        done(client, submit(client, request(model, corpus, harden=HARDEN)))
+        ended: list[bool] = []
+        real_end, real_warnings = Attempt.succeed, fit.warnings
+
+        def end(self: Attempt, *given: Any, **named: Any) -> None:
+            ended.append(True)
+            real_end(self, *given, **named)
+
+        def warnings(*given: Any) -> list[str]:
+            assert not ended
+            return [*real_warnings(*given), "told"]
+
+        monkeypatch.setattr(Attempt, "succeed", end)
+        monkeypatch.setattr(fit, "warnings", warnings)
+        (training,) = self.trainings(session)
+        run(training.id)
+        (second,) = client.get(f"/v1/trainings/{training.id}").json()["urls"]["caused"]
+        assert client.get(second).json()["warnings"] == ["told"]
 
     def test_the_result_changes_its_etag_when_the_second_audit_is_queued(
         self, client: TestClient, model: str, corpus: Corpus, session: Session

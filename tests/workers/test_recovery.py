@@ -9,10 +9,11 @@ from rq.job import Job as AnyJob
 from app.audits import files
 from app.jobs import service as jobs
 from app.jobs.attempts import Attempt, claim
-from app.jobs.service import Submission, record
+from app.jobs.service import Submission
 from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
 from app.queue import JobQueue
+from tests.recorded import record
 from tests.workers.conftest import Submit
 from workers.recovery import settle
 from workers.workplace import Workplace
@@ -43,6 +44,15 @@ class TestSettle:
         assert claim(workplace.sessions, job.id) is not None
         settle(workplace, job.id, 0, "its process ended with status 0")
         assert row(job.id).status is JobStatus.RUNNING
+        assert waiting(workplace) == set()
+
+    def test_a_job_that_its_horse_never_claimed_is_left_to_the_reconciler(
+        self, workplace: Workplace, submit: Submit, row: Row
+    ) -> None:
+        """What ends a horse that early ends the next one too, and no count of attempts stops it."""
+        job = submit()
+        settle(workplace, job.id, 0, KILLED)
+        assert row(job.id).status is JobStatus.QUEUED
         assert waiting(workplace) == set()
 
     def test_a_job_that_was_put_down_is_queued(

@@ -15,6 +15,7 @@ from app.jobs.attempts import claim
 from app.jobs.service import Submission
 from app.jobs.states import JobKind
 from app.jobs.tables import Job
+from tests.recorded import record
 from tests.workers.conftest import Submit
 from workers import sweeping
 from workers.sweeping import sweep
@@ -103,9 +104,7 @@ class TestFilesOfJobs:
     ) -> None:
         monkeypatch.setattr(sweeping, "JOBS_A_LOOK", 2)
         with workplace.sessions() as session:
-            made = [
-                jobs.record(session, Submission(JobKind.AUDIT, "local", {})).id for _ in range(5)
-            ]
+            made = [record(session, Submission(JobKind.AUDIT, "local", {})).id for _ in range(5)]
             for job_id in made[1:]:
                 jobs.cancel(session, job_id, owner="local")
         inputs = [files.inputs_dir(workplace.storage, job_id) for job_id in made]

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,8 +18,10 @@ from rq.job import Job as AnyJob
 from rq.job import JobStatus as RqStatus
 from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException, TimerDeathPenalty
+from sqlalchemy.exc import OperationalError
 
 from app.jobs.states import JobKind
+from tests.workers.conftest import Submit
 from workers import reconcile, run, worker
 from workers.worker import (
     ForbiddenFunction,
@@ -175,6 +178,27 @@ class TestHorseWorker:
         assert horse_worker.work(burst=True)
         assert queue.job_ids == []
         assert not AnyJob.exists(ID, connection=workplace.queue.redis)
+
+    def test_on_a_full_disk_it_does_not_start_the_same_job_over_and_over(
+        self,
+        horse_worker: HorseWorker,
+        workplace: Workplace,
+        submit: Submit,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        tries = run.SharedNumber()
+
+        def claim(*_: object) -> None:
+            tries.write(tries.read() + 1)
+            full = sqlite3.OperationalError("database or disk is full")
+            full.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise OperationalError("UPDATE jobs", {}, full)
+
+        monkeypatch.setattr(run, "claim", claim)
+        run.work_at(workplace)
+        workplace.queue.enqueue(submit().id, JobKind.TRAINING)
+        assert horse_worker.work(burst=True, max_jobs=3)
+        assert tries.read() == 1
 
     def test_a_forbidden_job_fails_and_the_worker_goes_on(
         self, horse_worker: HorseWorker, workplace: Workplace, queue: Queue

@@ -12,7 +12,6 @@ from app.audits import files
 from app.audits.rows import RowFormat, line
 from app.corpora.tables import Corpus
 from app.database import connect, sessions
-from app.jobs import service as jobs
 from app.jobs.attempts import claim
 from app.jobs.service import Submission
 from app.jobs.states import JobKind
@@ -21,6 +20,7 @@ from app.storage import Storage
 from models.audit import Attack, Outcome, Played, Row
 from models.checkpoint import save_model
 from tests.app.tiny import tiny_config, tiny_net
+from tests.recorded import record
 from tests.speechless import add_corpus
 
 LABELS = ("anger", "joy", "sadness")
@@ -77,7 +77,7 @@ def found_rows() -> list[Row]:
 def finished(session: Session, storage: Storage, settings: Settings) -> Iterator[str]:
     """The id of an audit that has succeeded, with its files."""
     wanted = Submission(JobKind.AUDIT, "local", {"model": "knowing", "corpus": "corpus_X"})
-    job_id = jobs.record(session, wanted).id
+    job_id = record(session, wanted).id
     engine = connect(settings.database_url)
     attempt = claim(sessions(engine), job_id)
     assert attempt is not None

@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 
 from app.audits import files
 from app.ids import new_id
-from app.jobs import service as jobs
 from app.jobs.service import Submission
 from app.jobs.states import JobKind
 from app.storage import Storage
 from tests.conftest import MakeKey
+from tests.recorded import record
 
 PATHS = ("results", "report", "artifacts", "artifacts/uar-curve.png")
 
@@ -44,7 +44,7 @@ class TestAccess:
     def test_of_an_audit_that_has_not_succeeded_are_409(
         self, client: TestClient, session: Session, path: str
     ) -> None:
-        job = jobs.record(session, Submission(JobKind.AUDIT, "local", {}))
+        job = record(session, Submission(JobKind.AUDIT, "local", {}))
         answer = client.get(f"/v1/audits/{job.id}/{path}")
         assert (answer.status_code, answer.json()["code"]) == (409, "no_results")
         assert "is queued" in answer.json()["detail"]

@@ -12,6 +12,7 @@ from app.audits.schemas import AuditRequest
 from app.corpora.tables import Corpus
 from app.storage import Storage
 from models.checkpoint import ModelConfig
+from models.corpus.index import INDEX_NAME
 from models.corpus.manifest import Clip, Manifest
 from tests import speechless
 
@@ -92,11 +93,15 @@ class TestStrangeEmotions:
         ]
 
 
-def test_a_corpus_whose_files_are_gone_is_left_to_the_audit(
-    session: Session, storage: Storage
+@pytest.mark.parametrize("index", [None, b"", b"\xff", b"path,speaker\n"], ids=repr)
+def test_a_corpus_whose_index_is_gone_or_damaged_is_left_to_the_audit(
+    session: Session, storage: Storage, index: bytes | None
 ) -> None:
     corpus: Corpus = speechless.add_corpus(session, storage, cremad({"1001": "test"}))
-    storage.remove(storage.corpus_dir(corpus.id))
+    path = storage.corpus_dir(corpus.id) / INDEX_NAME
+    path.unlink()
+    if index is not None:
+        path.write_bytes(index)
     config = ModelConfig("cnn4", ("anger", "happiness"), (0.0,) * 64, (1.0,) * 64, training=LEARNT)
     request = AuditRequest.model_validate(
         {"model": "m", "corpus": corpus.id, "attacks": [{"type": "fgsm", "epsilon": [0.02]}]}

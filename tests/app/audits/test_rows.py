@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.audits.formats import ROWS, chosen
+from app.audits import formats
+from app.audits.formats import ROWS, chosen, csv_lines, page
 from app.audits.rows import RowFormat, line, read_rows, write_index
 from app.errors import NotAcceptable
 from models.audit import Attack, Outcome, Row
@@ -60,6 +61,62 @@ class TestRowFormat:
         before = sum(map(len, lines[:3]))
         path.write_bytes(b"#" * before + b"".join(lines[3:]))
         assert [row["index"] for row in read_rows(path, 3)] == [3, 4]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The file of twelve rows."""
+    path = tmp_path / "rows.jsonl"
+    rows = enumerate(found_rows())
+    path.write_bytes(b"".join(line(FORMAT.to_json(number, "x", row)) for number, row in rows))
+    write_index(path)
+    return path
+
+
+class TestPage:
+    @pytest.mark.parametrize(("rows", "lengths"), [(0, [1] * 12), (1, [1] * 12), (5, [5, 5, 2])])
+    def test_ends_before_it_is_too_large_and_the_next_one_goes_on(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, lengths: list[int]
+    ) -> None:
+        longest = max(map(len, path.read_bytes().splitlines(keepends=True)))
+        monkeypatch.setattr(formats, "PAGE_BYTES", rows * longest)
+        pages = [json.loads(page(path, None, 100))]
+        while pages[-1]["has_more"]:
+            pages.append(json.loads(page(path, pages[-1]["data"][-1]["index"], 100)))
+        assert [len(one["data"]) for one in pages] == lengths
+        found = [row for one in pages for row in one["data"]]
+        assert found == list(read_rows(path))
+
+    @pytest.mark.parametrize(
+        ("after", "limit", "indices", "has_more"),
+        [
+            (None, 11, range(11), True),
+            (None, 12, range(12), False),
+            (9, 1, range(10, 11), True),
+            (9, 2, range(10, 12), False),
+            (11, 5, range(0), False),
+        ],
+    )
+    def test_has_the_rows_that_are_asked_for(
+        self, path: Path, after: int | None, limit: int, indices: range, has_more: bool
+    ) -> None:
+        got = json.loads(page(path, after, limit))
+        assert got["object"] == "list"
+        assert [row["index"] for row in got["data"]] == [*indices]
+        assert got["has_more"] is has_more
+
+
+class TestCsvLines:
+    def test_come_in_pieces_of_few_bytes_however_long_a_row_is(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (whole,) = csv_lines(path)
+        longest = max(map(len, whole.splitlines(keepends=True)))
+        monkeypatch.setattr(formats, "CHUNK_CHARACTERS", 3 * longest)
+        pieces = list(csv_lines(path))
+        assert "".join(pieces) == whole
+        assert max(map(len, pieces)) < 4 * longest
+        assert len(pieces) <= len(whole) / longest / 3 + 1
 
 
 class TestChosen:

@@ -353,8 +353,8 @@ class TestUploads:
         self, client: TestClient, session: Session
     ) -> None:
         with ExitStack() as taken:
-            for _ in range(4):
-                taken.enter_context(endpoints.PLACES.one())
+            for key in ("key_a", "key_a", "key_b", "key_b"):
+                taken.enter_context(endpoints.PLACES.one(key))
             answer = self.post(client, [("a.wav", wav("anger"))])
         assert (answer.status_code, answer.json()["code"]) == (503, "uploads_busy")
         assert int(answer.headers["retry-after"]) >= 1

@@ -25,11 +25,12 @@ from app.corpora.schemas import CorpusRequest
 from app.corpora.tables import Corpus
 from app.errors import ClientGone
 from app.ids import new_id
-from app.jobs.service import Submission, record
+from app.jobs.service import Submission
 from app.jobs.states import JobKind, JobStatus
 from app.settings import Settings
 from tests.app.corpora.zips import corpus_zip, flac, index, packed, rows, step, upload, wav
 from tests.conftest import MakeKey
+from tests.recorded import record
 
 
 def left(settings: Settings) -> list[str]:
@@ -84,6 +85,17 @@ class TestWhoMay:
             headers={"content-type": "multipart/form-data"},
         )
         problem(answer, 401, "key_missing")
+
+    def test_one_key_imports_one_at_a_time_and_leaves_the_other_place(
+        self, client: TestClient, make_key: MakeKey
+    ) -> None:
+        busy, other = make_key("train"), make_key("train")
+        with endpoints.PLACES.one(busy.id):
+            refused = upload(client, corpus_zip(), headers=busy.headers)
+            taken = upload(client, corpus_zip(), headers=other.headers)
+        problem(refused, 429, "imports_busy")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert taken.status_code == 201
 
 
 class TestCreate:
@@ -358,7 +370,7 @@ class TestLimits:
         assert left(settings) == []
 
     def test_imports_beyond_two_at_a_time_are_asked_to_come_again(self, client: TestClient) -> None:
-        with endpoints.PLACES.one(), endpoints.PLACES.one():
+        with endpoints.PLACES.one("key_a"), endpoints.PLACES.one("key_b"):
             answer = upload(client, corpus_zip())
         problem(answer, 503, "imports_busy")
         assert int(answer.headers["retry-after"]) >= 1
@@ -562,7 +574,7 @@ class TestAtomicity:
         assert client.portal is not None
         client.portal.call(app, scope, receive, send)
         assert sent[0]["status"] == 499
-        with endpoints.PLACES.one(), endpoints.PLACES.one():
+        with endpoints.PLACES.one("key_a"), endpoints.PLACES.one("key_b"):
             pass
 
 

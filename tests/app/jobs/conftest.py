@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 import pytest
@@ -20,10 +21,12 @@ from app.jobs.service import Submission
 from app.jobs.states import JobKind
 from app.jobs.tables import Job as Row
 from app.settings import Settings
+from tests.recorded import record
 
 Make = Callable[..., Row]
 Claim = Callable[[str], Attempt]
 Looked = Callable[[], None]
+AtLook = Callable[[int, Callable[[], None]], None]
 router = APIRouter(prefix="/v1/probes")
 
 
@@ -42,8 +45,8 @@ def submit(
     )
     state = request.app.state
     accepted = service.accept(session, state.queue, state.storage, submission)
-    response.headers["Location"] = f"/v1/jobs/{accepted.job.id}"
-    return Job.of(accepted.job)
+    response.headers["Location"] = f"/v1/jobs/{accepted.id}"
+    return Job.of(accepted)
 
 
 @pytest.fixture
@@ -67,7 +70,7 @@ def make_job(session: Session) -> Make:
 
     def make(kind: JobKind = JobKind.AUDIT, *, owner: str = "local", **more: Any) -> Row:
         request = more.pop("request", {"model": "cnn4-single"})
-        return service.record(session, Submission(kind, owner, request, **more))
+        return record(session, Submission(kind, owner, request, **more))
 
     return make
 
@@ -114,3 +117,18 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> Looked:
 
     monkeypatch.setattr(events, "glance", counted)
     return look
+
+
+@pytest.fixture
+def at_look(monkeypatch: pytest.MonkeyPatch) -> AtLook:
+    """`at_look(2, act)` acts before what waits on a job looks at it for the second time."""
+    glance = events.glance
+    acts: dict[int, Callable[[], None]] = {}
+    looks = count(1)
+
+    def acting(*of: Any) -> Any:
+        acts.get(next(looks), lambda: None)()
+        return glance(*of)
+
+    monkeypatch.setattr(events, "glance", acting)
+    return acts.__setitem__

@@ -154,11 +154,19 @@ class TestEnding:
         self, session: Session, make_job: Make, run: Claim
     ) -> None:
         job = make_job()
-        run(job.id).succeed({"n": 3}, model="model_x")
+        run(job.id).succeed({"n": 3})
         row = fresh(session, job.id)
-        assert (row.status, row.result, row.model) == (JobStatus.SUCCEEDED, {"n": 3}, "model_x")
+        assert (row.status, row.result, row.model) == (JobStatus.SUCCEEDED, {"n": 3}, job.model)
         assert row.finished_at is not None
         assert types(session, job.id) == ["queued", "running", "succeeded"]
+
+    def test_what_is_published_with_it_joins_the_result_and_names_the_model(
+        self, session: Session, make_job: Make, run: Claim
+    ) -> None:
+        job = make_job()
+        run(job.id).succeed({"n": 3}, publish=lambda _: {"model": "model_x"})
+        row = fresh(session, job.id)
+        assert (row.result, row.model) == ({"n": 3, "model": "model_x"}, "model_x")
 
     def test_failure_keeps_the_reason(self, session: Session, make_job: Make, run: Claim) -> None:
         job = make_job()

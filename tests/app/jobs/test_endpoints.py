@@ -8,18 +8,20 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from app.auth import may
-from app.jobs import service
 from app.jobs.endpoints import job_routes
 from app.jobs.service import Submission
 from app.jobs.states import JobKind
 from app.keys.scopes import Scope
-from tests.app.jobs.conftest import Claim, Looked, Make
+from app.keys.service import revoke_key
+from tests.app.jobs.conftest import AtLook, Claim, Looked, Make
 from tests.conftest import MakeKey
+from tests.recorded import record
 
 Read = Callable[[str], dict[str, Any]]
+STREAM = {"Accept": "text/event-stream"}
 UNKNOWN = "audit_01K9ZQ3W8M4V7T2X6B5N0C1DEF"
 MEMBERS = {
     *("id", "object", "status", "model", "created_at", "started_at", "finished_at", "attempt"),
@@ -66,10 +68,11 @@ class TestGetJob:
         running = read(job.id)
         assert (running["status"], running["attempt"]) == ("running", 1)
         assert running["progress"]["eta_seconds"] == 7
-        attempt.succeed({"metrics": {"loss": float("nan")}}, model="model_1")
+        made = {"metrics": {"loss": float("nan")}}
+        attempt.succeed(made, publish=lambda _: {"model": "model_1"})
         ended = read(job.id)
         assert (ended["status"], ended["model"]) == ("succeeded", "model_1")
-        assert ended["result"] == {"metrics": {"loss": None}}
+        assert ended["result"] == {"metrics": {"loss": None}, "model": "model_1"}
         assert ended["started_at"] <= ended["finished_at"]
         assert ended["progress"]["eta_seconds"] is None
 
@@ -206,6 +209,42 @@ class TestPreferWait:
             assert (answer.status_code, answer.json()["code"]) == (429, "too_many_waiters")
             assert "retry-after" in answer.headers
 
+    def test_one_key_has_half_of_the_places_and_leaves_the_others(
+        self, app: FastAPI, client: TestClient, make_job: Make, run: Claim, make_key: MakeKey
+    ) -> None:
+        app.state.waiters.most = 4
+        keys = [make_key("audit") for _ in range(2)]
+        jobs = [make_job(owner=key.id).id for key in keys]
+        with app.state.waiters.one(keys[0].id), app.state.waiters.one(keys[0].id):
+            for more, path in (({"Prefer": "wait=9"}, ""), (STREAM, "/events")):
+                got = client.get(f"/v1/jobs/{jobs[0]}{path}", headers=keys[0].headers | more)
+                assert (got.status_code, got.json()["code"]) == (429, "too_many_waiters")
+                assert "2 requests of this key" in got.json()["detail"]
+            run(jobs[1]).succeed({})
+            answer = client.get(f"/v1/jobs/{jobs[1]}/events", headers=keys[1].headers | STREAM)
+            assert answer.status_code == 200
+
+    def test_who_may_not_know_the_end_any_more_is_401(
+        self,
+        client: TestClient,
+        make_job: Make,
+        run: Claim,
+        make_key: MakeKey,
+        at_look: AtLook,
+        make_sessions: sessionmaker[Session],
+    ) -> None:
+        key = make_key("audit")
+        attempt = run(make_job(owner=key.id).id)
+
+        def revoke_and_end() -> None:
+            with make_sessions() as session:
+                revoke_key(session, key.id)
+            attempt.succeed({})
+
+        at_look(2, revoke_and_end)
+        headers = key.headers | {"Prefer": "wait=60"}
+        assert client.get(f"/v1/jobs/{attempt.job_id}", headers=headers).status_code == 401
+
     def test_places_are_given_back(self, app: FastAPI, client: TestClient, make_job: Make) -> None:
         client.get(f"/v1/jobs/{make_job().id}", headers={"Prefer": "wait=1"})
         assert app.state.waiters.waiting == 0
@@ -337,7 +376,7 @@ class TestRoutesOfOneKind:
         router.prefix = ""
         app.include_router(router, prefix="/v1/kind")
         key, other = make_key("train"), make_key("audit")
-        made = {kind: service.record(session, Submission(kind, key.id, {})).id for kind in JobKind}
+        made = {kind: record(session, Submission(kind, key.id, {})).id for kind in JobKind}
         url = router.routes[0].path  # type: ignore[attr-defined]
         base = f"/v1/kind{url}"
         found = client.get(base, headers=key.headers).json()["data"]

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session, sessionmaker
 
-from tests.app.jobs.conftest import Claim, Looked, Make
+from app.keys.service import create_key, revoke_key
+from tests.app.jobs.conftest import AtLook, Claim, Looked, Make
 from tests.conftest import POLL_SECONDS, MakeKey
 
 STREAM = {"Accept": "text/event-stream"}
@@ -187,6 +189,33 @@ class TestAsAStream:
         text = client.get(f"/v1/jobs/{job.id}/events", headers=STREAM).text
         worker.join()
         assert ": ping\n\n" in text
+
+    @pytest.mark.parametrize("how", ["its key is revoked", "the first key is made"])
+    def test_it_ends_at_its_next_look_when(
+        self,
+        client: TestClient,
+        make_job: Make,
+        run: Claim,
+        make_key: MakeKey,
+        at_look: AtLook,
+        make_sessions: sessionmaker[Session],
+        how: str,
+    ) -> None:
+        key = make_key("audit") if how == "its key is revoked" else None
+        attempt = run(make_job(owner=key.id if key else "local").id)
+
+        def shut_out() -> None:
+            with make_sessions() as session:
+                if key:
+                    revoke_key(session, key.id)
+                else:
+                    create_key(session, name="first", scopes=["audit"])
+
+        at_look(2, shut_out)
+        at_look(3, lambda: attempt.succeed({}))  # or one that goes on would do so for ever
+        headers = STREAM | (key.headers if key else {})
+        events = parsed(client.get(f"/v1/jobs/{attempt.job_id}/events", headers=headers).text)
+        assert [e["event"] for e in events if e["event"] != "progress"] == ["queued", "running"]
 
     def test_refusals_are_problems_and_come_before_the_stream(
         self, client: TestClient, make_job: Make, make_key: MakeKey

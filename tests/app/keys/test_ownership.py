@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.database import connect, sessions
 from app.errors import Conflict, Invalid, NotFound
 from app.jobs.attempts import claim
-from app.jobs.service import Submission, record
+from app.jobs.service import Submission
 from app.jobs.states import JobKind
 from app.jobs.tables import Job
 from app.keys import service
@@ -20,6 +20,7 @@ from app.settings import Settings
 from app.storage import Storage
 from tests.app.tiny import tiny_config, tiny_net
 from tests.conftest import MakeKey
+from tests.recorded import record
 from tests.speechless import add_corpus
 
 Make = Callable[..., Job]
