@@ -39,8 +39,8 @@ log = structlog.get_logger("workers.audits")
 
 Request = AuditRequest | UploadedAuditRequest
 LIKE: Final = (0.5, 2.0)
-"""Of `scale`, the median band: CREMA-D's starters find 1.05 in CREMA-D, 1.25 in EMO-DB, and in
-single clips .7."""
+"""Of `scale`, the median band: CREMA-D's starters find 1.05 in CREMA-D, 1.25 in EMO-DB, and .7
+in a single clip."""
 BANDS_LIKE: Final = (0.1, 10.0)
 """All of them: those find .23 in a band of a single clip, and 3.3 in EMO-DB's lowest bands."""
 TOLD: Final = 20

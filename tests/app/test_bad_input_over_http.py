@@ -4,8 +4,6 @@ import contextlib
 import http.client
 import json
 import select
-import threading
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
@@ -13,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from app.main import create_app
 from app.settings import Settings
+from tests.app.listening import listening
 from tests.app.predictions.clips import BAD, good_wav
 
 LIMIT = 60_000  # bytes of every kind of body; the good clip has 16,044
@@ -103,17 +101,9 @@ def server(settings: Settings, starters: Path) -> Iterator[Server]:
     """The service with the starter tiny-a and low limits, behind uvicorn on a free port."""
     limits = ("json", "predict", "audit", "model", "corpus")
     changes: dict[str, Any] = {f"max_{name}_bytes": LIMIT for name in limits}
-    app = create_app(settings.model_copy(update=changes | {"default_model": "tiny-a"}))
-    running = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="on"))
-    thread = threading.Thread(target=running.run)
-    thread.start()
-    while not running.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    yield Server(running.servers[0].sockets[0].getsockname()[1], settings.data_dir)
-    running.should_exit = True
-    thread.join(20)
-    assert not thread.is_alive()
+    limited = settings.model_copy(update=changes | {"default_model": "tiny-a"})
+    with listening(create_app(limited), limited) as port:
+        yield Server(port, settings.data_dir)
 
 
 class TestABodyOverTheLimit:

@@ -2,35 +2,23 @@
 
 import contextlib
 import socket
-import threading
 import time
 from collections.abc import Iterator
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
 from app.protocol import HEAD_BYTES
-from app.server import config
 from app.settings import Settings
+from tests.app.listening import listening
 
 WHOLE = b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
 
 
 @pytest.fixture
 def port(app: FastAPI, settings: Settings) -> Iterator[int]:
-    configured = config(app, settings)
-    configured.port = 0
-    server = uvicorn.Server(configured)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    thread.join(20)
-    assert not thread.is_alive()
+    with listening(app, settings) as port:
+        yield port
 
 
 @contextlib.contextmanager

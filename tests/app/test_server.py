@@ -2,16 +2,14 @@
 
 import contextlib
 import http.client
-import threading
 import time
 from collections.abc import Iterator
 
 import pytest
-import uvicorn
 
 from app.main import create_app
-from app.server import config
 from app.settings import Settings
+from tests.app.listening import listening
 
 MOST = 3
 
@@ -20,18 +18,8 @@ MOST = 3
 def port(settings: Settings) -> Iterator[int]:
     """That of a server that takes so many connections."""
     few = settings.model_copy(update={"max_connections": MOST})
-    configured = config(create_app(few), few)
-    configured.port = 0
-    server = uvicorn.Server(configured)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    thread.join(20)
-    assert not thread.is_alive()
+    with listening(create_app(few), few) as port:
+        yield port
 
 
 def probe(connection: http.client.HTTPConnection) -> tuple[int, bytes]:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.architectures import SpectrogramNet
+from models.architectures import CNN4, SpectrogramNet
 from models.serving import FastCNN4, served
 from models.serving.minimal_filtering import minimal_filtering
 from models.serving.packed_product import PackedProduct
@@ -112,6 +112,8 @@ class TestServed:
     def test_without_a_faster_view_it_is_the_plain_network_in_eval_mode(self, name: str) -> None:
         net = lived_in(name).train()
         view = served(net, CPU)
+        assert not isinstance(view, CNN4 | FastCNN4)
+        assert not view.training
         x = torch.randn(2, 32, 64, generator=torch.Generator().manual_seed(1))
         with torch.inference_mode():
             torch.testing.assert_close(view(x), lived_in(name)(x), rtol=0, atol=0)

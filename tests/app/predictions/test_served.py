@@ -21,6 +21,7 @@ from torch import Tensor
 from app.main import create_app
 from app.predictions import hooks
 from app.settings import Settings
+from tests.app.listening import listening
 from tests.app.predictions.clips import BAD, good_wav
 from tests.conftest import MakeKey
 
@@ -89,15 +90,8 @@ class Served:
 def served(settings: Settings) -> Iterator[Served]:
     """A server on a free port."""
     app = create_app(settings)
-    config = uvicorn.Config(app, port=0, log_level="error", lifespan="on", access_log=False)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    until(lambda: server.started)
-    yield Served(app, server.servers[0].sockets[0].getsockname()[1])
-    server.should_exit = True
-    thread.join(20)
-    assert not thread.is_alive()
+    with listening(app, settings) as port:
+        yield Served(app, port)
 
 
 class Gate:
