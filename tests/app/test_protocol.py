@@ -83,3 +83,13 @@ class TestSize:
             assert usual.recv(65536).startswith(b"HTTP/1.1 400 ")  # it is no WAV
             usual.sendall(WHOLE)
             assert usual.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+    def test_nor_is_the_end_of_the_request_before(self, port: int) -> None:
+        """Of a client that waits for no answer, in one piece with the next head's beginning."""
+        with connected(port) as hasty:
+            body = b"x" * 3 * HEAD_BYTES
+            head = b"POST /v1/predict HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: audio/wav\r\n"
+            hasty.sendall(head + b"content-length: %d\r\n\r\n" % len(body) + body + WHOLE[:30])
+            assert hasty.recv(65536).startswith(b"HTTP/1.1 400 ")  # it is no WAV
+            hasty.sendall(WHOLE[30:])
+            assert hasty.recv(65536).startswith(b"HTTP/1.1 200 ")
