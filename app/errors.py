@@ -10,7 +10,7 @@ ServalError            500
 ├── Conflict           409  it contradicts the present state
 ├── TooLarge           413
 ├── UnsupportedMedia   415
-├── RangeNotSatisfiable 416 see `app.downloads`
+├── RangeNotSatisfiable 416 see `app.http.downloads`
 ├── Invalid            422  it can be read, and does not hold
 ├── ClientGone         499  told to the log alone
 ├── TooMany            429  carries Retry-After

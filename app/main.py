@@ -8,30 +8,34 @@ from fastapi import APIRouter, FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi_offline import FastAPIOffline
 
-from app import __version__, health, leftovers, logs, openapi, pace, problems
-from app.access_log import AccessLog
+from app import __version__, openapi
+from app.access.auth import Keyring, may
+from app.access.keys import endpoints as keys
+from app.access.rates import Rates
 from app.audits import endpoints as audits
 from app.audits import examples as audit_examples
-from app.auth import Keyring, may
 from app.corpora import endpoints as corpora
 from app.corpora.tables import Corpus
-from app.database import connect, sessions
-from app.envelope import Envelope
-from app.events import Waiters
+from app.http import body_timeout, problems
 from app.jobs.endpoints import job_routes
-from app.keys import endpoints as keys
-from app.metrics import JobsCollector, Metrics
+from app.jobs.events import Waiters
+from app.jobs.metrics import JobsCollector
+from app.jobs.queue import JobQueue, brief_client
 from app.migrations import check_revision, upgrade
+from app.observability import health, logs
+from app.observability.access_log import AccessLog
+from app.observability.metrics import Metrics
+from app.observability.request_context import Envelope
+from app.persistence import orphans
+from app.persistence.database import connect, sessions
+from app.persistence.storage import Storage
 from app.predictions.direct_route import direct_routes
 from app.predictions.endpoints import prediction_routes
 from app.predictions.service import Predictions
 from app.predictions.shortcut import Shortcut
-from app.queue import JobQueue, brief_client
-from app.rates import Rates
 from app.registry import endpoints as registry
 from app.registry.tables import Model
 from app.settings import Settings, load_settings
-from app.storage import Storage
 from app.trainings import endpoints as trainings
 from app.trainings import examples as training_examples
 
@@ -62,7 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _equip(app, settings)
     problems.install(app)
     openapi.install(app)
-    pace.install(app)
+    body_timeout.install(app)
     predictions = prediction_routes(settings)
     app.add_middleware(Shortcut, application=app, routes=direct_routes(predictions))
     app.add_middleware(Envelope, metrics=app.state.metrics, access_log=app.state.access_log)
@@ -124,8 +128,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def _sweep(app: FastAPI) -> None:
     """Remove what a crash left of corpora and models. What it left of jobs the reconciler does."""
-    leftovers.sweep(app.state.sessions, app.state.storage, "corpora", Corpus.id)
-    leftovers.sweep(app.state.sessions, app.state.storage, "models", Model.id)
+    orphans.sweep(app.state.sessions, app.state.storage, "corpora", Corpus.id)
+    orphans.sweep(app.state.sessions, app.state.storage, "models", Model.id)
 
 
 DESCRIPTION = """Predicts emotions from speech, audits how well a model withstands adversarial

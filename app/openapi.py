@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 from app.audits import examples as audits
 from app.audits.result import AuditResult
 from app.audits.schemas import UploadedAuditRequest
-from app.problems import Problem
+from app.http.problems import Problem
 from app.trainings import examples as trainings
 from app.trainings.schemas import TrainingResult
 

@@ -1,9 +1,9 @@
 """Every table of the service in one metadata: for migrations, and for tests that empty them."""
 
+from app.access.keys.tables import ApiKey
 from app.corpora.tables import Corpus
-from app.database import Base
 from app.jobs.tables import Job, JobEvent
-from app.keys.tables import ApiKey
+from app.persistence.database import Base
 from app.registry.tables import Model
 
 __all__ = ["ApiKey", "Corpus", "Job", "JobEvent", "Model", "metadata"]

@@ -15,10 +15,10 @@ import torch
 
 from app.corpora import service
 from app.corpora.schemas import CorpusRequest
-from app.database import connect, sessions
 from app.migrations import upgrade
+from app.persistence.database import connect, sessions
+from app.persistence.storage import Storage
 from app.settings import Settings
-from app.storage import Storage
 from models.audio import decode_recording
 from models.corpus.labels import is_audio
 from models.features import LogMel

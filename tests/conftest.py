@@ -111,8 +111,8 @@ def postgresql_url() -> Iterator[str | None]:
         return
     from sqlalchemy import create_engine, make_url, text
 
-    from app.database import normalized
     from app.migrations import upgrade
+    from app.persistence.database import normalized
 
     schema = f"serval_test_{os.getpid()}"
     admin = create_engine(normalized(given))
@@ -147,7 +147,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path, postgresql_url:
     from sqlalchemy import create_engine, text
 
     from app import tables
-    from app.database import normalized
+    from app.persistence.database import normalized
 
     engine = create_engine(normalized(postgresql_url))
     with engine.begin() as connection:
@@ -194,7 +194,7 @@ def client(app: "FastAPI") -> Iterator["TestClient"]:
 @pytest.fixture
 def session(settings: "Settings") -> Iterator["Session"]:
     """A session on the test's database. Commit what others are to see."""
-    from app.database import connect, sessions
+    from app.persistence.database import connect, sessions
 
     engine = connect(settings.database_url)
     with sessions(engine)() as session:
@@ -205,7 +205,7 @@ def session(settings: "Settings") -> Iterator["Session"]:
 @pytest.fixture
 def make_key(session: "Session") -> MakeKey:
     """Make a key with the given scopes. From then on the service asks everybody for one."""
-    from app.keys.service import create_key
+    from app.access.keys.service import create_key
 
     def make(*scopes: str, name: str = "test") -> TestKey:
         made = create_key(session, name=name, scopes=scopes)

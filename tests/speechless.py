@@ -9,8 +9,8 @@ import torch
 from sqlalchemy.orm import Session
 
 from app.corpora.tables import Corpus
-from app.ids import new_id
-from app.storage import Storage
+from app.persistence.ids import new_id
+from app.persistence.storage import Storage
 from models.corpus.features import FeatureWriter, write_description
 from models.corpus.manifest import Clip, Manifest
 from models.features import MELS

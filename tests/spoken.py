@@ -14,9 +14,9 @@ from torch import Tensor
 from app.corpora import service as corpora
 from app.corpora.schemas import CorpusRequest
 from app.corpora.tables import Corpus
+from app.persistence.storage import Storage
 from app.registry import service as registry
 from app.settings import Settings
-from app.storage import Storage
 from models.architectures import SpectrogramNet
 from models.audio import Samples, encode_wav
 from models.checkpoint import ModelConfig

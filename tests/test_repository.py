@@ -247,7 +247,7 @@ class TestDocumentation:
         text = (ROOT / "docs" / "architecture.md").read_text()
         sentence = re.search(r"rows of their\s+own, which are (.+?), have `tables.py`", text)
         assert sentence is not None
-        folders = [path.parent for path in (ROOT / "app").glob("*/endpoints.py")]
+        folders = [path.parent for path in (ROOT / "app").rglob("endpoints.py")]
         assert len(folders) >= 6
         for folder in folders:
             assert (folder / "schemas.py").is_file(), folder.name

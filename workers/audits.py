@@ -20,10 +20,10 @@ import app
 from app.audits import files, hardening
 from app.audits.rows import RowFormat, line, write_index
 from app.audits.schemas import AuditRequest, UploadedAuditRequest
-from app.database import now
 from app.errors import ServalError
 from app.jobs.attempts import Attempt
 from app.jobs.service import Submission
+from app.persistence.database import now
 from app.registry import service as registry
 from app.registry.service import Entry
 from models.audit import Audit, Row, summarize

@@ -12,7 +12,7 @@ from torch import Tensor
 from app.audits import files
 from app.audits.schemas import AuditRequest
 from app.corpora import service as corpora
-from app.storage import Storage
+from app.persistence.storage import Storage
 from models.audio import AudioError, decode, decode_recording
 from models.audit import NO_LABEL, Waveforms
 from models.corpus.dataset import Dataset

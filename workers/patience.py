@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.database import is_away
+from app.persistence.database import is_away
 
 log = structlog.get_logger("workers")
 

@@ -29,12 +29,12 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import load_only
 
-from app import logs
 from app.errors import Unavailable
 from app.jobs.attempts import ALIVE
+from app.jobs.queue import brief_client
 from app.jobs.states import TERMINAL, JobKind, JobStatus
 from app.jobs.tables import Job
-from app.queue import brief_client
+from app.observability import logs
 from app.settings import BadSetting, Settings, load_settings
 from workers.recovery import give_up, requeue
 from workers.signals import ENDING, past_ending

@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 
 from app.audits import files
 from app.errors import Unavailable
-from app.ids import is_id
 from app.jobs.attempts import ALIVE, Attempt, Superseded
 from app.jobs.service import mark_enqueued
 from app.jobs.states import TERMINAL, JobKind, JobStatus
 from app.jobs.tables import Job
+from app.persistence.ids import is_id
 from workers.workplace import Workplace
 
 log = structlog.get_logger("workers.recovery")

@@ -15,10 +15,10 @@ import torch
 from rq.timeouts import JobTimeoutException
 from structlog.contextvars import bound_contextvars
 
-from app.database import is_away
 from app.errors import ServalError
 from app.jobs.attempts import Attempt, CancelRequested, Superseded, claim
 from app.jobs.states import JobKind
+from app.persistence.database import is_away
 from models.audit import AuditError
 from models.checkpoint import CheckpointError
 from models.corpus.manifest import CorpusError

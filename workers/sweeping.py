@@ -3,8 +3,8 @@
 The API sweeps the folders of corpora and models too, when it starts.
 
 Careful: what is removed here is not to be had again. A folder counts as left behind only while it
-bears the mark of `app.leftovers`, which it loses when its row is committed: an empty or exchanged
-database makes nothing look abandoned.
+bears the mark of `app.persistence.orphans`, which it loses when its row is committed: an empty or
+exchanged database makes nothing look abandoned.
 """
 
 import math
@@ -15,10 +15,10 @@ from typing import Final
 
 import structlog
 
-from app import leftovers
 from app.corpora.tables import Corpus
-from app.ids import is_id
 from app.jobs.tables import Job
+from app.persistence import orphans
+from app.persistence.ids import is_id
 from app.registry.tables import Model
 from workers.recovery import clear_away
 from workers.workplace import Workplace
@@ -35,11 +35,11 @@ def sweep(workplace: Workplace) -> None:
     """Remove what no row names, and what no job needs any more."""
     sessions, storage = workplace.sessions, workplace.storage
     removed = {
-        "jobs": leftovers.sweep(sessions, storage, "jobs", Job.id),
+        "jobs": orphans.sweep(sessions, storage, "jobs", Job.id),
         "ended": _ended(workplace),
         "staged": _staged(workplace),
-        "models": leftovers.sweep(sessions, storage, "models", Model.id),
-        "corpora": leftovers.sweep(sessions, storage, "corpora", Corpus.id),
+        "models": orphans.sweep(sessions, storage, "models", Model.id),
+        "corpora": orphans.sweep(sessions, storage, "corpora", Corpus.id),
     }
     if any(removed.values()):
         log.info("swept", **removed)

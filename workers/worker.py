@@ -44,11 +44,11 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException
 from rq.worker import WorkerStatus
 
-from app import logs
 from app.devices import chosen_device
+from app.jobs.queue import JOB_FUNCTION
 from app.jobs.states import JobKind
+from app.observability import logs
 from app.processes import die_with, ending
-from app.queue import JOB_FUNCTION
 from app.settings import BadSetting, Settings, load_settings
 from models.memory import keep_freed_memory
 from workers import run

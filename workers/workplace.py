@@ -8,10 +8,10 @@ from redis import Redis
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.database import connect, sessions
-from app.queue import JobQueue
+from app.jobs.queue import JobQueue
+from app.persistence.database import connect, sessions
+from app.persistence.storage import Storage
 from app.settings import Settings
-from app.storage import Storage
 
 if TYPE_CHECKING:
     import torch

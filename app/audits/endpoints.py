@@ -14,26 +14,27 @@ from starlette.datastructures import UploadFile as StarletteFile
 from starlette.routing import Match
 from starlette.types import Scope as AsgiScope
 
-from app.accept import NegotiatedRoute
+from app.access.auth import MayAudit, MaySubmitAudit, may
+from app.access.keys.scopes import Scope
+from app.access.quotas import Places
 from app.audits import examples, files, formats, service
 from app.audits.schemas import Artifact, AuditRequest, AuditRow, UploadedAuditRequest
 from app.audits.service import Services, Upload
-from app.auth import MayAudit, MaySubmitAudit, may
-from app.database import SessionDep
-from app.downloads import DOWNLOADED, download
 from app.errors import Forbidden, Invalid
-from app.etags import IfNoneMatch
+from app.http.downloads import DOWNLOADED, download
+from app.http.etags import IfNoneMatch
+from app.http.forms import ANY_SIZE, multipart, no_others, the_request
+from app.http.idempotency import IdempotencyKey
+from app.http.listed_headers import listed
+from app.http.negotiation import NegotiatedRoute
+from app.http.problems import problems
+from app.http.queries import NoQuery
 from app.jobs.endpoints import JobId, accepted, job_routes, resource
-from app.jobs.idempotency import IdempotencyKey
 from app.jobs.schemas import Job, path_of
 from app.jobs.states import JobKind
-from app.keys.scopes import Scope
-from app.listed_headers import listed
-from app.problems import problems
-from app.queries import NoQuery
+from app.persistence.database import SessionDep
 from app.schemas import Page, Schema
 from app.settings import Settings
-from app.uploads import ANY_SIZE, Places, multipart, no_others, the_request
 
 router = job_routes(JobKind.AUDIT, may(Scope.AUDIT), examples.JOBS)
 

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from app.storage import Storage
+from app.persistence.storage import Storage
 
 INPUTS: Final = "inputs"
 ROWS: Final = "rows.jsonl"

@@ -9,7 +9,7 @@ from typing import Final
 
 from app.audits.schemas import AuditRequest
 from app.corpora.tables import Corpus
-from app.storage import Storage
+from app.persistence.storage import Storage
 from models.checkpoint import ModelConfig
 from models.corpus import public_speakers
 from models.corpus.index import INDEX_NAME, read_index

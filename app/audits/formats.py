@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from app.accept import best
 from app.audits.rows import read_lines, read_rows
 from app.errors import NotAcceptable, shown
+from app.http.negotiation import best
 
 ROWS: Final = {
     "json": "application/json",

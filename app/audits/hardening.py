@@ -15,14 +15,14 @@ from app.audits import fit
 from app.audits.schemas import AuditRequest, Harden
 from app.corpora.tables import Corpus
 from app.errors import ServalError
-from app.ids import new_id
 from app.jobs import service as jobs
 from app.jobs.service import Submission
 from app.jobs.states import JobKind
 from app.jobs.tables import Job
 from app.jobs.transitions import move
+from app.persistence.ids import new_id
+from app.persistence.storage import Storage
 from app.settings import Settings
-from app.storage import Storage
 from app.trainings import service as trainings
 from app.trainings.schemas import TrainingRequest
 from models.checkpoint import ModelConfig

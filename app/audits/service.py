@@ -15,14 +15,14 @@ from app.corpora import service as corpora
 from app.corpora.tables import Corpus
 from app.errors import Conflict, FieldProblem, Invalid, NotFound, shown
 from app.jobs import service as jobs
+from app.jobs.queue import JobQueue
 from app.jobs.service import Submission
 from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
-from app.queue import JobQueue
+from app.persistence.storage import Storage
 from app.registry import service as registry
 from app.registry.service import Entry
 from app.settings import Settings
-from app.storage import Storage
 from models.audio import AudioError, decode
 
 MAX_NAME: Final = 200

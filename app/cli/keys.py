@@ -48,8 +48,9 @@ def create(
     From then on every request needs a key, and no other key sees what was made before there was
     one.
     """
-    from app.keys import ownership
-    from app.keys.service import add_key
+    from app import ownership_transfer
+    from app.access.keys.service import add_key
+    from app.access.owners import LOCAL
 
     if not 0 < len(name) <= 100 or not name.isprintable():
         raise CliError(f"The name {name!r} must be one line of 1 to 100 characters.")
@@ -57,9 +58,9 @@ def create(
     with _session() as session:
         made = add_key(session, name=name, scopes=chosen)
         if adopt_local:
-            ownership.adopt(session, of=ownership.LOCAL, by=made.key.id)
+            ownership_transfer.adopt(session, of=LOCAL, by=made.key.id)
         session.commit()
-        left = ownership.estate(session, ownership.LOCAL)
+        left = ownership_transfer.estate(session, LOCAL)
     if json:
         print_json({"id": made.key.id, "scopes": made.key.scopes, "token": made.token})
     else:
@@ -71,7 +72,7 @@ def create(
     if any(left):
         _remark(
             f"No key sees what was made while there was none: {left}. To give it to this one:"
-            f" serval keys adopt --from {ownership.LOCAL} --to {made.key.id}"
+            f" serval keys adopt --from {LOCAL} --to {made.key.id}"
         )
 
 
@@ -82,8 +83,8 @@ def _remark(text: str) -> None:
 @app.command("list")
 def list_(*, json: Json = False) -> None:
     """List the keys, revoked ones too. Their tokens are not stored."""
-    from app.keys.schemas import Key
-    from app.keys.service import list_keys
+    from app.access.keys.schemas import Key
+    from app.access.keys.service import list_keys
 
     with _session() as session:
         keys = [Key.of(row).model_dump(mode="json") for row in list_keys(session)]
@@ -104,8 +105,8 @@ def revoke(
     key_id: Annotated[str, typer.Argument(help="key_…, as `serval keys list` shows it.")],
 ) -> None:
     """Revoke a key. What it owns stays, and another key may adopt it."""
-    from app.keys.ownership import estate
-    from app.keys.service import revoke_key
+    from app.access.keys.service import revoke_key
+    from app.ownership_transfer import estate
 
     with _session() as session:
         key = revoke_key(session, key_id)
@@ -127,10 +128,10 @@ def adopt(
     by: Annotated[str, typer.Option("--to", help="key_…, as `serval keys list` shows it.")],
 ) -> None:
     """Give all that a key owns to another one: jobs, corpora and models."""
-    from app.keys import ownership
+    from app import ownership_transfer
 
     with _session() as session:
-        given = ownership.adopt(session, of=of, by=by)
+        given = ownership_transfer.adopt(session, of=of, by=by)
         session.commit()
     typer.echo(f"{by} owns what {of} owned: {given}.")
 
@@ -138,9 +139,9 @@ def adopt(
 @contextmanager
 def _session() -> Iterator["Session"]:
     """A session on the migrated database."""
-    from app.database import sessions
     from app.errors import ServalError
     from app.migrations import open_database
+    from app.persistence.database import sessions
 
     engine = open_database(load_settings())
     try:

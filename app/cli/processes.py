@@ -30,7 +30,7 @@ def up(host: Host = None, port: Port = None, data_dir: DataDir = None) -> None:
 
     With REDIS_URL or DATABASE_URL set, those are used instead of an embedded Valkey and SQLite.
     """
-    from app.addresses import CannotListen
+    from app.server.listening import CannotListen
     from app.supervisor.supervisor import CannotStart, Supervisor
 
     settings = load_settings(host=host, port=port, data_dir=data_dir)
@@ -43,8 +43,8 @@ def up(host: Host = None, port: Port = None, data_dir: DataDir = None) -> None:
 
 def serve(host: Host = None, port: Port = None, data_dir: DataDir = None) -> None:
     """Start the API alone. It needs a Redis (REDIS_URL) and workers to audit and train."""
-    from app.addresses import CannotListen
-    from app.server import serve
+    from app.server.listening import CannotListen
+    from app.server.serve import serve
 
     settings = load_settings(host=host, port=port, data_dir=data_dir)
     try:

@@ -7,19 +7,20 @@ from typing import Annotated, Any, BinaryIO, Final
 import anyio.to_thread
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from app.auth import Caller, may
+from app.access.auth import Caller, may
+from app.access.keys.scopes import Scope
+from app.access.quotas import Places
 from app.corpora import service
 from app.corpora.schemas import Corpus, CorpusRequest
-from app.database import SessionDep
 from app.errors import ClientGone
-from app.headers import answer, location
-from app.jobs.idempotency import NoIdempotencyKey
-from app.keys.scopes import Scope
-from app.problems import problems
-from app.queries import NoQuery, PageQuery
+from app.http.forms import ANY_SIZE, multipart, no_others, the_file, the_request
+from app.http.headers import answer, location
+from app.http.idempotency import NoIdempotencyKey
+from app.http.problems import problems
+from app.http.queries import NoQuery, PageQuery
+from app.persistence.database import SessionDep
+from app.persistence.storage import Storage
 from app.schemas import Page
-from app.storage import Storage
-from app.uploads import ANY_SIZE, Places, multipart, no_others, the_file, the_request
 
 router = APIRouter(prefix="/v1/corpora", tags=["corpora"])
 

@@ -1,7 +1,7 @@
 """Corpora: take in, read, list, delete; and hand their clips to audits and trainings.
 
 A corpus is a row and a folder. The folder is published whole before the row is committed, and
-removed after the row is; `app.leftovers` removes what a crash leaves in between.
+removed after the row is; `app.persistence.orphans` removes what a crash leaves in between.
 """
 
 from collections import Counter
@@ -14,16 +14,16 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy import exists, select, tuple_
 from sqlalchemy.orm import Session
 
-from app import leftovers
 from app.corpora.importing import Imported, Watch, audio_file, import_archive
 from app.corpora.schemas import CorpusRequest
 from app.corpora.tables import Corpus
 from app.errors import Conflict, Invalid, NotFound, shown
-from app.ids import is_id, new_id
 from app.jobs.states import TERMINAL
 from app.jobs.tables import Job
+from app.persistence import orphans
+from app.persistence.ids import is_id, new_id
+from app.persistence.storage import Storage
 from app.settings import Settings
-from app.storage import Storage
 from models.corpus.dataset import Dataset
 from models.corpus.features import FeatureSet
 from models.corpus.manifest import Clip, CorpusError, Manifest
@@ -73,7 +73,7 @@ def create(
         imported = import_archive(
             upload, folder, format_=request.format, settings=settings, watch=watch
         )
-        leftovers.mark(folder)
+        orphans.mark(folder)
         storage.publish(folder, final)
     corpus = _row(corpus_id, owner, request.name, imported)
     session.add(corpus)
@@ -86,7 +86,7 @@ def create(
     # If this fails, the row may be there all the same and only the answer was lost. So the folder
     # stays, with its mark: `leftovers.sweep` looks what became of the row.
     session.commit()
-    leftovers.unmark(final)
+    orphans.unmark(final)
     return corpus
 
 
@@ -189,7 +189,7 @@ def delete(session: Session, storage: Storage, corpus_id: str, *, owner: str) ->
         .execution_options(synchronize_session=False)
     ).one_or_none()
     if deleted is not None:
-        leftovers.mark(storage.corpus_dir(corpus_id))
+        orphans.mark(storage.corpus_dir(corpus_id))
     session.commit()
     if deleted is None:
         session.expunge(corpus)

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Base, now
+from app.persistence.database import Base, now
 
 
 class Corpus(Base):

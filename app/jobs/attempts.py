@@ -13,10 +13,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.database import now
 from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job, JobEvent
 from app.jobs.transitions import Moved, move
+from app.persistence.database import now
 
 ALIVE = (JobStatus.RUNNING, JobStatus.CANCELLING)
 

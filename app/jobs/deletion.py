@@ -12,14 +12,14 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session, aliased
 
-from app import leftovers
 from app.errors import Conflict
 from app.jobs import service
 from app.jobs.schemas import path_of
 from app.jobs.states import TERMINAL, JobKind
 from app.jobs.tables import Job
 from app.jobs.transitions import move
-from app.storage import Storage
+from app.persistence import orphans
+from app.persistence.storage import Storage
 
 Caused = aliased(Job)
 
@@ -48,7 +48,7 @@ def delete(
         session.rollback()
         raise _conflict(session, service.get(session, job_id, owner=owner, kind=kind))
     _link_without(session, job_id, deleted.parent_id, effects)
-    leftovers.mark(storage.job_dir(job_id))
+    orphans.mark(storage.job_dir(job_id))
     session.commit()
     storage.remove(storage.job_dir(job_id))
 

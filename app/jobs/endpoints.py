@@ -13,20 +13,19 @@ from starlette.datastructures import Headers
 from starlette.routing import Match
 from starlette.types import Scope
 
-from app import events
-from app.accept import NegotiatedRoute, best
-from app.auth import Caller, may
-from app.database import SessionDep
+from app.access.auth import Caller, may
 from app.errors import Forbidden, Invalid, Unauthorized, shown
-from app.etags import IfNoneMatch, etag, unchanged
-from app.headers import ETAG, PREFERENCE_APPLIED, Examples, answer, location
-from app.jobs import deletion, service
-from app.jobs.preferences import Prefer, wait_seconds
+from app.http.etags import IfNoneMatch, etag, unchanged
+from app.http.headers import ETAG, PREFERENCE_APPLIED, Examples, answer, location
+from app.http.listed_headers import joined
+from app.http.negotiation import NegotiatedRoute, best
+from app.http.prefer import Prefer, wait_seconds
+from app.http.problems import problems
+from app.http.queries import NoQuery, PageQuery
+from app.jobs import deletion, events, service
 from app.jobs.schemas import Event, Job, JobStatus
 from app.jobs.states import JobKind
-from app.listed_headers import joined
-from app.problems import problems
-from app.queries import NoQuery, PageQuery
+from app.persistence.database import SessionDep
 from app.schemas import Page, Schema
 
 JobId = Annotated[str, Path(examples=["audit_01K9ZQ3W8M4V7T2X6B5N0C1DEF"])]

@@ -17,15 +17,15 @@ from sqlalchemy import delete, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app import leftovers
-from app.database import now
 from app.errors import Conflict, Invalid, NotFound, Unavailable, shown
-from app.ids import is_id, new_id
+from app.jobs.queue import JobQueue
 from app.jobs.states import TERMINAL, JobKind, JobStatus
 from app.jobs.tables import Job, JobEvent
 from app.jobs.transitions import move
-from app.queue import JobQueue
-from app.storage import Storage
+from app.persistence import orphans
+from app.persistence.database import now
+from app.persistence.ids import is_id, new_id
+from app.persistence.storage import Storage
 
 # A submission is through in two seconds or gives up, unless it waits for SQLite's lock: of a row
 # that is older the process has died, most likely, before it could say that it was accepted.
@@ -81,12 +81,12 @@ def accept(session: Session, queue: JobQueue, storage: Storage, submission: Subm
     job_id = _new_id(submission.kind)
     folder = storage.job_dir(job_id)
     if submission.staged is not None:
-        leftovers.mark(submission.staged)
+        orphans.mark(submission.staged)
         storage.publish(submission.staged, folder)
     job = _recorded(session, storage, submission, job_id)
     if job.id == job_id:
         job = _enqueue(session, queue, storage, job)
-        leftovers.unmark(folder)  # only now: until it is queued the row may be taken back
+        orphans.unmark(folder)  # only now: until it is queued the row may be taken back
         return job
     storage.remove(folder)  # another request with the same key was faster
     replayed = replay(session, submission)

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Enum, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Base, now
 from app.jobs.states import JobKind, JobStatus
+from app.persistence.database import Base, now
 
 
 def _word(enum: type[StrEnum]) -> Enum:

@@ -11,7 +11,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from app.database import connect
+from app.persistence.database import connect
 from app.settings import BadSetting, Settings, make_data_dir, variable, without_password
 
 _LOCK = 0x5E57A1  # any constant: PostgreSQL's advisory lock of those who migrate

@@ -10,18 +10,18 @@ from pydantic import Field, ValidationError
 from pydantic_core import from_json, to_json
 from starlette.requests import ClientDisconnect
 
-from app.auth import MayPredict
+from app.access.auth import MayPredict
 from app.errors import BadRequest, ClientGone, TooLarge, UnsupportedMedia, shown
+from app.http.forms import declared_length, multipart, no_others, the_file
+from app.http.problems import invalid, problems
 from app.predictions import hooks
 from app.predictions.direct_route import DirectRoute
 from app.predictions.line import Outcome
 from app.predictions.schemas import HuggingFaceRequest, Prediction, Score
 from app.predictions.service import Predictions
-from app.problems import invalid, problems
 from app.registry.loaded import LoadedModel
 from app.schemas import Schema
 from app.settings import Settings
-from app.uploads import declared_length, multipart, no_others, the_file
 
 WAV_TYPES = (
     "audio/wav",

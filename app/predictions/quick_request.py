@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from app.uploads import body_too_large, refuse_declared
+from app.http.forms import body_too_large, refuse_declared
 
 
 class QuickRequest(Request):

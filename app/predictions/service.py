@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.devices import chosen_device
 from app.errors import ClientGone, Invalid, NotFound, ServalError, Unavailable, shown
+from app.persistence.storage import Storage
 from app.predictions.admission import Admission
 from app.predictions.audio_problems import audio_problem
 from app.predictions.engine import Engine
@@ -20,7 +21,6 @@ from app.predictions.line import Outcome
 from app.predictions.scorer import THREADS, WINDOWS_A_CORE, Scorer
 from app.registry.loaded import LoadedModel, LoadedModels
 from app.settings import Settings
-from app.storage import Storage
 from models.audio import AudioError, encode_wav
 
 log = structlog.get_logger("serval.predictions")

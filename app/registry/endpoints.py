@@ -7,17 +7,18 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 from starlette.datastructures import FormData
 
-from app.auth import MayTrain, MayUse
-from app.database import SessionDep
+from app.access.auth import MayTrain, MayUse
+from app.access.quotas import Places
 from app.errors import Invalid
-from app.headers import answer, location
-from app.jobs.idempotency import NoIdempotencyKey
-from app.problems import invalid, problems
-from app.queries import NoQuery, PageQuery
+from app.http.forms import ANY_SIZE, multipart, no_others, the_file, the_text
+from app.http.headers import answer, location
+from app.http.idempotency import NoIdempotencyKey
+from app.http.problems import invalid, problems
+from app.http.queries import NoQuery, PageQuery
+from app.persistence.database import SessionDep
 from app.registry import service
 from app.registry.schemas import Model, ModelUpload
 from app.schemas import Page
-from app.uploads import ANY_SIZE, Places, multipart, no_others, the_file, the_text
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 

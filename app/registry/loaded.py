@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from torch import nn
 
 from app.errors import NotFound
+from app.persistence.storage import Storage
 from app.registry import service
-from app.storage import Storage
 from models.checkpoint import ModelConfig
 from models.features import Standardizer
 from models.serving import served

@@ -2,7 +2,7 @@
 
 A starter is a folder beside the code and belongs to everybody. Any other model is a row and a
 folder `storage.model_dir(id)`; the row is what counts: a folder without one is invisible, and
-`app.leftovers` removes it if a crash left it.
+`app.persistence.orphans` removes it if a crash left it.
 """
 
 import json
@@ -13,15 +13,15 @@ from pathlib import Path
 from sqlalchemy import delete, exists, select, tuple_
 from sqlalchemy.orm import Session
 
-from app import leftovers
-from app.database import now
 from app.errors import Conflict, Forbidden, Invalid, NotFound, ServalError, shown
-from app.ids import is_id, new_id
 from app.jobs.states import TERMINAL
 from app.jobs.tables import Job
+from app.persistence import orphans
+from app.persistence.database import now
+from app.persistence.ids import is_id, new_id
+from app.persistence.storage import Storage
 from app.registry.starters import Starter, starters
 from app.registry.tables import Model
-from app.storage import Storage
 from models.architectures import SpectrogramNet
 from models.checkpoint import (
     CONFIG,
@@ -186,7 +186,7 @@ def _insert(
     name: str,
 ) -> Model:
     model_id = new_id("model")
-    leftovers.mark(staged)
+    orphans.mark(staged)
     storage.publish(staged, storage.model_dir(model_id))
     row = Model(
         id=model_id,
@@ -200,7 +200,7 @@ def _insert(
         created_at=now(),
     )
     session.add(row)
-    leftovers.unmark_on_commit(session, storage.model_dir(model_id))
+    orphans.unmark_on_commit(session, storage.model_dir(model_id))
     return row
 
 
@@ -256,7 +256,7 @@ def remove(session: Session, storage: Storage, model_id: str, *, owner: str) -> 
         .execution_options(synchronize_session=False)
     ).one_or_none()
     if deleted is not None:
-        leftovers.mark(entry.folder)
+        orphans.mark(entry.folder)
     session.commit()
     if deleted is None:
         get(session, storage, model_id, owner=owner)  # NotFound if another request was faster

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from app.addresses import base_url, refuse_a_used_port, refuse_an_open_door
+from app.server.listening import base_url, refuse_a_used_port, refuse_an_open_door
 from app.settings import Settings
 from app.supervisor import asking
 from app.supervisor.child import Child

@@ -4,15 +4,15 @@ from typing import Annotated
 
 from fastapi import Body, Request, Response
 
-from app.auth import MaySubmitTraining, may
-from app.database import SessionDep
+from app.access.auth import MaySubmitTraining, may
+from app.access.keys.scopes import Scope
+from app.http.idempotency import IdempotencyKey
+from app.http.problems import problems
+from app.http.queries import NoQuery
 from app.jobs.endpoints import accepted, job_routes, resource
-from app.jobs.idempotency import IdempotencyKey
 from app.jobs.schemas import Job
 from app.jobs.states import JobKind
-from app.keys.scopes import Scope
-from app.problems import problems
-from app.queries import NoQuery
+from app.persistence.database import SessionDep
 from app.trainings import examples, service
 from app.trainings.schemas import TrainingRequest
 

@@ -8,12 +8,12 @@ from app.corpora import service as corpora
 from app.corpora.tables import Corpus
 from app.errors import Invalid
 from app.jobs import service as jobs
+from app.jobs.queue import JobQueue
 from app.jobs.service import Submission
 from app.jobs.states import JobKind
 from app.jobs.tables import Job
-from app.queue import JobQueue
+from app.persistence.storage import Storage
 from app.settings import Settings
-from app.storage import Storage
 from app.trainings.schemas import TrainingRequest
 from models.corpus.features import INDEX_NAME
 from models.corpus.index import read_index

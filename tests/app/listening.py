@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from app.server import config
+from app.server.serve import config
 from app.settings import Settings
 
 

@@ -9,8 +9,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
 from app import tables
-from app.database import connect
 from app.migrations import check_revision, current, head, upgrade
+from app.persistence.database import connect
 
 
 class TestUpgrade:

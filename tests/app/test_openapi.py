@@ -8,11 +8,11 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
+from app.access.keys.schemas import KeyRequest
 from app.audits.result import AuditResult
 from app.audits.schemas import AuditRequest, UploadedAuditRequest
 from app.corpora.schemas import CorpusRequest
 from app.jobs.schemas import Job
-from app.keys.schemas import KeyRequest
 from app.predictions.schemas import HuggingFaceRequest
 from app.registry.schemas import ModelUpload
 from app.registry.starters import starters

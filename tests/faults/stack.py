@@ -18,13 +18,13 @@ import httpx
 import psutil
 from sqlalchemy import select
 
-from app.database import connect, sessions
 from app.jobs.states import TERMINAL, JobStatus
 from app.jobs.tables import Job, JobEvent
+from app.persistence.database import connect, sessions
+from app.persistence.storage import Storage
 from app.processes import die_with
 from app.registry.tables import Model
 from app.settings import Settings
-from app.storage import Storage
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 180.0

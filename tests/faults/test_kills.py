@@ -14,9 +14,9 @@ from safetensors import safe_open
 from sqlalchemy import update
 
 from app.corpora.tables import Corpus
-from app.database import now
 from app.jobs.states import JobStatus
 from app.jobs.tables import Job, JobEvent
+from app.persistence.database import now
 from app.trainings.schemas import TrainingRequest
 from models.architectures import ARCHITECTURES
 from models.training import TrainingState, train

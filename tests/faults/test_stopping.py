@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from app.jobs.states import JobStatus
-from app.server import GRACE_SECONDS
+from app.server.serve import GRACE_SECONDS
 from tests.faults.conftest import Measure
 from tests.faults.stack import Process, Stack, free_port, until
 

@@ -16,8 +16,8 @@ import torch
 from sqlalchemy import select
 
 from app.corpora.tables import Corpus
+from app.jobs.queue import brief_client
 from app.jobs.tables import Job, JobEvent
-from app.queue import brief_client
 from app.settings import Settings
 from app.trainings.schemas import TrainingRequest
 from app.trainings.service import submission

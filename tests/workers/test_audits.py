@@ -24,9 +24,9 @@ from app.audits.schemas import Harden
 from app.corpora.tables import Corpus
 from app.errors import NotFound
 from app.jobs.attempts import Attempt, claim
+from app.jobs.queue import brief_client
 from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
-from app.queue import brief_client
 from app.registry.tables import Model
 from app.settings import Settings
 from models.architectures import ARCHITECTURES

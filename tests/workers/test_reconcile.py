@@ -12,9 +12,9 @@ from redis import Redis
 
 from app.jobs import service as jobs
 from app.jobs.attempts import Attempt, claim
+from app.jobs.queue import JobQueue, brief_client
 from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
-from app.queue import JobQueue, brief_client
 from tests.workers.conftest import Submit
 from workers import reconcile
 from workers.reconcile import LOCK_NAME, LOOK_SECONDS, LOST_SECONDS, SILENT_SECONDS, Reconciler

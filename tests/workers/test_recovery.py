@@ -9,10 +9,10 @@ from rq.job import Job as AnyJob
 from app.audits import files
 from app.jobs import service as jobs
 from app.jobs.attempts import Attempt, claim
+from app.jobs.queue import JobQueue
 from app.jobs.service import Submission
 from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
-from app.queue import JobQueue
 from tests.recorded import record
 from tests.workers.conftest import Submit
 from workers.recovery import settle

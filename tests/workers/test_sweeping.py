@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from ulid import ULID
 
-from app import leftovers
 from app.audits import files
 from app.jobs import service as jobs
 from app.jobs.attempts import claim
 from app.jobs.service import Submission
 from app.jobs.states import JobKind
 from app.jobs.tables import Job
+from app.persistence import orphans
 from tests.recorded import record
 from tests.workers.conftest import Submit
 from workers import sweeping
@@ -31,7 +31,7 @@ def folder(workplace: Workplace, *, seconds_ago: float, marked: bool = True) -> 
     path.mkdir(parents=True)
     (path / "rows.ndjson").write_text("{}")
     if marked:
-        leftovers.mark(path)
+        orphans.mark(path)
     for file in path.iterdir():
         os.utime(file, (then, then))
     return path
@@ -61,7 +61,7 @@ class TestFolders:
         kept = left.rename(workplace.storage.job_dir(submit().id))
         sweep(workplace)
         assert kept.exists()
-        assert not (kept / leftovers.MARK).exists()
+        assert not (kept / orphans.MARK).exists()
 
     def test_one_of_another_database_stays_though_this_one_has_an_older_job(
         self, workplace: Workplace, submit: Submit

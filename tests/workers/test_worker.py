@@ -274,7 +274,7 @@ class TestCommandLine:
     def test_it_serves_the_named_queue(self, monkeypatch: pytest.MonkeyPatch) -> None:
         served: list[JobKind] = []
         monkeypatch.setattr(worker, "serve", lambda kind, _: served.append(kind))
-        monkeypatch.setattr("app.logs.configure", lambda *_: None)
+        monkeypatch.setattr("app.observability.logs.configure", lambda *_: None)
         # What it does to signals would outlive the test, in all processes that later ones start.
         monkeypatch.setattr(worker, "past_ending", lambda: None)
         assert main(["audits"]) == 0

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from app.database import UtcDateTime
+from app.persistence.database import UtcDateTime
 
 revision = "0001"
 down_revision = None

@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 from app.audits import files
 from app.audits.rows import RowFormat, line
 from app.corpora.tables import Corpus
-from app.database import connect, sessions
 from app.jobs.attempts import claim
 from app.jobs.service import Submission
 from app.jobs.states import JobKind
+from app.persistence.database import connect, sessions
+from app.persistence.storage import Storage
 from app.settings import Settings
-from app.storage import Storage
 from models.audit import Attack, Outcome, Played, Row
 from models.checkpoint import save_model
 from tests.app.tiny import tiny_config, tiny_net

@@ -13,10 +13,10 @@ from fastapi.testclient import TestClient
 from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
-from app import leftovers
 from app.corpora.tables import Corpus
+from app.jobs.queue import JobQueue
 from app.jobs.tables import Job
-from app.queue import JobQueue
+from app.persistence import orphans
 from models.checkpoint import weights_bytes
 from tests.app.tiny import tiny_config, tiny_net
 
@@ -130,13 +130,13 @@ class TestWhoIsSecond:
         paths: tuple[str, str, Any],
     ) -> None:
         submit, delete, body = paths
-        before_commit, mark = Halt(), leftovers.mark
+        before_commit, mark = Halt(), orphans.mark
 
         def marked(folder: Path) -> None:
             mark(folder)
             before_commit.here()
 
-        monkeypatch.setattr(leftovers, "mark", marked)
+        monkeypatch.setattr(orphans, "mark", marked)
         deletion = pool.submit(client.delete, delete)
         before_commit.until_reached()
         submission = pool.submit(client.post, submit, json=body)

@@ -10,10 +10,10 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from app.audits import files
-from app.ids import new_id
 from app.jobs.service import Submission
 from app.jobs.states import JobKind
-from app.storage import Storage
+from app.persistence.ids import new_id
+from app.persistence.storage import Storage
 from tests.conftest import MakeKey
 from tests.recorded import record
 

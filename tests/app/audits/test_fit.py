@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.audits import fit
 from app.audits.schemas import AuditRequest
 from app.corpora.tables import Corpus
-from app.storage import Storage
+from app.persistence.storage import Storage
 from models.checkpoint import ModelConfig
 from models.corpus.index import INDEX_NAME
 from models.corpus.manifest import Clip, Manifest

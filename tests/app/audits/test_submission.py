@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 
 from app.audits import endpoints, files, service
 from app.corpora.tables import Corpus
-from app.ids import new_id
 from app.jobs.tables import Job
+from app.persistence.ids import new_id
+from app.persistence.storage import Storage
 from app.settings import Settings
-from app.storage import Storage
 from models.checkpoint import weights_bytes
 from tests.app.tiny import tiny_config, tiny_net
 from tests.conftest import MakeKey, TestKey
@@ -172,7 +172,7 @@ class TestCreateAudit:
     def test_while_the_queue_is_away_nothing_half_made_stays(
         self, client: TestClient, body: Any, session: Session, app: Any
     ) -> None:
-        from app.queue import JobQueue, brief_client
+        from app.jobs.queue import JobQueue, brief_client
 
         app.state.queue = JobQueue(brief_client("redis://127.0.0.1:1/0", timeout_seconds=0.2))
         answer = client.post("/v1/audits", json=body)

@@ -14,9 +14,9 @@ from fastapi import FastAPI
 from sqlalchemy import select
 
 from app.cli import main
+from app.jobs.queue import brief_client
 from app.jobs.states import JobStatus
 from app.jobs.tables import Job
-from app.queue import brief_client
 from app.settings import Settings
 from tests.app.corpora.zips import index, rows, wav
 from workers import run

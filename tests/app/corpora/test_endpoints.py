@@ -18,15 +18,15 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from starlette.types import Message
 
-from app import leftovers
 from app.corpora import endpoints, importing, service
 from app.corpora.importing import Watch
 from app.corpora.schemas import CorpusRequest
 from app.corpora.tables import Corpus
 from app.errors import ClientGone
-from app.ids import new_id
 from app.jobs.service import Submission
 from app.jobs.states import JobKind, JobStatus
+from app.persistence import orphans
+from app.persistence.ids import new_id
 from app.settings import Settings
 from tests.app.corpora.zips import corpus_zip, flac, index, packed, rows, step, upload, wav
 from tests.conftest import MakeKey
@@ -40,7 +40,7 @@ def left(settings: Settings) -> list[str]:
 
 
 def sweep(app: FastAPI, older_than: float = -1) -> int:
-    return leftovers.sweep(
+    return orphans.sweep(
         app.state.sessions, app.state.storage, "corpora", Corpus.id, older_than=older_than
     )
 
@@ -429,9 +429,9 @@ class TestAtomicity:
             )
         (corpus_id,) = left(settings)
         folder = app.state.storage.corpus_dir(corpus_id)
-        assert (folder / leftovers.MARK).exists()
+        assert (folder / orphans.MARK).exists()
         assert sweep(app) == 0
-        assert not (folder / leftovers.MARK).exists()
+        assert not (folder / orphans.MARK).exists()
         with app.state.sessions() as other:
             row = service.get(other, corpus_id, owner="local")
         assert len(service.dataset(app.state.storage, row, "all", ["anger"]).dataset) == 4
@@ -443,7 +443,7 @@ class TestAtomicity:
         storage = app.state.storage
         orphan = storage.corpus_dir(new_id("corpus"))
         orphan.mkdir()
-        leftovers.mark(orphan)
+        orphans.mark(orphan)
         assert sweep(app, older_than=3600) == 0  # it may be just being published
         assert sweep(app) == 1
         assert left(settings) == [made["id"]]
@@ -452,7 +452,7 @@ class TestAtomicity:
         self, app: FastAPI, settings: Settings, client: TestClient
     ) -> None:
         made = upload(client, corpus_zip()).json()
-        leftovers.mark(app.state.storage.corpus_dir(made["id"]))
+        orphans.mark(app.state.storage.corpus_dir(made["id"]))
         assert sweep(app) == 0
         assert left(settings) == [made["id"]]
 
@@ -484,7 +484,7 @@ class TestAtomicity:
     def test_a_staging_folder_is_cleared_away_only_if_nobody_builds_in_it(
         self, app: FastAPI, settings: Settings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("app.storage.UNLOCKED_SECONDS", -1)
+        monkeypatch.setattr("app.persistence.storage.UNLOCKED_SECONDS", -1)
         storage = app.state.storage
         storage.prepare()
         abandoned = settings.data_dir / "staging" / "abandoned"
@@ -615,7 +615,7 @@ class TestDelete:
         event.listen(app.state.engine, "before_cursor_execute", accept)
         problem(client.delete(f"/v1/corpora/{made['id']}"), 409, "corpus_in_use")
         assert client.get(f"/v1/corpora/{made['id']}").status_code == 200
-        assert not (app.state.storage.corpus_dir(made["id"]) / leftovers.MARK).exists()
+        assert not (app.state.storage.corpus_dir(made["id"]) / orphans.MARK).exists()
 
     @pytest.mark.parametrize(
         "id_", ["corpus_1", "..", "%2e%2e%2f", "model_01K9ZQ3W8M4V7T2X6B5N0C1DEF"]

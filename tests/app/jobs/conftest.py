@@ -10,16 +10,15 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session, sessionmaker
 
-from app import events
-from app.auth import MaySubmitAudit
-from app.database import SessionDep, connect, sessions
-from app.jobs import service
+from app.access.auth import MaySubmitAudit
+from app.http.idempotency import IdempotencyKey
+from app.jobs import events, service
 from app.jobs.attempts import Attempt, claim
-from app.jobs.idempotency import IdempotencyKey
 from app.jobs.schemas import Job
 from app.jobs.service import Submission
 from app.jobs.states import JobKind
 from app.jobs.tables import Job as Row
+from app.persistence.database import SessionDep, connect, sessions
 from app.settings import Settings
 from tests.recorded import record
 

@@ -16,19 +16,19 @@ from sqlalchemy import delete, event, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from app import leftovers
-from app.database import now
 from app.errors import Conflict, Invalid, Unavailable
 from app.jobs import service
 from app.jobs.attempts import claim
+from app.jobs.queue import JobQueue, brief_client
 from app.jobs.service import Submission, accept
 from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
-from app.leftovers import MARK
 from app.main import create_app
-from app.queue import JobQueue, brief_client
+from app.persistence import orphans
+from app.persistence.database import now
+from app.persistence.orphans import MARK
+from app.persistence.storage import Storage
 from app.settings import Settings
-from app.storage import Storage
 from tests.app.jobs.conftest import Make, router
 from tests.conftest import MakeKey
 
@@ -183,7 +183,7 @@ class TestAccept:
             (row,) = other.scalars(select(Job)).all()
         left = storage.job_dir(row.id)
         assert {path.name for path in left.iterdir()} == {"clip.wav", MARK}
-        assert leftovers.sweep(make_sessions, storage, "jobs", Job.id, older_than=-1) == 0
+        assert orphans.sweep(make_sessions, storage, "jobs", Job.id, older_than=-1) == 0
         assert [path.name for path in left.iterdir()] == ["clip.wav"]
 
 

@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.database import now
 from app.jobs import service
 from app.jobs.attempts import Attempt, CancelRequested, Superseded, claim
 from app.jobs.states import JobStatus
 from app.jobs.tables import Job, JobEvent
+from app.persistence.database import now
 from tests.app.jobs.conftest import Claim, Make
 
 WRITES: dict[str, Callable[[Attempt], object]] = {

@@ -11,12 +11,12 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app import leftovers
 from app.jobs.states import JobKind
 from app.jobs.tables import Job as Row
 from app.jobs.tables import JobEvent
+from app.persistence import orphans
+from app.persistence.storage import Storage
 from app.registry.tables import Model
-from app.storage import Storage
 from tests.app.jobs.conftest import Claim, Make
 from tests.conftest import MakeKey
 
@@ -150,7 +150,7 @@ class TestDeleteJob:
         monkeypatch.setattr(Storage, "remove", lambda *_: None)
         assert client.delete(path_of(job_id)).status_code == 204
         assert client.get(path_of(job_id)).status_code == 404
-        assert (folder / leftovers.MARK).exists()
+        assert (folder / orphans.MARK).exists()
 
 
 class TestDeleteFromAChain:

@@ -10,12 +10,12 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.auth import may
+from app.access.auth import may
+from app.access.keys.scopes import Scope
+from app.access.keys.service import revoke_key
 from app.jobs.endpoints import job_routes
 from app.jobs.service import Submission
 from app.jobs.states import JobKind
-from app.keys.scopes import Scope
-from app.keys.service import revoke_key
 from tests.app.jobs.conftest import AtLook, Claim, Looked, Make
 from tests.conftest import MakeKey
 from tests.recorded import record

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.keys.service import create_key, revoke_key
+from app.access.keys.service import create_key, revoke_key
 from tests.app.jobs.conftest import AtLook, Claim, Looked, Make
 from tests.conftest import POLL_SECONDS, MakeKey
 

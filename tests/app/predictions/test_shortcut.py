@@ -10,8 +10,8 @@ from pydantic import Field
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from app import problems
 from app.errors import Forbidden
+from app.http import problems
 from app.predictions.direct_route import DirectRoute, direct_routes
 from app.predictions.shortcut import Shortcut
 from app.schemas import Schema

@@ -12,9 +12,9 @@ import torch
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
+from app.persistence.storage import Storage
 from app.registry import endpoints
 from app.settings import Settings
-from app.storage import Storage
 from models.checkpoint import WEIGHTS, sha256, weights_bytes
 from tests.app.tiny import tiny_config, tiny_net
 from tests.conftest import MakeKey
@@ -262,9 +262,9 @@ class TestDelete:
     def test_one_in_use_is_409_and_names_the_job(
         self, client: TestClient, session: Session
     ) -> None:
-        from app.ids import new_id
         from app.jobs.states import JobKind
         from app.jobs.tables import Job
+        from app.persistence.ids import new_id
 
         model = upload(client).json()
         job = Job(

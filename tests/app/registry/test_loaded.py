@@ -10,12 +10,12 @@ import torch
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.errors import NotFound
+from app.persistence.storage import Storage
 from app.registry import loaded as loaded_module
 from app.registry import service as registry
 from app.registry.loaded import LoadedModels
 from app.registry.service import Entry
 from app.registry.tables import Model
-from app.storage import Storage
 from models.architectures import SpectrogramNet
 from tests.app.tiny import tiny_config, tiny_net
 

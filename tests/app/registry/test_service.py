@@ -7,14 +7,14 @@ import torch
 from sqlalchemy import delete
 from sqlalchemy.orm import Session, sessionmaker
 
-from app import leftovers
 from app.errors import Conflict, Forbidden, Invalid, NotFound, ServalError
-from app.ids import new_id
 from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
+from app.persistence import orphans
+from app.persistence.ids import new_id
+from app.persistence.storage import Storage
 from app.registry import service as registry
 from app.registry.tables import Model
-from app.storage import Storage
 from models.checkpoint import WEIGHTS, weights_bytes
 from tests.app.tiny import tiny_config, tiny_net
 
@@ -33,7 +33,7 @@ def storage(tmp_path: Path) -> Storage:
 
 def sweep(session: Session, storage: Storage, older_than: float = -1) -> int:
     maker = sessionmaker(session.get_bind())
-    return leftovers.sweep(maker, storage, "models", Model.id, older_than=older_than)
+    return orphans.sweep(maker, storage, "models", Model.id, older_than=older_than)
 
 
 def publish(session: Session, storage: Storage, owner: str = "key_me", name: str = "mine") -> str:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from typing import Final
 
-from app.addresses import CannotListen
+from app.server.listening import CannotListen
 from app.settings import load_settings
 from app.supervisor.supervisor import CannotStart, Part, Supervisor
 

@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 
 from app.corpora.tables import Corpus
 from app.errors import shown
+from app.jobs.queue import brief_client
 from app.jobs.states import JobKind
 from app.jobs.tables import Job
-from app.queue import brief_client
-from app.storage import Storage
+from app.persistence.storage import Storage
 from models.corpus.index import write_index
 from models.corpus.manifest import Manifest
 from tests.conftest import MakeKey

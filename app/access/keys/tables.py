@@ -1,0 +1,22 @@
+"""API keys. Of the secret only its SHA-256 is kept."""
+
+from datetime import datetime
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.persistence.database import Base, now
+
+
+class ApiKey(Base):
+    """One key. A revoked one keeps its row: it owns jobs, corpora and models."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    scopes: Mapped[list[str]]
+    sha256: Mapped[str] = mapped_column(String(64))
+    """Of the secret: 256 random bits, which need no salt and no slow hash."""
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    revoked_at: Mapped[datetime | None]

@@ -1,0 +1,1 @@
+"""HTTP itself (RFC 9110): what every endpoint needs of it. Knows no domain."""

@@ -1,0 +1,115 @@
+"""Alive, ready, and how it goes: for machines that watch the service, with GET or HEAD."""
+
+import time
+from asyncio import Lock
+from collections.abc import Callable, Mapping
+from typing import Final, Literal
+
+import structlog
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import Field
+
+from app.errors import FieldProblem, ServalError, Unavailable
+from app.http.problems import problems
+from app.schemas import Schema
+
+log = structlog.get_logger("serval.health")
+
+router = APIRouter(tags=["health"])
+
+Check = Callable[[], None]
+"""Returns if the part is ready; raises if it is not. Takes two seconds at most. The words of a
+ServalError are told to everybody; those of any other exception to the log alone."""
+
+
+BELIEVED_SECONDS: Final = 1.0
+"""How long a result counts: anybody may ask, as often as he likes."""
+
+
+class Readiness:
+    """Runs the checks for all who ask: in one thread, and not again before the last result is old.
+
+    Checks of their own would let a few hundred probes fill the thread pool while Redis is silent.
+    """
+
+    def __init__(self, checks: Mapping[str, Check], now: Callable[[], float] = time.monotonic):
+        self._checks = checks
+        self._now = now
+        self._running = Lock()
+        self._failed: dict[str, str] = {}
+        self._until = float("-inf")
+
+    async def failed(self) -> dict[str, str]:
+        """What is not ready, and why."""
+        async with self._running:
+            if self._now() >= self._until:
+                self._failed = await run_in_threadpool(self._check)
+                self._until = self._now() + BELIEVED_SECONDS
+            return self._failed
+
+    def _check(self) -> dict[str, str]:
+        found = {name: _why_not(name, check) for name, check in self._checks.items()}
+        return {name: why for name, why in found.items() if why is not None}
+
+
+class Alive(Schema):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Ready(Schema):
+    """Every part answers."""
+
+    status: Literal["ready"] = "ready"
+    checks: dict[str, Literal["ok"]] = Field(examples=[{"database": "ok", "queue": "ok"}])
+
+
+@router.head("/healthz", include_in_schema=False)
+@router.get("/healthz", summary="Alive?")
+async def healthz() -> Alive:
+    """Whether the process is alive. Touches nothing else."""
+    return Alive()
+
+
+@router.head("/readyz", include_in_schema=False)
+@router.get("/readyz", summary="Ready?", responses=problems(503))
+async def readyz(request: Request) -> Ready:
+    """Whether all that a request may need is there, or was a second ago; if not, what is missing
+    and why."""
+    state = request.app.state
+    failed = await state.readiness.failed()
+    if failed:
+        told = "; ".join(f"{name}: {why}" for name, why in failed.items())
+        error = Unavailable(f"Not ready: {told}", code="not_ready", retry_after=2)
+        error.errors = [FieldProblem(field=name, message=why) for name, why in failed.items()]
+        raise error
+    return Ready(checks=dict.fromkeys(state.checks, "ok"))
+
+
+def _why_not(name: str, check: Check) -> str | None:
+    try:
+        check()
+    except ServalError as error:
+        return error.detail
+    except Exception as error:  # noqa: BLE001  (whatever breaks a part is the answer here)
+        # It may hold addresses, paths, statements: whoever asks here needs no key.
+        log.warning("not ready", part=name, error=f"{type(error).__name__}: {error}")
+        return f"it failed with {type(error).__name__}; the service's log says more"
+    return None
+
+
+@router.head("/metrics", include_in_schema=False)
+@router.get(
+    "/metrics",
+    summary="How it goes",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}},
+)
+async def metrics(request: Request) -> Response:
+    """Prometheus metrics of this process, and the jobs by status while the database answers."""
+    request.app.state.access_log.flush()
+    content = await run_in_threadpool(generate_latest, request.app.state.metrics.registry)
+    return Response(content, media_type=CONTENT_TYPE_LATEST)

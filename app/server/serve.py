@@ -1,0 +1,90 @@
+"""The API as a process: `serval serve`."""
+
+import signal
+import sys
+import tempfile
+from socket import socket as Socket
+from typing import TYPE_CHECKING, Final
+
+from app.server.listening import base_url, bind, refuse_an_open_door
+from app.settings import Settings, make_data_dir
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from uvicorn import Config
+
+# From SIGTERM: how long requests may go on, but those that wait on a job. Then they are cancelled.
+GRACE_SECONDS: Final = 5
+KEEP_ALIVE_SECONDS: Final = 75  # longer than common proxies', so that it is they who hang up
+
+
+def serve(settings: Settings) -> None:
+    """Answer requests until SIGTERM or Ctrl-C.
+
+    Raises:
+        CannotListen: the address is used, or not safe while there is no API key.
+        BadSetting: the data folder, the database or the device cannot be used.
+    """
+    from app.migrations import open_database
+
+    with bind(settings.host, settings.port) as socket:
+        open_database(settings).dispose()
+        refuse_an_open_door(settings)
+        _spool_uploads_to_disk(settings)
+        port = socket.getsockname()[1]
+        sys.stderr.write(f"Serval serves {base_url(settings.host, port)}\n")
+        _run(settings, socket)
+
+
+def _run(settings: Settings, socket: Socket) -> None:
+    import uvicorn
+
+    from app.main import create_app
+
+    class Server(uvicorn.Server):
+        """Ends all waits first: it hangs up on no request that is being answered."""
+
+        async def shutdown(self, sockets: list[Socket] | None = None) -> None:
+            app.state.waiters.end()
+            await super().shutdown(sockets)
+
+    app = create_app(settings)
+    server = Server(config(app, settings))
+    # When it has ended, the server raises the signal again that ended it: an end in good order.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    server.run([socket])
+    if not server.started:
+        sys.exit(1)
+
+
+def config(app: "FastAPI", settings: Settings) -> "Config":
+    """How uvicorn is to serve the application."""
+    import uvicorn
+
+    from app.server.protocol import BoundedHead
+
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=BoundedHead,
+        ws="none",
+        lifespan="on",
+        log_level="warning",  # requests are logged by `app.observability.request_context`
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # nothing here asks who is behind a proxy: see `app.access.auth`
+        # It answers the connection of this number with a plain-text 503: there is no problem
+        # document, no request id and no access log out there. Probes are refused like all others,
+        # /healthz too: a process that cannot serve them is as good as none.
+        limit_concurrency=settings.max_connections + 1,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+def _spool_uploads_to_disk(settings: Settings) -> None:
+    """Large parts of forms go to the data folder: /tmp is memory on many machines."""
+    folder = make_data_dir(settings) / "staging"
+    folder.mkdir(exist_ok=True)
+    tempfile.tempdir = str(folder)

