@@ -57,4 +57,4 @@ def worker(queue: Queue) -> None:
     """Start one worker, of audits or of trainings. It needs REDIS_URL and the API's database."""
     load_settings()
     # By name: the service never imports its workers. This process becomes the worker.
-    os.execv(sys.executable, [sys.executable, "-m", "workers.worker", queue.value])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-m", "workers", queue.value])  # noqa: S606

@@ -19,7 +19,7 @@ from rq.serializers import JSONSerializer
 from app.errors import Unavailable
 from app.jobs.states import JobKind
 
-JOB_FUNCTION = "workers.run.run"
+JOB_FUNCTION = "workers.runtime.run.run"
 RETRY_AFTER_SECONDS = 5
 
 

@@ -59,13 +59,11 @@ def _python(*arguments: str) -> tuple[str, ...]:
 
 
 API: Final = Part("api", _python("app.cli", "serve"), STOP_SECONDS)
-AUDITS: Final = Part(
-    "audits", _python("workers.worker", "audits"), WORKER_STOP_SECONDS, WORKER_NICENESS
-)
+AUDITS: Final = Part("audits", _python("workers", "audits"), WORKER_STOP_SECONDS, WORKER_NICENESS)
 TRAININGS: Final = Part(
-    "trainings", _python("workers.worker", "trainings"), WORKER_STOP_SECONDS, WORKER_NICENESS
+    "trainings", _python("workers", "trainings"), WORKER_STOP_SECONDS, WORKER_NICENESS
 )
-RECONCILER: Final = Part("reconciler", _python("workers.reconcile"), STOP_SECONDS)
+RECONCILER: Final = Part("reconciler", _python("workers.runtime.reconcile"), STOP_SECONDS)
 PARTS: Final = (API, AUDITS, TRAININGS, RECONCILER)
 ENDING: Final = ({"api"}, {"audits", "trainings"}, {"reconciler"})
 

@@ -188,7 +188,7 @@ class Stack:
         """Everything, until it is ready."""
         self.valkey.start()
         self.start_api(self.port)
-        self.reconciler = self.start_python("reconciler", "workers.reconcile")
+        self.reconciler = self.start_python("reconciler", "workers.runtime.reconcile")
         self.workers = [self.start_worker() for _ in range(2)]
         self.auditor = self.start_worker("audits")
         self.wait_for_api(self.port)
@@ -208,7 +208,7 @@ class Stack:
         until(ready, START_SECONDS, "the API is ready")
 
     def start_worker(self, queue: str = "trainings") -> Process:
-        return self.start_python(f"worker-{len(self.processes)}", "workers.worker", queue)
+        return self.start_python(f"worker-{len(self.processes)}", "workers", queue)
 
     @property
     def background(self) -> list[Process]:

@@ -23,7 +23,7 @@ from models.training import TrainingState, train
 from tests.faults.conftest import SMALL, TINY, Measure
 from tests.faults.stack import Lookout, Process, Stack, alive, until
 from tests.models.tiny import TinyNet
-from workers.trainings import MOST_STEPS_TOLD, Material
+from workers.trainings.training_job import MOST_STEPS_TOLD, Material
 
 KILLS = 5
 APART = 200

@@ -149,9 +149,9 @@ class TestUp:
     def test_each_part_that_is_killed_is_back(self, up: Up) -> None:
         parts = [
             ("app.cli", "serve"),
-            ("workers.worker", "audits"),
-            ("workers.worker", "trainings"),
-            ("workers.reconcile",),
+            ("workers", "audits"),
+            ("workers", "trainings"),
+            ("workers.runtime.reconcile",),
         ]
         for words in parts:
             pid = up.part(*words).pid

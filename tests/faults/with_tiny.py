@@ -1,6 +1,6 @@
 """Runs a module of the service as it is, with one more architecture: a network of 131 weights.
 
-python -m tests.faults.with_tiny workers.worker trainings
+python -m tests.faults.with_tiny workers trainings
 """
 
 import runpy

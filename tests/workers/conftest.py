@@ -25,7 +25,7 @@ from models.architectures import ARCHITECTURES
 from tests.models.tiny import TinyNet
 from tests.recorded import record
 from tests.speechless import add_corpus
-from workers.workplace import Workplace
+from workers.runtime.context import Workplace
 
 
 class Submit(Protocol):

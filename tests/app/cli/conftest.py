@@ -19,8 +19,9 @@ from app.jobs.states import JobStatus
 from app.jobs.tables import Job
 from app.settings import Settings
 from tests.app.corpora.zips import index, rows, wav
-from workers import run
-from workers.workplace import Workplace
+from workers.jobs import PERFORM
+from workers.runtime import run
+from workers.runtime.context import Workplace
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def worker(settings: Settings) -> Iterator[Workplace]:
             with place.sessions() as session:
                 queued = session.scalars(select(Job.id).where(Job.status == JobStatus.QUEUED)).all()
             for job_id in queued:
-                run._run(place, job_id)
+                run._run(place, PERFORM, job_id)
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()

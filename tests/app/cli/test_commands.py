@@ -17,7 +17,7 @@ from tests.app.cli.conftest import Serval
 from tests.app.corpora.zips import corpus_zip, wav
 from tests.conftest import MakeKey
 from tests.recorded import record
-from workers.workplace import Workplace
+from workers.runtime.context import Workplace
 
 
 @pytest.fixture

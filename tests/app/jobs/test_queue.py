@@ -57,7 +57,7 @@ class TestEnqueue:
             stored = redis.hgetall(f"rq:job:{job_id}")
             assert redis.lrange("rq:queue:audits", 0, -1) == [job_id.encode()]
         call = json.loads(zlib.decompress(stored[b"data"]))
-        assert call == ["workers.run.run", None, [job_id], {}]
+        assert call == ["workers.runtime.run.run", None, [job_id], {}]
         assert stored[b"timeout"] == b"77"
         assert stored[b"result_ttl"] == b"0"
         assert int(stored[b"failure_ttl"]) == 24 * 3600

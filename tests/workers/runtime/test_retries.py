@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from workers.patience import patiently
+from workers.runtime.retries import patiently
 
 
 class Flaky:

@@ -28,12 +28,12 @@ from app.registry import service as registry
 from app.registry.service import Entry
 from models.audit import Audit, Row, summarize
 from models.scale import scale
-from workers import exhibits
-from workers.clips import Clips, from_corpus, from_uploads
-from workers.outcome import Outcome
-from workers.patience import patiently
-from workers.progress import Watch
-from workers.workplace import Workplace
+from workers.audits import exhibits
+from workers.audits.clips import Clips, from_corpus, from_uploads
+from workers.runtime.context import Workplace
+from workers.runtime.outcome import Outcome
+from workers.runtime.progress import Watch
+from workers.runtime.retries import patiently
 
 log = structlog.get_logger("workers.audits")
 

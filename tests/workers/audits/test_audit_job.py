@@ -35,10 +35,13 @@ from models.audio import decode
 from models.corpus.index import INDEX_NAME
 from models.features import LogMel, tile
 from tests import spoken
-from workers import audits, exhibits, pictures, progress, trainings
-from workers.progress import Stopped, Watch
-from workers.run import run, work_at
-from workers.workplace import Workplace
+from workers.audits import audit_job, exhibits, pictures
+from workers.jobs import PERFORM
+from workers.runtime import progress
+from workers.runtime.context import Workplace
+from workers.runtime.progress import Stopped, Watch
+from workers.runtime.run import run, work_at
+from workers.trainings import training_job
 
 GRID = [0, 0.02, 0.4, 0.6]
 HARDEN = {
@@ -54,7 +57,7 @@ def workplace(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
     monkeypatch.setitem(ARCHITECTURES, spoken.ARCHITECTURE, spoken.Ear)
     redis: Redis = brief_client(settings.redis_url, timeout_seconds=1)
     made = Workplace.open(settings.model_copy(update={"audit_batch": 4}), redis)
-    work_at(made)
+    work_at(made, PERFORM)
     yield made
     made.engine.dispose()
 
@@ -365,7 +368,10 @@ class TestArtifacts:
     ) -> None:
         few = workplace.settings.model_copy(update={"max_saved_wavs": 3, "max_saved_clips": 2})
         work_at(
-            Workplace(few, workplace.engine, workplace.sessions, workplace.storage, workplace.queue)
+            Workplace(
+                few, workplace.engine, workplace.sessions, workplace.storage, workplace.queue
+            ),
+            PERFORM,
         )
         job = done(client, submit(client, request(model, corpus)))
         folder = findings(workplace, job["id"]) / files.ARTIFACTS
@@ -476,7 +482,7 @@ class TestResuming:
         watch = Watch(attempt, time_limit_seconds=60)
         watch.stop()
         with pytest.raises(Stopped):
-            audits.perform(workplace, attempt, watch)
+            audit_job.perform(workplace, attempt, watch)
 
 
 def _no_exhibits(*arguments: Any, **_: Any) -> list[dict[str, Any]]:
@@ -584,14 +590,14 @@ class TestHarden:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         done(client, submit(client, request(model, corpus, harden=HARDEN)))
-        real = trainings.score
+        real = training_job.score
 
         def damage(*arguments: Any) -> dict[str, Any]:
             (workplace.storage.corpus_dir(corpus.id) / INDEX_NAME).write_bytes(b"\xff")
             return real(*arguments)
 
-        monkeypatch.setattr(trainings, "score", damage)
-        monkeypatch.setattr(trainings, "public_speakers", lambda _: {"cremad": ["1001"]})
+        monkeypatch.setattr(training_job, "score", damage)
+        monkeypatch.setattr(training_job, "public_speakers", lambda _: {"cremad": ["1001"]})
         (training,) = self.trainings(session)
         run(training.id)
         trained = client.get(f"/v1/trainings/{training.id}").json()
@@ -653,7 +659,7 @@ class TestHarden:
             return real(harden, curve)
 
         monkeypatch.setattr(hardening, "verdict", cancelled_meanwhile)
-        monkeypatch.setattr("workers.progress.Watch._must_leave", lambda *_: False)
+        monkeypatch.setattr("workers.runtime.progress.Watch._must_leave", lambda *_: False)
         run(job_id)
         assert client.get(f"/v1/audits/{job_id}").json()["status"] == "cancelled"
         assert not self.trainings(session)

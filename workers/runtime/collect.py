@@ -20,8 +20,8 @@ from app.jobs.tables import Job
 from app.persistence import orphans
 from app.persistence.ids import is_id
 from app.registry.tables import Model
-from workers.recovery import clear_away
-from workers.workplace import Workplace
+from workers.runtime.context import Workplace
+from workers.runtime.recovery import clear_away
 
 log = structlog.get_logger("workers.sweeping")
 

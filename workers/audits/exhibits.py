@@ -24,9 +24,9 @@ from app.registry.service import Entry
 from app.settings import Settings
 from models.audio import encode_wav
 from models.audit import Audit, Row, points
-from workers.clips import Clips
-from workers.pictures import Half, attack_name, spectrogram_pair, uar_curve
-from workers.progress import Watch
+from workers.audits.clips import Clips
+from workers.audits.pictures import Half, attack_name, spectrogram_pair, uar_curve
+from workers.runtime.progress import Watch
 
 MOST_PICTURES: Final = 4
 MEDIA_TYPES: Final = {

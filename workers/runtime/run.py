@@ -7,7 +7,7 @@ everything else goes to the log, under the number of the attempt.
 import mmap
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import structlog
@@ -22,11 +22,10 @@ from app.persistence.database import is_away
 from models.audit import AuditError
 from models.checkpoint import CheckpointError
 from models.corpus.manifest import CorpusError
-from workers import audits, trainings
-from workers.outcome import JobFailed, Outcome
-from workers.patience import patiently
-from workers.progress import Stopped, Watch, time_limit_error
-from workers.workplace import Workplace
+from workers.runtime.context import Workplace
+from workers.runtime.outcome import JobFailed, Outcome
+from workers.runtime.progress import Stopped, Watch, time_limit_error
+from workers.runtime.retries import patiently
 
 log = structlog.get_logger("workers.run")
 
@@ -34,10 +33,8 @@ Perform = Callable[[Workplace, Attempt, Watch], Outcome]
 """Does a job of one kind. It calls `watch.check()` wherever it can be interrupted, raises what that
 raises after saving its checkpoint, and finds the checkpoint again in a later attempt."""
 
-PERFORM: Final[dict[JobKind, Perform]] = {
-    JobKind.AUDIT: audits.perform,
-    JobKind.TRAINING: trainings.perform,
-}
+JobFunctions = Mapping[JobKind, Perform]
+"""What does the jobs of each kind; `workers.jobs` has them."""
 
 
 class SharedNumber:
@@ -59,23 +56,24 @@ class SharedNumber:
 claimed: Final = SharedNumber()
 """The attempt that the horse has claimed, 0 for none: how its parent knows what it left behind."""
 
-_workplace: Workplace | None = None
+_work: tuple[Workplace, JobFunctions] | None = None
 
 
-def work_at(workplace: Workplace) -> None:
-    """Say where `run` works. Called once, by the worker, before it forks."""
-    global _workplace  # noqa: PLW0603  (RQ gives a job nothing but its arguments)
-    _workplace = workplace
+def work_at(workplace: Workplace, functions: JobFunctions) -> None:
+    """Say where `run` works and what does its jobs. Called once, by the worker, before it forks."""
+    global _work  # noqa: PLW0603  (RQ gives a job nothing but its arguments)
+    _work = workplace, functions
 
 
 def run(job_id: str) -> None:
     """Run a job; RQ calls this in the work-horse. Nothing is returned, the row has it all."""
-    if _workplace is None:
+    if _work is None:
         raise RuntimeError("call work_at() first: a job cannot be run outside of a worker")
-    _run(_workplace, job_id)
+    workplace, functions = _work
+    _run(workplace, functions, job_id)
 
 
-def _run(workplace: Workplace, job_id: str) -> None:
+def _run(workplace: Workplace, functions: JobFunctions, job_id: str) -> None:
     attempt = patiently(lambda: claim(workplace.sessions, job_id))
     if attempt is None:
         log.info("nothing to do: the job is not queued", job=job_id)
@@ -87,7 +85,7 @@ def _run(workplace: Workplace, job_id: str) -> None:
         try:
             with watch:
                 _set_up_torch(workplace.settings.torch_threads)
-                outcome = PERFORM[attempt.kind](workplace, attempt, watch)
+                outcome = functions[attempt.kind](workplace, attempt, watch)
                 watch.finish()
                 patiently(lambda: attempt.succeed(outcome.result, publish=outcome.publish))
             log.info("succeeded")

@@ -14,9 +14,9 @@ from app.jobs.attempts import Attempt, claim
 from app.jobs.states import JobStatus
 from app.jobs.tables import Job
 from tests.workers.conftest import Submit
-from workers import progress
-from workers.progress import Stopped, Watch
-from workers.workplace import Workplace
+from workers.runtime import progress
+from workers.runtime.context import Workplace
+from workers.runtime.progress import Stopped, Watch
 
 Row = Callable[[str], Job]
 
@@ -132,7 +132,7 @@ class TestWatch:
         self, attempt: Attempt, left: Left, row: Row, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         clock = Clock()
-        monkeypatch.setattr("workers.progress.time", clock)
+        monkeypatch.setattr("workers.runtime.progress.time", clock)
         heartbeat, beats = Attempt.heartbeat, list[Attempt]()
 
         def noted(beating: Attempt) -> None:

@@ -16,17 +16,18 @@ from app.jobs.tables import Job
 from models.checkpoint import CheckpointError
 from models.corpus.manifest import CorpusError
 from tests.workers.conftest import Submit
-from workers import run as running
-from workers.outcome import JobFailed, Outcome
-from workers.progress import Stopped, Watch
-from workers.run import SharedNumber, claimed, describe
-from workers.workplace import Workplace
+from workers.jobs import PERFORM
+from workers.runtime import run as running
+from workers.runtime.context import Workplace
+from workers.runtime.outcome import JobFailed, Outcome
+from workers.runtime.progress import Stopped, Watch
+from workers.runtime.run import SharedNumber, claimed, describe
 
 Row = Callable[[str], Job]
 
 
 def work(workplace: Workplace, job: Job) -> None:
-    running._run(workplace, job.id)
+    running._run(workplace, PERFORM, job.id)
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def perform(monkeypatch: pytest.MonkeyPatch) -> Callable[[running.Perform], None
     """Let trainings be done by something else."""
 
     def perform(instead: running.Perform) -> None:
-        monkeypatch.setitem(running.PERFORM, JobKind.TRAINING, instead)
+        monkeypatch.setitem(PERFORM, JobKind.TRAINING, instead)
 
     return perform
 
@@ -62,7 +63,7 @@ class TestRun:
         assert row(job.id).version == before.version
 
     def test_nothing_happens_for_an_id_without_a_row(self, workplace: Workplace) -> None:
-        running._run(workplace, "train_01K9ZQ3W8M4V7T2X6B5N0C1DEF")
+        running._run(workplace, PERFORM, "train_01K9ZQ3W8M4V7T2X6B5N0C1DEF")
 
     def test_a_cancel_that_comes_during_the_work_wins(
         self, workplace: Workplace, submit: Submit, row: Row, perform: Callable[..., None]
@@ -162,7 +163,7 @@ class TestRun:
         assert row(job.id).status is JobStatus.RUNNING
 
     def test_outside_of_a_worker_it_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(running, "_workplace", None)
+        monkeypatch.setattr(running, "_work", None)
         with pytest.raises(RuntimeError, match="outside of a worker"):
             running.run("train_01K9ZQ3W8M4V7T2X6B5N0C1DEF")
 

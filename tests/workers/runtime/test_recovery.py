@@ -15,8 +15,8 @@ from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
 from tests.recorded import record
 from tests.workers.conftest import Submit
-from workers.recovery import settle
-from workers.workplace import Workplace
+from workers.runtime.context import Workplace
+from workers.runtime.recovery import settle
 
 Row = Callable[[str], Job]
 KILLED = "its process was killed by SIGKILL"

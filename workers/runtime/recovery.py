@@ -15,7 +15,7 @@ from app.jobs.service import mark_enqueued
 from app.jobs.states import TERMINAL, JobKind, JobStatus
 from app.jobs.tables import Job
 from app.persistence.ids import is_id
-from workers.workplace import Workplace
+from workers.runtime.context import Workplace
 
 log = structlog.get_logger("workers.recovery")
 

@@ -5,8 +5,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from types import ModuleType
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 import torch
@@ -20,10 +20,13 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException, TimerDeathPenalty
 from sqlalchemy.exc import OperationalError
 
+from app.jobs.queue import JOB_FUNCTION
 from app.jobs.states import JobKind
 from tests.workers.conftest import Submit
-from workers import reconcile, run, worker
-from workers.worker import (
+from workers.jobs import PERFORM
+from workers.runtime import reconcile, run, worker
+from workers.runtime.context import Workplace
+from workers.runtime.worker import (
     ForbiddenFunction,
     HorseWorker,
     RunJob,
@@ -31,7 +34,6 @@ from workers.worker import (
     main,
     patient_client,
 )
-from workers.workplace import Workplace
 
 ID = "train_01K9ZQ3W8M4V7T2X6B5N0C1DEF"
 
@@ -81,9 +83,9 @@ class TestWhatMayRun:
         ("function", "arguments"),
         [
             ("os.system", ["touch owned"]),
-            ("workers.run._run", [ID]),
-            ("workers.run.run", ["train_01K9ZQ3W8M4V7T2X6B5N0C1DEG"]),
-            ("workers.run.run", []),
+            ("workers.runtime.run._run", [ID]),
+            ("workers.runtime.run.run", ["train_01K9ZQ3W8M4V7T2X6B5N0C1DEG"]),
+            ("workers.runtime.run.run", []),
         ],
     )
     def test_nothing_else(
@@ -95,7 +97,7 @@ class TestWhatMayRun:
         assert ran == []
 
     def test_no_callback_and_no_webhook(self, queue: Queue, redis: Redis) -> None:
-        queue.enqueue_call("workers.run.run", args=[ID], job_id=ID)
+        queue.enqueue_call("workers.runtime.run.run", args=[ID], job_id=ID)
         redis.hset(
             f"rq:job:{ID}",
             mapping={
@@ -125,7 +127,7 @@ class TestWhatMayRun:
 
         monkeypatch.setattr(horse_worker, "death_penalty_class", Recorded)
         monkeypatch.setattr(horse_worker, "prepare_job_execution", lambda *_, **__: None)
-        job = queue.enqueue_call("workers.run.run", args=[ID], job_id=ID, timeout=1)
+        job = queue.enqueue_call("workers.runtime.run.run", args=[ID], job_id=ID, timeout=1)
         horse_worker.perform_job(fetched(queue), queue, Execution("1", job.id, queue.connection))
         assert given == [workplace.settings.job_timeout_seconds]
 
@@ -141,8 +143,8 @@ class TestWhatMayRun:
         monkeypatch.setattr(
             Worker, "execute_job", lambda _worker, job, _queue: believed.append(job.timeout)
         )
-        queue.enqueue_call("workers.run.run", args=[ID], job_id=ID, timeout=1)
-        run.work_at(workplace)
+        queue.enqueue_call("workers.runtime.run.run", args=[ID], job_id=ID, timeout=1)
+        run.work_at(workplace, PERFORM)
         horse_worker.execute_job(fetched(queue), queue)
         assert believed == [workplace.settings.job_timeout_seconds]
 
@@ -163,7 +165,7 @@ class TestHorseWorker:
     def test_a_run_is_given_up_after_three_missed_signs_of_life(
         self, horse_worker: HorseWorker
     ) -> None:
-        job = AnyJob.create("workers.run.run", connection=horse_worker.connection, timeout=3600)
+        job = AnyJob.create(JOB_FUNCTION, connection=horse_worker.connection, timeout=3600)
         assert horse_worker.get_heartbeat_ttl(job) == 15
 
     def test_its_client_waits_for_redis_for_ever(self, workplace: Workplace) -> None:
@@ -174,7 +176,7 @@ class TestHorseWorker:
         self, horse_worker: HorseWorker, workplace: Workplace, queue: Queue
     ) -> None:
         workplace.queue.enqueue(ID, JobKind.TRAINING)  # there is no such row: nothing to do
-        run.work_at(workplace)
+        run.work_at(workplace, PERFORM)
         assert horse_worker.work(burst=True)
         assert queue.job_ids == []
         assert not AnyJob.exists(ID, connection=workplace.queue.redis)
@@ -195,7 +197,7 @@ class TestHorseWorker:
             raise OperationalError("UPDATE jobs", {}, full)
 
         monkeypatch.setattr(run, "claim", claim)
-        run.work_at(workplace)
+        run.work_at(workplace, PERFORM)
         workplace.queue.enqueue(submit().id, JobKind.TRAINING)
         assert horse_worker.work(burst=True, max_jobs=3)
         assert tries.read() == 1
@@ -203,7 +205,7 @@ class TestHorseWorker:
     def test_a_forbidden_job_fails_and_the_worker_goes_on(
         self, horse_worker: HorseWorker, workplace: Workplace, queue: Queue
     ) -> None:
-        run.work_at(workplace)
+        run.work_at(workplace, PERFORM)
         queue.enqueue_call("os.abort", job_id="forbidden")
         workplace.queue.enqueue(ID, JobKind.TRAINING)
         assert horse_worker.work(burst=True)
@@ -231,7 +233,7 @@ class Watch:
             sys.meta_path.remove(self)
 
 sys.meta_path.insert(0, Watch())
-import workers.worker
+import workers.__main__
 """
         names = {"GOMP_SPINCOUNT", "PYTORCH_NVML_BASED_CUDA_CHECK"}
         env = {name: value for name, value in os.environ.items() if name not in names}
@@ -242,16 +244,16 @@ import workers.worker
 
 
 class TestCommandLine:
-    @pytest.mark.parametrize("module", [worker, reconcile])
+    @pytest.mark.parametrize("command", [partial(main, PERFORM), reconcile.main])
     def test_a_setting_that_does_not_hold_is_named(
         self,
-        module: ModuleType,
+        command: Callable[[], int],
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         monkeypatch.setenv("SERVAL_DEVICE", "gpu")
         monkeypatch.setattr("sys.argv", ["worker", "audits"])
-        assert module.main() == 1
+        assert command() == 1
         assert (
             capsys.readouterr().err == "SERVAL_DEVICE is 'gpu': give auto, cpu, cuda or cuda:N.\n"
         )
@@ -261,21 +263,21 @@ class TestCommandLine:
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setenv("SERVAL_DEVICE", "cuda")
-        assert main(["audits"]) == 1
+        assert main(PERFORM, ["audits"]) == 1
         assert "this machine has no CUDA device" in capsys.readouterr().err
 
     @pytest.mark.parametrize("arguments", [[], ["predictions"], ["audits", "trainings"]])
     def test_it_names_the_queues(
         self, arguments: list[str], capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert main(arguments) == 2
+        assert main(PERFORM, arguments) == 2
         assert "audits|trainings" in capsys.readouterr().err
 
     def test_it_serves_the_named_queue(self, monkeypatch: pytest.MonkeyPatch) -> None:
         served: list[JobKind] = []
-        monkeypatch.setattr(worker, "serve", lambda kind, _: served.append(kind))
+        monkeypatch.setattr(worker, "serve", lambda kind, *_: served.append(kind))
         monkeypatch.setattr("app.observability.logs.configure", lambda *_: None)
         # What it does to signals would outlive the test, in all processes that later ones start.
         monkeypatch.setattr(worker, "past_ending", lambda: None)
-        assert main(["audits"]) == 0
+        assert main(PERFORM, ["audits"]) == 0
         assert served == [JobKind.AUDIT]

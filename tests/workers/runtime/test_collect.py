@@ -17,9 +17,9 @@ from app.jobs.tables import Job
 from app.persistence import orphans
 from tests.recorded import record
 from tests.workers.conftest import Submit
-from workers import sweeping
-from workers.sweeping import sweep
-from workers.workplace import Workplace
+from workers.runtime import collect
+from workers.runtime.collect import sweep
+from workers.runtime.context import Workplace
 
 HOUR = 3600
 
@@ -102,7 +102,7 @@ class TestFilesOfJobs:
     def test_the_clips_of_audits_that_were_cancelled_in_the_queue_go(
         self, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(sweeping, "JOBS_A_LOOK", 2)
+        monkeypatch.setattr(collect, "JOBS_A_LOOK", 2)
         with workplace.sessions() as session:
             made = [record(session, Submission(JobKind.AUDIT, "local", {})).id for _ in range(5)]
             for job_id in made[1:]:
@@ -119,7 +119,7 @@ class TestStaging:
         old, new = (workplace.storage.root / "staging" / name for name in ("old", "new"))
         for path in (old, new):
             path.mkdir()
-        then = time.time() - sweeping.STAGED_SECONDS - 1
+        then = time.time() - collect.STAGED_SECONDS - 1
         os.utime(old, (then, then))
         sweep(workplace)
         assert not old.exists()
@@ -131,9 +131,9 @@ class TestStaging:
         """An upload is published between the look at the folder and the look at what is in it."""
         old = workplace.storage.root / "staging" / "old"
         old.mkdir()
-        then = time.time() - sweeping.STAGED_SECONDS - 1
+        then = time.time() - collect.STAGED_SECONDS - 1
         os.utime(old, (then, then))
         gone = old.with_name("gone")
-        monkeypatch.setattr(sweeping, "_entries", lambda parent: iter([gone, *parent.iterdir()]))
+        monkeypatch.setattr(collect, "_entries", lambda parent: iter([gone, *parent.iterdir()]))
         sweep(workplace)
         assert not old.exists()

@@ -8,8 +8,8 @@ import torch
 from matplotlib.axes import Axes
 
 from models.features import MELS, hz_to_mel, mel_filter_bank
-from workers import pictures
-from workers.pictures import Half, attack_name, drawable, spectrogram_pair, uar_curve
+from workers.audits import pictures
+from workers.audits.pictures import Half, attack_name, drawable, spectrogram_pair, uar_curve
 
 
 def half(label: str = "anger", frames: int = 60, level: float = 1.0) -> Half:

@@ -31,10 +31,10 @@ from models.corpus.dataset import Dataset
 from models.corpus.features import FeatureSet
 from models.features import Standardizer
 from models.training import Step, TrainingState, train
-from workers.outcome import JobFailed, Outcome
-from workers.patience import patiently
-from workers.progress import Stopped, Watch
-from workers.workplace import Workplace
+from workers.runtime.context import Workplace
+from workers.runtime.outcome import JobFailed, Outcome
+from workers.runtime.progress import Stopped, Watch
+from workers.runtime.retries import patiently
 
 log = structlog.get_logger("workers.trainings")
 

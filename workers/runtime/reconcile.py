@@ -1,6 +1,6 @@
 """The reconciler: sees to it that every accepted job reaches an end.
 
-    python -m workers.reconcile
+    python -m workers.runtime.reconcile
 
 Every two seconds it compares the rows of unfinished jobs with what is going on. The database is the
 truth, so it also works through an outage of Redis and after a FLUSHALL; its writes are conditional,
@@ -36,10 +36,10 @@ from app.jobs.states import TERMINAL, JobKind, JobStatus
 from app.jobs.tables import Job
 from app.observability import logs
 from app.settings import BadSetting, Settings, load_settings
-from workers.recovery import give_up, requeue
-from workers.signals import ENDING, past_ending
-from workers.sweeping import sweep
-from workers.workplace import Workplace
+from workers.runtime.collect import sweep
+from workers.runtime.context import Workplace
+from workers.runtime.recovery import give_up, requeue
+from workers.runtime.signals import ENDING, past_ending
 
 log = structlog.get_logger("workers.reconcile")
 

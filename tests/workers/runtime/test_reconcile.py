@@ -16,9 +16,15 @@ from app.jobs.queue import JobQueue, brief_client
 from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
 from tests.workers.conftest import Submit
-from workers import reconcile
-from workers.reconcile import LOCK_NAME, LOOK_SECONDS, LOST_SECONDS, SILENT_SECONDS, Reconciler
-from workers.workplace import Workplace
+from workers.runtime import reconcile
+from workers.runtime.context import Workplace
+from workers.runtime.reconcile import (
+    LOCK_NAME,
+    LOOK_SECONDS,
+    LOST_SECONDS,
+    SILENT_SECONDS,
+    Reconciler,
+)
 
 Row = Callable[[str], Job]
 Told = Callable[[str, str], list[dict[str, Any]]]
@@ -266,6 +272,9 @@ class TestWithoutRedis:
 
 class TestProcess:
     def test_it_is_small_because_it_does_without_torch(self) -> None:
-        look = "import sys, workers.reconcile; print(sorted({'torch', 'numpy'} & set(sys.modules)))"
+        look = (
+            "import sys, workers.runtime.reconcile;"
+            "print(sorted({'torch', 'numpy'} & set(sys.modules)))"
+        )
         said = subprocess.run([sys.executable, "-c", look], capture_output=True, check=True)
         assert said.stdout == b"[]\n"

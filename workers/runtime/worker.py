@@ -1,7 +1,7 @@
 """The worker process: takes job ids from one queue and runs each in a forked work-horse.
 
-    python -m workers.worker audits
-    python -m workers.worker trainings
+    python -m workers audits
+    python -m workers trainings
 
 RQ carries ids and watches processes; what a job is and how it ended stands in the database.
 Where this departs from RQ's own worker, it is because of what RQ does otherwise:
@@ -9,7 +9,8 @@ Where this departs from RQ's own worker, it is because of what RQ does otherwise
 - a killed worker leaves its horse running, and a second run starts beside it: here the horse dies
   with its worker;
 - an outage of Redis ends a worker, and with it a job that needs no Redis: here it waits;
-- a job's hash may name any function and any callback: here nothing runs but `workers.run.run`;
+- a job's hash may name any function and any callback: here nothing runs but
+  `workers.runtime.run.run`;
 - SIGTERM waits for the job, for hours: here the job is put down and goes on elsewhere.
 """
 
@@ -21,14 +22,6 @@ import threading
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any, Final
-
-# Before torch is imported: asking whether there is a GPU must not open it in the parent, whose
-# forked children could then not use it.
-os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
-# And how long OpenMP's threads spin when they have nothing to do: by default for milliseconds, in
-# which they keep the processor from those they wait for, if those are another process'. Two
-# trainings beside one another took ten times as long as one alone; with this, twice as long.
-os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 import structlog
 from redis import ConnectionPool, Redis
@@ -51,10 +44,11 @@ from app.observability import logs
 from app.processes import die_with, ending
 from app.settings import BadSetting, Settings, load_settings
 from models.memory import keep_freed_memory
-from workers import run
-from workers.recovery import settle
-from workers.signals import held_back, past_ending
-from workers.workplace import Workplace
+from workers.runtime import run
+from workers.runtime.context import Workplace
+from workers.runtime.recovery import settle
+from workers.runtime.run import JobFunctions
+from workers.runtime.signals import held_back, past_ending
 
 log = structlog.get_logger("workers.worker")
 
@@ -254,11 +248,11 @@ def _ending(status: int | None) -> str:
     return f"its process {ending(os.waitstatus_to_exitcode(status))}"
 
 
-def serve(kind: JobKind, settings: Settings) -> None:
+def serve(kind: JobKind, settings: Settings, functions: JobFunctions) -> None:
     """Work until SIGTERM."""
     connection = patient_client(settings.redis_url)
     workplace = Workplace.open(settings, connection)
-    run.work_at(workplace)
+    run.work_at(workplace, functions)
     if kind is JobKind.TRAINING:
         # The first optimiser of a process imports this, two seconds that every horse would spend.
         importlib.import_module("torch._dynamo")
@@ -266,12 +260,17 @@ def serve(kind: JobKind, settings: Settings) -> None:
     worker.work(logging_level=settings.log_level.upper())
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line."""
+def main(functions: JobFunctions, arguments: Sequence[str] | None = None) -> int:
+    """The command line.
+
+    Args:
+        functions: what does the jobs of each kind.
+        arguments: of the process, if there are none.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     queues = {kind.collection: kind for kind in JobKind}
     if len(arguments) != 1 or arguments[0] not in queues:
-        sys.stderr.write(f"usage: python -m workers.worker {'|'.join(queues)}\n")
+        sys.stderr.write(f"usage: python -m workers {'|'.join(queues)}\n")
         return 2
     try:
         settings = load_settings()
@@ -281,10 +280,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     logs.configure(settings.log_level, settings.log_format)
-    serve(queues[arguments[0]], settings)
+    serve(queues[arguments[0]], settings, functions)
     past_ending()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -21,14 +21,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.jobs.attempts import ALIVE, Attempt, CancelRequested, Superseded
 from app.jobs.states import JobStatus
-from workers.patience import patiently
+from workers.runtime.retries import patiently
 
 log = structlog.get_logger("workers.progress")
 
 LOOK_SECONDS: Final = 0.2
 """A cancel is to take effect within a second, on a busy machine too."""
 BEAT_SECONDS: Final = 2.0
-"""Four missed beats and the job is given to another worker, see `workers.reconcile`."""
+"""Four missed beats and the job is given to another worker, see `workers.runtime.reconcile`."""
 TELL_SECONDS: Final = 0.5
 """Progress is for people: two updates a second are enough, and cost the database nothing."""
 GRACE_SECONDS: Final = 10.0

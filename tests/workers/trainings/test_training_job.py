@@ -22,18 +22,20 @@ from models.features import Standardizer
 from models.training import TrainingPlan, TrainingState
 from tests.models.tiny import TinyNet
 from tests.workers.conftest import Submit
-from workers import progress, trainings
-from workers import run as running
-from workers.progress import Stopped, Watch
-from workers.trainings import Checkpoints
-from workers.workplace import Workplace
+from workers.jobs import PERFORM
+from workers.runtime import progress
+from workers.runtime import run as running
+from workers.runtime.context import Workplace
+from workers.runtime.progress import Stopped, Watch
+from workers.trainings import training_job
+from workers.trainings.training_job import Checkpoints
 
 Row = Callable[[str], Job]
 Told = Callable[[str, str], list[dict[str, Any]]]
 
 
 def work(workplace: Workplace, job: Job) -> None:
-    running._run(workplace, job.id)
+    running._run(workplace, PERFORM, job.id)
 
 
 def models(workplace: Workplace) -> list[Model]:
@@ -97,7 +99,7 @@ class TestTraining:
         self, workplace: Workplace, submit: Submit, row: Row, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(progress, "TELL_SECONDS", 0)
-        monkeypatch.setattr(trainings, "EVALUATION_BATCH", 5)
+        monkeypatch.setattr(training_job, "EVALUATION_BATCH", 5)
         told: list[tuple[float, float, str]] = []
         real = Attempt.progress
 
@@ -147,7 +149,7 @@ class TestTraining:
     def test_a_long_training_tells_a_bounded_number_of_losses(
         self, workplace: Workplace, submit: Submit, told: Told, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(trainings, "MOST_STEPS_TOLD", 5)
+        monkeypatch.setattr(training_job, "MOST_STEPS_TOLD", 5)
         job = submit(iterations=21, evaluate_every=0)
         work(workplace, job)
         assert [event["iteration"] for event in told(job.id, "step")] == [4, 8, 12, 16, 20, 21]
@@ -170,7 +172,7 @@ class TestTraining:
         def diverge(*_: object) -> None:
             raise FloatingPointError("the loss became nan in iteration 2: lower learning_rate (1)")
 
-        monkeypatch.setattr(trainings, "train", diverge)
+        monkeypatch.setattr(training_job, "train", diverge)
         job = submit()
         work(workplace, job)
         error = row(job.id).error
@@ -202,15 +204,15 @@ class TestTraining:
     ) -> None:
         """Its statistics are outside of what a configuration may hold."""
         begun: list[object] = []
-        monkeypatch.setattr(trainings, "train", lambda *arguments: begun.append(arguments))
-        load = trainings.Material.load
+        monkeypatch.setattr(training_job, "train", lambda *arguments: begun.append(arguments))
+        load = training_job.Material.load
 
-        def hardly_any_sound(*arguments: Any) -> trainings.Material:
+        def hardly_any_sound(*arguments: Any) -> training_job.Material:
             material = load(*arguments)
             narrow = Standardizer(material.standardizer.mean, torch.full((64,), 1e-9))
             return dataclasses.replace(material, standardizer=narrow)
 
-        monkeypatch.setattr(trainings.Material, "load", hardly_any_sound)
+        monkeypatch.setattr(training_job.Material, "load", hardly_any_sound)
         job = submit()
         work(workplace, job)
         error = row(job.id).error
@@ -258,7 +260,7 @@ class TestInterruptedTraining:
 
         job = submit(**self.DEFENDED)
         with monkeypatch.context() as patch:
-            patch.setattr(trainings, "evaluate", stopped)
+            patch.setattr(training_job, "evaluate", stopped)
             work(workplace, job)
         work(workplace, job)
         assert told(job.id, "resumed") == [{"iteration": 5}]
@@ -272,7 +274,7 @@ class TestInterruptedTraining:
 
         job = submit(evaluate_every=0)
         with monkeypatch.context() as patch:
-            patch.setattr(trainings, "evaluate", stopped)
+            patch.setattr(training_job, "evaluate", stopped)
             work(workplace, job)
         work(workplace, job)
         assert told(job.id, "resumed") == [{"iteration": 4}]
@@ -339,5 +341,5 @@ class TestCheckpoints:
         Checkpoints(folder, 1, warnings.append).save(self.state(4, monkeypatch))
         monkeypatch.setattr(training, "save_file", full)
         Checkpoints(folder, 2, warnings.append).save(self.state(8, monkeypatch))
-        assert warnings == [trainings.NO_CHECKPOINT]
+        assert warnings == [training_job.NO_CHECKPOINT]
         assert [path.name for path in folder.iterdir()] == ["attempt-0001.safetensors"]

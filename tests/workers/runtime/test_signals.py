@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 
-from workers.signals import held_back
+from workers.runtime.signals import held_back
 
 
 class TestProcesses:
@@ -22,7 +22,7 @@ class TestProcesses:
     def test_signals_while_the_interpreter_winds_up_do_not_kill(self) -> None:
         program = (
             "import atexit, os, signal\n"
-            "from workers.signals import past_ending\n"
+            "from workers.runtime.signals import past_ending\n"
             # What runs last of all: the interpreter has given its handlers back by then.
             "class Late:\n"
             "    def __del__(self, kill=os.kill, me=os.getpid()):\n"

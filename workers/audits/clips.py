@@ -18,8 +18,8 @@ from models.audit import NO_LABEL, Waveforms
 from models.corpus.dataset import Dataset
 from models.corpus.sampling import stratified
 from models.features import HOP, SAMPLE_RATE, LogMel
-from workers.outcome import JobFailed
-from workers.progress import Watch
+from workers.runtime.outcome import JobFailed
+from workers.runtime.progress import Watch
 
 # They were accepted once, under the limit of that day.
 ANY_LENGTH: Final = 24 * 3600.0

@@ -1,0 +1,13 @@
+"""What does a job of each kind: where the worker, which knows none, meets audits and trainings."""
+
+from typing import Final
+
+from app.jobs.states import JobKind
+from workers.audits import audit_job
+from workers.runtime.run import Perform
+from workers.trainings import training_job
+
+PERFORM: Final[dict[JobKind, Perform]] = {
+    JobKind.AUDIT: audit_job.perform,
+    JobKind.TRAINING: training_job.perform,
+}
