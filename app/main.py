@@ -25,7 +25,7 @@ from app.migrations import check_revision, upgrade
 from app.observability import health, logs
 from app.observability.access_log import AccessLog
 from app.observability.metrics import Metrics
-from app.observability.request_context import Envelope
+from app.observability.request_context import RequestContext
 from app.persistence import orphans
 from app.persistence.database import connect, sessions
 from app.persistence.storage import Storage
@@ -69,7 +69,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     body_timeout.install(app)
     predictions = prediction_routes(settings)
     app.add_middleware(Shortcut, application=app, routes=direct_routes(predictions))
-    app.add_middleware(Envelope, metrics=app.state.metrics, access_log=app.state.access_log)
+    app.add_middleware(RequestContext, metrics=app.state.metrics, access_log=app.state.access_log)
     for router in (predictions, *ROUTERS):
         app.include_router(
             router,
@@ -115,7 +115,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     logs.configure(settings.log_level, settings.log_format)
     app.state.storage.prepare()
     await run_in_threadpool(upgrade, settings.database_url)
-    await run_in_threadpool(_sweep, app)
+    await run_in_threadpool(_collect_orphans, app)
     await app.state.predictions.start()
     try:
         yield
@@ -126,10 +126,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.engine.dispose()
 
 
-def _sweep(app: FastAPI) -> None:
+def _collect_orphans(app: FastAPI) -> None:
     """Remove what a crash left of corpora and models. What it left of jobs the reconciler does."""
-    orphans.sweep(app.state.sessions, app.state.storage, "corpora", Corpus.id)
-    orphans.sweep(app.state.sessions, app.state.storage, "models", Model.id)
+    orphans.collect(app.state.sessions, app.state.storage, "corpora", Corpus.id)
+    orphans.collect(app.state.sessions, app.state.storage, "models", Model.id)
 
 
 DESCRIPTION = """Predicts emotions from speech, audits how well a model withstands adversarial

@@ -20,7 +20,7 @@ from app.registry.tables import Model
 Named = aliased(Job)
 
 
-class Estate(NamedTuple):
+class Owned(NamedTuple):
     """How much somebody owns."""
 
     jobs: int
@@ -33,18 +33,18 @@ class Estate(NamedTuple):
             (self.corpora, "corpus", "corpora"),
             (self.models, "model", "models"),
         )
-        told = [f"{n} {one if n == 1 else many}" for n, one, many in words if n]
-        return ", ".join(told) or "nothing"
+        counts = [f"{n} {one if n == 1 else many}" for n, one, many in words if n]
+        return ", ".join(counts) or "nothing"
 
 
-def estate(session: Session, owner: str) -> Estate:
+def owned_by(session: Session, owner: str) -> Owned:
     """What ``owner`` owns, a key's id or `LOCAL`."""
     tables: tuple[type[Job | Corpus | Model], ...] = (Job, Corpus, Model)
     counts = (select(func.count()).where(table.owner == owner) for table in tables)
-    return Estate(*(session.scalar(count) or 0 for count in counts))
+    return Owned(*(session.scalar(count) or 0 for count in counts))
 
 
-def adopt(session: Session, *, of: str, by: str) -> Estate:
+def transfer_ownership(session: Session, *, of: str, by: str) -> Owned:
     """Give all that ``of`` owns, `LOCAL` or a key, to the key ``by``.
 
     In the caller's transaction: nothing is committed here.
@@ -73,7 +73,7 @@ def adopt(session: Session, *, of: str, by: str) -> Estate:
         )
     corpora = session.scalars(_given(Corpus, of, by).returning(Corpus.id)).all()
     models = session.scalars(_given(Model, of, by).returning(Model.id)).all()
-    return Estate(len(jobs), len(corpora), len(models))
+    return Owned(len(jobs), len(corpora), len(models))
 
 
 def _given(table: type[Job | Corpus | Model], of: str, by: str) -> Update:

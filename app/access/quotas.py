@@ -9,8 +9,8 @@ from app.access.owners import LOCAL
 from app.errors import TooMany, Unavailable
 
 
-class Shares:
-    """Counts who has how much of it now. For the event loop alone."""
+class PerKeyQuota:
+    """Counts how much of it each key has now. For the event loop alone."""
 
     def __init__(self) -> None:
         self._held: Counter[str] = Counter()
@@ -35,7 +35,7 @@ class Shares:
             self._held += Counter()  # forgets those who have none
 
 
-class Places:
+class ConcurrencyLimit:
     """How many requests of a kind this process works on at one time, uploads included.
 
     A place is taken before the first byte is read, because what is read takes room already. It is
@@ -56,7 +56,7 @@ class Places:
         self._busy = busy
         self._code = code
         self._retry_after = retry_after
-        self._taken = Shares()
+        self._taken = PerKeyQuota()
 
     @contextmanager
     def one(self, owner: str) -> Iterator[None]:

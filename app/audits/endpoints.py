@@ -16,7 +16,7 @@ from starlette.types import Scope as AsgiScope
 
 from app.access.auth import MayAudit, MaySubmitAudit, may
 from app.access.keys.scopes import Scope
-from app.access.quotas import Places
+from app.access.quotas import ConcurrencyLimit
 from app.audits import examples, files, formats, service
 from app.audits.schemas import Artifact, AuditRequest, AuditRow, UploadedAuditRequest
 from app.audits.service import Services, Upload
@@ -40,7 +40,9 @@ router = job_routes(JobKind.AUDIT, may(Scope.AUDIT), examples.JOBS)
 
 # Files of less than a megabyte stay in memory, 256 MiB of them in a form at worst: a gigabyte in
 # all. And each form keeps a thread of the pool, of 40, busy while its clips are decoded.
-PLACES: Final = Places(4, "audits are being uploaded", code="uploads_busy", retry_after=5)
+UPLOADS: Final = ConcurrencyLimit(
+    4, "audits are being uploaded", code="uploads_busy", retry_after=5
+)
 
 
 FORM: Final[dict[str, Any]] = {
@@ -107,7 +109,7 @@ async def create_from_files(
             )
             return resource(session, made.id, caller, JobKind.AUDIT)
 
-    with PLACES.one(caller.owner):
+    with UPLOADS.one(caller.owner):
         async with _form(request, services.settings) as form:
             no_others(form, "file", "request")
             wanted = await the_request(form, UploadedAuditRequest)

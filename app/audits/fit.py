@@ -18,7 +18,7 @@ from models.corpus.manifest import CorpusError
 MOST_NAMED: Final = 5
 
 
-def strange(config: ModelConfig, classes: dict[str, int]) -> dict[str, int]:
+def unknown_labels(config: ModelConfig, classes: dict[str, int]) -> dict[str, int]:
     """The emotions that the model does not know, with their clips."""
     return {name: clips for name, clips in classes.items() if name not in config.labels}
 
@@ -31,7 +31,7 @@ def warnings(
     if request.partition != "all":
         classes = corpus.partitions[request.partition]["classes"]
     found = []
-    left_out = strange(config, classes)
+    left_out = unknown_labels(config, classes)
     if left_out:
         counts = ", ".join(f"{name} ({clips} clips)" for name, clips in left_out.items())
         found.append(f"Clips of emotions that the model does not know are left out: {counts}.")

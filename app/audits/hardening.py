@@ -2,7 +2,7 @@
 
 Each of the two later jobs is inserted in the very transaction in which the one before succeeds, so
 there is no moment at which a killed process could lose it, or make it twice. Whoever committed puts
-it on the road; if that process dies too, the reconciler does.
+it on the queue; if that process dies too, the reconciler does.
 """
 
 from collections.abc import Sequence

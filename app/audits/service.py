@@ -106,12 +106,12 @@ def _checked(
             owner=asked.owner,
         )  # fmt: skip
 
-    def hold(session: Session) -> None:
-        registry.hold(session, entry)
-        corpora.hold(session, corpus.id)
+    def lock_for_share(session: Session) -> None:
+        registry.lock_for_share(session, entry)
+        corpora.lock_for_share(session, corpus.id)
 
     warnings = fit.warnings(services.storage, entry.config, corpus, request)
-    return replace(asked, warnings=warnings, hold=hold)
+    return replace(asked, warnings=warnings, lock_for_share=lock_for_share)
 
 
 def _check_fit(entry: Entry, corpus: Corpus, request: AuditRequest, settings: Settings) -> None:
@@ -121,7 +121,7 @@ def _check_fit(entry: Entry, corpus: Corpus, request: AuditRequest, settings: Se
         Invalid: the model and the corpus do not go together.
     """
     classes = _classes(corpus, request.partition)
-    known = classes.keys() - fit.strange(entry.config, classes).keys()
+    known = classes.keys() - fit.unknown_labels(entry.config, classes).keys()
     if not known:
         raise Invalid.of(
             "model",
@@ -209,7 +209,7 @@ def create_uploaded(
             asked,
             warnings=[*_about_labels(labels), *warnings],
             staged=staged / "job",
-            hold=lambda session: registry.hold(session, entry),
+            lock_for_share=lambda session: registry.lock_for_share(session, entry),
         )
         return jobs.accept(session, services.queue, services.storage, submission)
 

@@ -171,7 +171,7 @@ def _stream(api: Api, path: str, last: str) -> Iterator[tuple[str, Event]]:
                 fields[name] = value.removeprefix(" ")
                 continue
             if "data" in fields:
-                told = json.loads(fields["data"])
-                data = told.get("data", told)  # a stored event wraps its data, progress does not
+                event = json.loads(fields["data"])
+                data = event.get("data", event)  # a stored event wraps its data, progress does not
                 yield fields.get("id", ""), Event(fields.get("event", "message"), data)
             fields = {}

@@ -58,9 +58,9 @@ def create(
     with _session() as session:
         made = add_key(session, name=name, scopes=chosen)
         if adopt_local:
-            ownership_transfer.adopt(session, of=LOCAL, by=made.key.id)
+            ownership_transfer.transfer_ownership(session, of=LOCAL, by=made.key.id)
         session.commit()
-        left = ownership_transfer.estate(session, LOCAL)
+        left = ownership_transfer.owned_by(session, LOCAL)
     if json:
         print_json({"id": made.key.id, "scopes": made.key.scopes, "token": made.token})
     else:
@@ -106,11 +106,11 @@ def revoke(
 ) -> None:
     """Revoke a key. What it owns stays, and another key may adopt it."""
     from app.access.keys.service import revoke_key
-    from app.ownership_transfer import estate
+    from app.ownership_transfer import owned_by
 
     with _session() as session:
         key = revoke_key(session, key_id)
-        left = estate(session, key.id)
+        left = owned_by(session, key.id)
     typer.echo(f"{key.id} ({key.name}) is revoked.")
     if any(left):
         _remark(
@@ -131,7 +131,7 @@ def adopt(
     from app import ownership_transfer
 
     with _session() as session:
-        given = ownership_transfer.adopt(session, of=of, by=by)
+        given = ownership_transfer.transfer_ownership(session, of=of, by=by)
         session.commit()
     typer.echo(f"{by} owns what {of} owned: {given}.")
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.access.auth import Caller, may
 from app.access.keys.scopes import Scope
-from app.access.quotas import Places
+from app.access.quotas import ConcurrencyLimit
 from app.corpora import service
 from app.corpora.schemas import Corpus, CorpusRequest
 from app.errors import ClientGone
@@ -28,7 +28,9 @@ MayUseCorpora = Annotated[Caller, Depends(may(Scope.AUDIT, Scope.TRAIN))]
 
 # An import keeps all cores busy. A second one, of another key, may upload meanwhile, or at worst
 # share the cores.
-PLACES: Final = Places(2, "corpora are being imported", code="imports_busy", retry_after=15)
+IMPORTS: Final = ConcurrencyLimit(
+    2, "corpora are being imported", code="imports_busy", retry_after=15
+)
 
 FORM: Final[dict[str, Any]] = {
     "requestBody": {
@@ -93,7 +95,7 @@ async def create_corpus(
     """It is decoded, its features are computed and it is partitioned by speaker
     (unless `index.csv` gives a split) before the answer comes."""
     settings = request.app.state.settings
-    with PLACES.one(caller.owner):
+    with IMPORTS.one(caller.owner):
         async with multipart(
             request,
             most_bytes=settings.max_corpus_bytes,

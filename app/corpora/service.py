@@ -84,7 +84,7 @@ def create(
         storage.remove(final)
         raise
     # If this fails, the row may be there all the same and only the answer was lost. So the folder
-    # stays, with its mark: `leftovers.sweep` looks what became of the row.
+    # stays, with its mark: `orphans.collect` looks what became of the row.
     session.commit()
     orphans.unmark(final)
     return corpus
@@ -127,7 +127,7 @@ def get(session: Session, corpus_id: str, *, owner: str) -> Corpus:
     return corpus
 
 
-def hold(session: Session, corpus_id: str) -> None:
+def lock_for_share(session: Session, corpus_id: str) -> None:
     """Keep a corpus that was got from being deleted until the caller's transaction ends.
 
     PostgreSQL locks the row. SQLite has no such locks and needs none, if the caller has written.
@@ -179,8 +179,9 @@ def delete(session: Session, storage: Storage, corpus_id: str, *, owner: str) ->
         Job.status.not_in(TERMINAL),
         Job.request["corpus"].as_string() == corpus_id,
     )
-    # First wait for submissions that `hold` it. Only a statement that begins afterwards sees their
-    # jobs; and it is one, so that on SQLite nothing comes between the look and the deletion.
+    # First wait for submissions that `lock_for_share` it. Only a statement that begins afterwards
+    # sees their jobs; and it is one, so that on SQLite nothing comes
+    # between the look and the deletion.
     session.execute(select(Corpus.id).where(Corpus.id == corpus.id).with_for_update())
     deleted = session.execute(
         delete_from(Corpus)

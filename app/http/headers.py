@@ -32,8 +32,8 @@ def answer(headers: Headers, examples: Examples | None = None, **more: Any) -> d
     The examples are referred to; `app.openapi` puts them where that leads. FastAPI would leave the
     nulls out of them.
     """
-    told = {"headers": headers, **more}
+    described = {"headers": headers, **more}
     if examples:
         named = {name: {"$ref": f"#/components/examples/{name}"} for name in examples}
-        told["content"] = {"application/json": {"examples": named}}
-    return told
+        described["content"] = {"application/json": {"examples": named}}
+    return described

@@ -11,18 +11,18 @@ def joined(headers: Headers, name: str) -> str | None:
     return ", ".join(headers.getlist(name)) or None
 
 
-def listed(name: str, **told: Any) -> Any:
+def listed(name: str, **documented: Any) -> Any:
     """A dependency on the whole header of that name, `joined`.
 
     Args:
         name: as the OpenAPI document has it.
-        told: what else that document says of it.
+        documented: what else that document says of it.
     """
 
     async def whole(
         request: Request,
         # FastAPI documents it, and would give its first line alone.
-        _first: Annotated[str | None, Header(alias=name, **told)] = None,
+        _first: Annotated[str | None, Header(alias=name, **documented)] = None,
     ) -> str | None:
         return joined(request.headers, name)
 

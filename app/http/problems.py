@@ -91,8 +91,8 @@ def any_failure() -> dict[int | str, dict[str, Any]]:
 
 
 def _of(status: int) -> dict[str, Any]:
-    told = _described(HTTPStatus(status).phrase)
-    return told | {"headers": RETRY_AFTER} if status in {429, 503} else told
+    described = _described(HTTPStatus(status).phrase)
+    return described | {"headers": RETRY_AFTER} if status in {429, 503} else described
 
 
 def _described(description: str) -> dict[str, Any]:
@@ -184,7 +184,7 @@ ERRORS = {
 def from_http(request: Request, http: HTTPException) -> ServalError:
     """An error of the framework as one of ours, keeping its status and headers."""
     phrase = HTTPStatus(http.status_code).phrase
-    error = ServalError(_told(request, http), headers=http.headers)
+    error = ServalError(_message(request, http), headers=http.headers)
     known = ERRORS.get(http.status_code)
     error.status = http.status_code
     error.title = known.title if known else phrase
@@ -194,7 +194,7 @@ def from_http(request: Request, http: HTTPException) -> ServalError:
     return error
 
 
-def _told(request: Request, http: HTTPException) -> str:
+def _message(request: Request, http: HTTPException) -> str:
     """Our hint for the status, or what the framework says, as it stands: it may hold braces."""
     hint = HINTS.get(http.status_code)
     if hint is None:

@@ -191,7 +191,7 @@ class Attempt:
             Superseded: the row is another attempt's, has ended, or has a fresh heartbeat.
         """
         stale = () if stale_before is None else (Job.heartbeat_at < stale_before,)
-        told = {"reason": reason}
+        data = {"reason": reason}
         with self.sessions.begin() as session:
             moved = (
                 self._give_up(session, reason, max_deaths, stale)
@@ -200,7 +200,7 @@ class Attempt:
                     JobStatus.RUNNING,
                     JobStatus.QUEUED,
                     *stale,
-                    data=told,
+                    data=data,
                     deaths=Job.deaths + (0 if max_deaths is None else 1),
                     heartbeat_at=None,
                 )
@@ -209,7 +209,7 @@ class Attempt:
                     JobStatus.CANCELLING,
                     JobStatus.CANCELLED,
                     *stale,
-                    data=told,
+                    data=data,
                     finished_at=now(),
                 )
             )
@@ -341,8 +341,8 @@ def claim(sessions: sessionmaker[Session], job_id: str) -> Attempt | None:
         )
         if moved is None:
             return None
-        told = {"attempt": moved.attempt}
-        session.add(JobEvent(job_id=job_id, seq=moved.version, type="running", data=told))
+        data = {"attempt": moved.attempt}
+        session.add(JobEvent(job_id=job_id, seq=moved.version, type="running", data=data))
         job = session.get_one(Job, job_id)
     return Attempt(
         sessions=sessions,

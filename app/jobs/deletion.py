@@ -66,12 +66,12 @@ def _lock(session: Session, family: Sequence[str]) -> None:
 def _link_without(
     session: Session, job_id: str, parent_id: str | None, effects: Sequence[str]
 ) -> None:
-    told = {"deleted": job_id}
+    data = {"deleted": job_id}
     for effect in effects:
-        move(session, effect, event="unlinked", data=told, parent_id=parent_id)
+        move(session, effect, event="unlinked", data=data, parent_id=parent_id)
     for cause in _ancestors(session, parent_id):
         values = {} if cause.result is None else {"result": _without(cause.result, job_id)}
-        move(session, cause.id, event="unlinked", data=told, **values)
+        move(session, cause.id, event="unlinked", data=data, **values)
 
 
 def _ancestors(session: Session, parent_id: str | None) -> Iterator[Job]:

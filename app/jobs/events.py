@@ -15,7 +15,7 @@ from fastapi.sse import ServerSentEvent
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.access.quotas import Shares
+from app.access.quotas import PerKeyQuota
 from app.errors import TooMany
 from app.jobs.schemas import Event, Progress
 from app.jobs.states import JobStatus
@@ -32,14 +32,14 @@ class Waiters:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self._shares = Shares()
+        self._quota = PerKeyQuota()
         self._ended = False
-        self._naps: set[anyio.CancelScope] = set()
+        self._sleepers: set[anyio.CancelScope] = set()
 
     @property
     def waiting(self) -> int:
         """How many wait now."""
-        return self._shares.held
+        return self._quota.held
 
     @contextmanager
     def one(self, owner: str) -> Iterator[None]:
@@ -51,37 +51,37 @@ class Waiters:
         if self.waiting >= self.most:
             raise _too_many(f"{self.most} requests are waiting on jobs already.")
         share = max(1, self.most // 2)
-        if self._shares.full(owner, share):
+        if self._quota.full(owner, share):
             raise _too_many(
                 f"{share} requests of this key are waiting on jobs already, of the {self.most} that"
                 " may wait at a time."
             )
-        with self._shares.one(owner):
+        with self._quota.one(owner):
             yield
 
-    async def nap(self, seconds: float) -> bool:
+    async def sleep(self, seconds: float) -> bool:
         """Sleep between two looks at a job; whether to look again, or to answer what is known."""
         if not self._ended:
-            with anyio.move_on_after(seconds) as nap:
-                self._naps.add(nap)
+            with anyio.move_on_after(seconds) as sleeper:
+                self._sleepers.add(sleeper)
                 try:
                     await anyio.sleep_forever()
                 finally:
-                    self._naps.discard(nap)
+                    self._sleepers.discard(sleeper)
         return not self._ended
 
     def end(self) -> None:
         """End all waits, now and from now on: the service stops, and would cut them off."""
         self._ended = True
-        for nap in self._naps:
-            nap.cancel()
+        for sleeper in self._sleepers:
+            sleeper.cancel()
 
 
 def _too_many(already: str) -> TooMany:
     return TooMany(f"{already} Poll the job instead.", code="too_many_waiters", retry_after=2)
 
 
-class Glance(NamedTuple):
+class JobSnapshot(NamedTuple):
     """What one look at a job's row tells."""
 
     version: int
@@ -89,7 +89,7 @@ class Glance(NamedTuple):
     progress: Progress
 
 
-def glance(sessions: sessionmaker[Session], job_id: str) -> Glance | None:
+def snapshot(sessions: sessionmaker[Session], job_id: str) -> JobSnapshot | None:
     """Look at the job's row, or None if it is gone."""
     columns = (
         Job.version,
@@ -104,7 +104,9 @@ def glance(sessions: sessionmaker[Session], job_id: str) -> Glance | None:
     if row is None:
         return None
     version, status, done, total, unit, eta = row
-    return Glance(version, status, Progress(done=done, total=total, unit=unit, eta_seconds=eta))
+    return JobSnapshot(
+        version, status, Progress(done=done, total=total, unit=unit, eta_seconds=eta)
+    )
 
 
 def after(session: Session, job_id: str, seq: int = 0, limit: int = MOST_EVENTS) -> list[JobEvent]:
@@ -131,8 +133,8 @@ async def until_terminal(
     client is ``gone``. No thread is held meanwhile."""
     with anyio.move_on_after(seconds):
         while not await gone():
-            seen = await run_in_threadpool(glance, sessions, job_id)
-            if seen is None or seen.status.terminal or not await waiters.nap(poll_seconds):
+            seen = await run_in_threadpool(snapshot, sessions, job_id)
+            if seen is None or seen.status.terminal or not await waiters.sleep(poll_seconds):
                 return
 
 
@@ -154,7 +156,7 @@ async def follow(
 
     version, progress = -1, Progress()
     while await may_follow():
-        seen = await run_in_threadpool(glance, sessions, job_id)
+        seen = await run_in_threadpool(snapshot, sessions, job_id)
         if seen is None:
             return
         if seen.version != version:
@@ -170,5 +172,5 @@ async def follow(
         if seen.progress != progress:
             progress = seen.progress
             yield ServerSentEvent(event="progress", data=progress)
-        if not await waiters.nap(poll_seconds):
+        if not await waiters.sleep(poll_seconds):
             return

@@ -1,4 +1,4 @@
-"""The road to the workers: RQ on Redis or Valkey. Nothing is asked of it but to carry an id.
+"""The queue to the workers: RQ on Redis or Valkey. It carries ids of jobs, and nothing else.
 
 The serializer is JSON (never pickle), and the worker's Job class runs nothing but `JOB_FUNCTION`.
 The API's client gives up after at most two seconds: a submission then answers 503 and leaves

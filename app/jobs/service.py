@@ -53,7 +53,7 @@ class Submission:
     parent_id: str | None = None
     staged: Path | None = None
     """A folder from `storage.staging()` that becomes the job's folder."""
-    hold: Callable[[Session], None] = _nothing
+    lock_for_share: Callable[[Session], None] = _nothing
     """Keeps what the job needs from being deleted until the transaction ends; raises NotFound if
     it is gone. Called when the row is inserted: whoever deletes it looks for jobs, so either sees
     the other."""
@@ -99,7 +99,7 @@ def _recorded(session: Session, storage: Storage, submission: Submission, job_id
     """Commit the row; files of a job that was not inserted are gone.
 
     If the commit fails, the row may be there all the same and only the answer was lost. So the
-    files stay then, with their mark: `leftovers.sweep` looks what became of the row.
+    files stay then, with their mark: `orphans.collect` looks what became of the row.
     """
     try:
         job = _inserted(session, submission, job_id)
@@ -148,11 +148,11 @@ def insert(session: Session, submission: Submission, *, job_id: str | None = Non
     session.add(job)
     session.flush()
     # Now and not before: on SQLite it is this first write that shuts others out.
-    submission.hold(session)
+    submission.lock_for_share(session)
     session.add(JobEvent(job_id=job.id, seq=1, type=JobStatus.QUEUED, data={}))
     if submission.parent_id is not None:
-        told = {"id": job.id, "kind": submission.kind}
-        move(session, submission.parent_id, event="caused", data=told)
+        data = {"id": job.id, "kind": submission.kind}
+        move(session, submission.parent_id, event="caused", data=data)
     return job
 
 

@@ -1,4 +1,4 @@
-"""Jobs and their events: the database is the truth, Redis is only the road."""
+"""Jobs and their events: the database is the truth, Redis only carries ids."""
 
 from datetime import datetime
 from enum import StrEnum

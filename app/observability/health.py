@@ -82,8 +82,8 @@ async def readyz(request: Request) -> Ready:
     state = request.app.state
     failed = await state.readiness.failed()
     if failed:
-        told = "; ".join(f"{name}: {why}" for name, why in failed.items())
-        error = Unavailable(f"Not ready: {told}", code="not_ready", retry_after=2)
+        message = "; ".join(f"{name}: {why}" for name, why in failed.items())
+        error = Unavailable(f"Not ready: {message}", code="not_ready", retry_after=2)
         error.errors = [FieldProblem(field=name, message=why) for name, why in failed.items()]
         raise error
     return Ready(checks=dict.fromkeys(state.checks, "ok"))

@@ -16,13 +16,13 @@ from app.http.problems import HINTS, MEDIA_TYPE, document
 from app.observability.access_log import AccessLog, Answered
 from app.observability.metrics import Metrics
 
-log = structlog.get_logger("serval.envelope")
+log = structlog.get_logger("serval.request_context")
 _acceptable = re.compile(rb"[A-Za-z0-9._-]{1,64}").fullmatch
 STOPPING_RETRY_AFTER_SECONDS = 10  # the service is back by then, if it was a restart
 CLIENT_GONE = 499  # as nginx has it: nobody waited for the answer
 
 
-class Envelope:
+class RequestContext:
     """The middleware."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, access_log: AccessLog) -> None:

@@ -1,7 +1,7 @@
 """Folders that a crash left without a row, told from those whose row is in another database.
 
 A folder is published before its row is committed and removed after its row is, so that a row
-without files is never seen. While the folder may be without a row a mark lies in it. `sweep`
+without files is never seen. While the folder may be without a row a mark lies in it. `collect`
 removes marked folders that no row names, and nothing else: started with an empty or another
 database on the same data folder, the service finds the folders unmarked and leaves them alone.
 
@@ -47,7 +47,7 @@ def unmark_on_commit(session: Session, folder: Path) -> None:
     event.listen(session, "after_commit", committed)
 
 
-def sweep(
+def collect(
     sessions: sessionmaker[Session],
     storage: Storage,
     collection: Literal["corpora", "jobs", "models"],

@@ -16,7 +16,7 @@ from app.http.forms import declared_length, multipart, no_others, the_file
 from app.http.problems import invalid, problems
 from app.predictions import hooks
 from app.predictions.direct_route import DirectRoute
-from app.predictions.line import Outcome
+from app.predictions.request_queue import ClipScores
 from app.predictions.schemas import HuggingFaceRequest, Prediction, Score
 from app.predictions.service import Predictions
 from app.registry.loaded import LoadedModel
@@ -123,7 +123,7 @@ def prediction_routes(settings: Settings) -> APIRouter:
     return router
 
 
-def _answer(content: Prediction | list[Score], outcome: Outcome) -> Response:
+def _answer(content: Prediction | list[Score], outcome: ClipScores) -> Response:
     """The JSON, written once: FastAPI would check it first."""
     headers = {"Server-Timing": server_timing(outcome)}
     return Response(to_json(content), headers=headers, media_type="application/json")
@@ -131,7 +131,7 @@ def _answer(content: Prediction | list[Score], outcome: Outcome) -> Response:
 
 async def _score(
     request: Request, model: str | None, owner: str, read: Callable[[Request], Awaitable[bytes]]
-) -> tuple[LoadedModel, Outcome]:
+) -> tuple[LoadedModel, ClipScores]:
     predictions: Predictions = request.app.state.predictions
 
     async def gone() -> None:
@@ -152,7 +152,7 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
-def server_timing(outcome: Outcome) -> str:
+def server_timing(outcome: ClipScores) -> str:
     """Where the time went, for browsers and logs (W3C Server Timing), in milliseconds."""
     return ", ".join(f"{name};dur={ms:.2f}" for name, ms in outcome.timings.items())
 

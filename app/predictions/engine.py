@@ -1,6 +1,6 @@
-"""Inference lanes, threads that own the device, and the line of requests that wait for them.
+"""Inference lanes, threads that own the device, and the queue of requests that wait for them.
 
-    event loop        line      inference lanes                              event loop
+    event loop        queue     inference lanes                              event loop
     read the body  →   …   →    decode_request, batch, predict, unbatch  →   encode_response
 
 A lane takes what is waiting for one model, without a wait for more: a lone clip starts at once, and
@@ -22,7 +22,7 @@ import structlog
 import torch
 
 from app.errors import ServalError, Unavailable
-from app.predictions.line import Line, Outcome, Share, Waiting
+from app.predictions.request_queue import ClipScores, MicroBatch, PendingRequest, RequestQueue
 from app.predictions.scorer import THREADS, Result, Scored, Scorer, use_threads
 from app.registry.loaded import LoadedModel
 from models.audio import AudioError
@@ -43,7 +43,7 @@ class Engine:
         scorer: does the work, in the lanes.
         lanes: how many work at one time.
         most_clips: that a lane takes at one time.
-        stuck_seconds: a lane that takes longer for a share makes the service not ready.
+        stuck_seconds: a lane that takes longer for a batch makes the service not ready.
         on_batch: is told the windows of each batch, in the event loop.
     """
 
@@ -59,7 +59,7 @@ class Engine:
         self._scorer = scorer
         self._stuck_seconds = stuck_seconds
         self._on_batch = on_batch
-        self._line = Line(most_clips, lanes)
+        self._queue = RequestQueue(most_clips, lanes)
         self._threads = [
             threading.Thread(target=self._run, args=(lane,), name=f"inference-{lane}", daemon=True)
             for lane in range(1 if lanes == 1 else 1 + lanes)
@@ -83,7 +83,7 @@ class Engine:
         # of spin, as long as the process lives: a lone clip then takes half as long again.
         use_threads(1)
 
-    def submit(self, model: LoadedModel, body: bytes) -> "asyncio.Future[Outcome]":
+    def submit(self, model: LoadedModel, body: bytes) -> "asyncio.Future[ClipScores]":
         """Start on a clip. Cancel the future to give it up.
 
         The future raises:
@@ -94,8 +94,8 @@ class Engine:
         Raises:
             Unavailable: the service is stopping, or an inference lane has died.
         """
-        future: asyncio.Future[Outcome] = self._loop.create_future()
-        if not self._line.put(Waiting(model, body, future)):
+        future: asyncio.Future[ClipScores] = self._loop.create_future()
+        if not self._queue.put(PendingRequest(model, body, future)):
             raise self._down()
         return future
 
@@ -118,7 +118,7 @@ class Engine:
     def stop(self) -> None:
         """Finish what was submitted, then end the lanes. Blocks."""
         self._stopping = True
-        self._line.close()
+        self._queue.close()
         until = time.monotonic() + DRAIN_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
@@ -137,33 +137,33 @@ class Engine:
     # In a lane
 
     def _run(self, lane: int) -> None:
-        share: Share | None = None
+        batch: MicroBatch | None = None
         use_threads(THREADS if lane == LEADER else 1)
         self._prepared.wait()
         try:
-            while share := self._line.take(leads=lane == LEADER):
+            while batch := self._queue.take(leads=lane == LEADER):
                 self._busy_since[lane] = time.monotonic()
-                self._serve(share.requests)
+                self._serve(batch.requests)
                 self._busy_since[lane] = None
-                self._line.done(share)
+                self._queue.done(batch)
         except BaseException as error:
             self._fault = error
             log.critical("an inference lane died", exc_info=True)
-            requests = self._line.clear() + (share.requests if share else [])
+            requests = self._queue.clear() + (batch.requests if batch else [])
             self._tell((request, self._down()) for request in requests)
 
-    def _serve(self, requests: Sequence[Waiting]) -> None:
+    def _serve(self, requests: Sequence[PendingRequest]) -> None:
         try:
             for scored in self._scorer.score(requests):
                 if scored.error is not None:
                     self._note_failure(scored, scored.error)
                 elif scored.windows:
                     self._failures = []
-                results = ((request, _as_told(result)) for request, result in scored.results)
+                results = ((request, _for_the_client(result)) for request, result in scored.results)
                 self._tell(results, scored.windows)
         except Exception as error:
             log.exception("scoring failed")
-            self._tell((request, _as_told(error)) for request in requests)
+            self._tell((request, _for_the_client(error)) for request in requests)
 
     def _note_failure(self, scored: Scored, error: Exception) -> None:
         model = scored.results[0][0].model.id
@@ -182,7 +182,7 @@ class Engine:
         for request, result in results:
             if request.future.done():
                 continue
-            if isinstance(result, Outcome):
+            if isinstance(result, ClipScores):
                 request.future.set_result(result)
             else:
                 request.future.set_exception(result)
@@ -190,9 +190,9 @@ class Engine:
             self._loop.call_soon(self._on_batch, windows)  # after the answers have gone
 
 
-def _as_told(result: Outcome | Exception) -> Outcome | Exception:
+def _for_the_client(result: ClipScores | Exception) -> ClipScores | Exception:
     """An error of ours as it is, any other as one that says as much as a client needs."""
-    if isinstance(result, Outcome | AudioError | ServalError):
+    if isinstance(result, ClipScores | AudioError | ServalError):
         return result
     if isinstance(result, torch.OutOfMemoryError):
         return Unavailable(

@@ -9,15 +9,15 @@ import torch
 
 from app.predictions import hooks
 from app.predictions.hooks import Clip
-from app.predictions.line import Outcome, Waiting
+from app.predictions.request_queue import ClipScores, PendingRequest
 
 THREADS = torch.get_num_threads()
 """Of the network's work; read before `use_threads` changes it for other threads."""
 WINDOWS_A_CORE = 4
 """At one time. Fewer read the weights too often; more fall out of its caches."""
 
-Decoded = tuple[Waiting, Clip]
-Result = tuple[Waiting, Outcome | Exception]
+Decoded = tuple[PendingRequest, Clip]
+Result = tuple[PendingRequest, ClipScores | Exception]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Scorer:
         if self._decoders is not None:
             self._decoders.shutdown(wait=False)
 
-    def score(self, group: Sequence[Waiting]) -> Iterator[Scored]:
+    def score(self, group: Sequence[PendingRequest]) -> Iterator[Scored]:
         """Score requests for one model; each part of the results as soon as it is there."""
         began = time.perf_counter()
         decoded = list(zip(group, self._decode_all(group), strict=True))
@@ -68,12 +68,12 @@ class Scorer:
         for part in in_batches(good, self._most_windows):
             yield self._score(part, seconds)
 
-    def _decode_all(self, group: Sequence[Waiting]) -> list[Clip | Exception]:
+    def _decode_all(self, group: Sequence[PendingRequest]) -> list[Clip | Exception]:
         if self._decoders is None or len(group) == 1:
             return [self._decode(request) for request in group]
         return list(self._decoders.map(self._decode, group))
 
-    def _decode(self, request: Waiting) -> Clip | Exception:
+    def _decode(self, request: PendingRequest) -> Clip | Exception:
         try:
             return hooks.decode_request(request.body, request.model, self._limits)
         except Exception as error:  # noqa: BLE001  (the request is told, whatever it was)
@@ -93,7 +93,10 @@ class Scorer:
             return Scored([(request, error) for request in requests], windows, error)
         network = time.perf_counter() - began
         results: list[Result] = [
-            (request, outcome(each, clip, queue=began - request.since - decoding, network=network))
+            (
+                request,
+                clip_scores(each, clip, queue=began - request.since - decoding, network=network),
+            )
             for (request, clip), each in zip(part, probabilities, strict=True)
         ]
         return Scored(results, windows)
@@ -114,9 +117,11 @@ def in_batches(clips: Sequence[Decoded], most: int) -> Iterator[list[Decoded]]:
         yield part
 
 
-def outcome(probabilities: list[float], clip: Clip, *, queue: float, network: float) -> Outcome:
-    """The outcome of a clip; ``queue`` and ``network`` in seconds."""
-    return Outcome(
+def clip_scores(
+    probabilities: list[float], clip: Clip, *, queue: float, network: float
+) -> ClipScores:
+    """The scores of a clip; ``queue`` and ``network`` in seconds."""
+    return ClipScores(
         probabilities=probabilities,
         duration_s=clip.duration_s,
         windows=len(clip.x),

@@ -17,7 +17,7 @@ from app.predictions.admission import Admission
 from app.predictions.audio_problems import audio_problem
 from app.predictions.engine import Engine
 from app.predictions.hooks import Limits
-from app.predictions.line import Outcome
+from app.predictions.request_queue import ClipScores
 from app.predictions.scorer import THREADS, WINDOWS_A_CORE, Scorer
 from app.registry.loaded import LoadedModel, LoadedModels
 from app.settings import Settings
@@ -157,7 +157,7 @@ class Predictions:
         size: int,
         body: Callable[[], Awaitable[bytes]],
         gone: Callable[[], Awaitable[None]],
-    ) -> tuple[LoadedModel, Outcome]:
+    ) -> tuple[LoadedModel, ClipScores]:
         """Score one clip, within the time that a prediction may take.
 
         Args:
@@ -200,7 +200,9 @@ class Predictions:
         return model, outcome
 
 
-async def _unless(gone: Callable[[], Awaitable[None]], clip: "asyncio.Future[Outcome]") -> Outcome:
+async def _unless(
+    gone: Callable[[], Awaitable[None]], clip: "asyncio.Future[ClipScores]"
+) -> ClipScores:
     """The outcome of the clip, which is given up when nobody waits for it any more.
 
     Most clips are ready before anybody could leave: only those that wait are watched.

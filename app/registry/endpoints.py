@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from starlette.datastructures import FormData
 
 from app.access.auth import MayTrain, MayUse
-from app.access.quotas import Places
+from app.access.quotas import ConcurrencyLimit
 from app.errors import Invalid
 from app.http.forms import ANY_SIZE, multipart, no_others, the_file, the_text
 from app.http.headers import answer, location
@@ -23,7 +23,9 @@ from app.schemas import Page
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
 # Checking an upload takes its size twice in memory.
-PLACES: Final = Places(2, "models are being uploaded", code="uploads_busy", retry_after=5)
+UPLOADS: Final = ConcurrencyLimit(
+    2, "models are being uploaded", code="uploads_busy", retry_after=5
+)
 
 FORM: Final[dict[str, Any]] = {
     "requestBody": {
@@ -95,7 +97,7 @@ async def create_model(
                 )
             )
 
-    with PLACES.one(caller.owner):
+    with UPLOADS.one(caller.owner):
         async with multipart(
             request, most_bytes=state.settings.max_model_bytes, most_files=2, most_fields=2
         ) as form:

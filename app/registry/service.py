@@ -71,7 +71,7 @@ def get(session: Session, storage: Storage, model_id: str, *, owner: str) -> Ent
     return _starter_entry(starter)
 
 
-def hold(session: Session, entry: Entry) -> None:
+def lock_for_share(session: Session, entry: Entry) -> None:
     """Keep the model from being deleted until the caller's transaction ends; a starter stays.
 
     PostgreSQL locks the row. SQLite has no such locks and needs none, if the caller has written.
@@ -122,7 +122,7 @@ def publish(
 
     The files are written first, so call it before the transaction's other writes: SQLite's write
     lock is then not held while the disk works. If the transaction is rolled back, the model was
-    never there; its folder is swept later.
+    never there; its folder is collected later.
 
     Returns:
         The row, flushed; the model is visible once the caller commits.
@@ -246,8 +246,9 @@ def remove(session: Session, storage: Storage, model_id: str, *, owner: str) -> 
             code="starter_model",
         )
     in_use = (Job.model == model_id, Job.owner == owner, Job.status.not_in(TERMINAL))
-    # First wait for submissions that `hold` it. Only a statement that begins afterwards sees their
-    # jobs; and it is one, so that on SQLite nothing comes between the look and the deletion.
+    # First wait for submissions that `lock_for_share` it. Only a statement that begins afterwards
+    # sees their jobs; and it is one, so that on SQLite nothing comes
+    # between the look and the deletion.
     session.execute(select(Model.id).where(Model.id == model_id).with_for_update())
     deleted = session.execute(
         delete(Model)

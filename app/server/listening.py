@@ -45,7 +45,7 @@ def refuse_a_used_port(host: str, port: int) -> None:
     bind(host, port).close()
 
 
-def refuse_an_open_door(settings: Settings) -> None:
+def require_key_beyond_loopback(settings: Settings) -> None:
     """Return if the service may listen on its host: until a key exists, on loopback alone.
 
     Raises:

@@ -6,7 +6,7 @@ import tempfile
 from socket import socket as Socket
 from typing import TYPE_CHECKING, Final
 
-from app.server.listening import base_url, bind, refuse_an_open_door
+from app.server.listening import base_url, bind, require_key_beyond_loopback
 from app.settings import Settings, make_data_dir
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def serve(settings: Settings) -> None:
 
     with bind(settings.host, settings.port) as socket:
         open_database(settings).dispose()
-        refuse_an_open_door(settings)
+        require_key_beyond_loopback(settings)
         _spool_uploads_to_disk(settings)
         port = socket.getsockname()[1]
         sys.stderr.write(f"Serval serves {base_url(settings.host, port)}\n")

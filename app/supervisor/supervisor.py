@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from app.server.listening import base_url, refuse_a_used_port, refuse_an_open_door
+from app.server.listening import base_url, refuse_a_used_port, require_key_beyond_loopback
 from app.settings import Settings
 from app.supervisor import asking
 from app.supervisor.child import Child
@@ -125,7 +125,8 @@ class Supervisor:
         if self._valkey is not None:
             self._store = self._child(Part("valkey", self._valkey.command(), STOP_SECONDS))
             self._store.start()
-        refuse_an_open_door(self.settings)  # the API does too, but its reason would come later
+        # The API does too, but its reason would come later.
+        require_key_beyond_loopback(self.settings)
         self._wait_for_valkey()
         if signals.asked_to_end:
             return

@@ -95,7 +95,7 @@ def _checked(
     return replace(
         asked,
         warnings=_check_corpus(storage, corpus, request),
-        hold=lambda session: corpora.hold(session, corpus.id),
+        lock_for_share=lambda session: corpora.lock_for_share(session, corpus.id),
     )
 
 
@@ -153,11 +153,11 @@ def _warnings(manifest: Manifest, learnt: Manifest, request: TrainingRequest) ->
     for split in scored:
         if split in manifest.splits:
             part = manifest.split(split)
-            strange = sorted(set(part.emotions) - set(learnt.emotions))
-            if strange:
+            unknown = sorted(set(part.emotions) - set(learnt.emotions))
+            if unknown:
                 found.append(
                     f"Clips of {split} with emotions that {request.train_on} lacks are left out:"
-                    f" {', '.join(strange)}."
+                    f" {', '.join(unknown)}."
                 )
     if len(learnt) < request.batch_size:
         found.append(

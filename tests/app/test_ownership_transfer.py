@@ -14,7 +14,7 @@ from app.jobs.attempts import claim
 from app.jobs.service import Submission
 from app.jobs.states import JobKind
 from app.jobs.tables import Job
-from app.ownership_transfer import Estate, adopt, estate
+from app.ownership_transfer import Owned, owned_by, transfer_ownership
 from app.persistence.database import connect, sessions
 from app.persistence.storage import Storage
 from app.registry import service as registry
@@ -44,8 +44,8 @@ def workers_sessions(settings: Settings) -> Iterator[sessionmaker[Session]]:
     engine.dispose()
 
 
-def give(session: Session, of: str, by: str) -> Estate:
-    given = adopt(session, of=of, by=by)
+def give(session: Session, of: str, by: str) -> Owned:
+    given = transfer_ownership(session, of=of, by=by)
     session.commit()
     return given
 
@@ -73,8 +73,8 @@ class TestAdopt:
         key, other = make_key("audit"), make_key("audit")
         found = [client.get(path, headers=key.headers).status_code for path in paths]
         assert found == [404, 404]
-        assert give(session, LOCAL, key.id) == estate(session, key.id) == Estate(1, 1, 1)
-        assert estate(session, LOCAL) == Estate(0, 0, 0)
+        assert give(session, LOCAL, key.id) == owned_by(session, key.id) == Owned(1, 1, 1)
+        assert owned_by(session, LOCAL) == Owned(0, 0, 0)
         found = [client.get(path, headers=key.headers).status_code for path in paths]
         assert found == [200, 200]
         assert client.get(paths[0], headers=other.headers).status_code == 404
@@ -86,8 +86,8 @@ class TestAdopt:
         make(old.id)
         make()
         service.revoke_key(session, old.id)
-        assert give(session, old.id, new.id) == Estate(1, 0, 0)
-        assert estate(session, LOCAL) == Estate(1, 0, 0)
+        assert give(session, old.id, new.id) == Owned(1, 0, 0)
+        assert owned_by(session, LOCAL) == Owned(1, 0, 0)
 
     def test_not_while_a_job_is_under_way(
         self,
@@ -103,7 +103,7 @@ class TestAdopt:
         with pytest.raises(Conflict, match=job.id):
             give(session, LOCAL, key.id)
         session.rollback()
-        assert estate(session, LOCAL).jobs == 1
+        assert owned_by(session, LOCAL).jobs == 1
         attempt.succeed({})
         assert give(session, LOCAL, key.id).jobs == 1
 
@@ -117,7 +117,7 @@ class TestAdopt:
         key = make_key("audit")
         make()
         assert claim(workers_sessions, make(key.id).id) is not None
-        assert give(session, LOCAL, key.id) == Estate(1, 0, 0)
+        assert give(session, LOCAL, key.id) == Owned(1, 0, 0)
 
     def test_of_two_jobs_under_one_idempotency_key_the_adopters_keeps_it(
         self, session: Session, make: Make, make_key: MakeKey
@@ -145,17 +145,17 @@ class TestAdopt:
         ]
         for of, by, error in cases:
             with pytest.raises(error):
-                adopt(session, of=of, by=by)
+                transfer_ownership(session, of=of, by=by)
 
 
 class TestEstate:
     @pytest.mark.parametrize(
         ("owned", "told"),
         [
-            (Estate(0, 0, 0), "nothing"),
-            (Estate(1, 1, 1), "1 job, 1 corpus, 1 model"),
-            (Estate(2, 0, 3), "2 jobs, 3 models"),
+            (Owned(0, 0, 0), "nothing"),
+            (Owned(1, 1, 1), "1 job, 1 corpus, 1 model"),
+            (Owned(2, 0, 3), "2 jobs, 3 models"),
         ],
     )
-    def test_it_is_told_in_words(self, owned: Estate, told: str) -> None:
+    def test_it_is_told_in_words(self, owned: Owned, told: str) -> None:
         assert str(owned) == told

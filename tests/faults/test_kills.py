@@ -23,7 +23,7 @@ from models.training import TrainingState, train
 from tests.faults.conftest import SMALL, TINY, Measure
 from tests.faults.stack import Lookout, Process, Stack, alive, until
 from tests.models.tiny import TinyNet
-from workers.trainings.training_job import MOST_STEPS_TOLD, Material
+from workers.trainings.training_job import MOST_STEP_EVENTS, TrainingData
 
 KILLS = 5
 APART = 200
@@ -47,11 +47,11 @@ def uninterrupted(stack: Stack, corpus: Corpus, **wanted: Any) -> dict[int, floa
     found: dict[int, float] = {}
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    material = Material.load(folder, ["train"], torch.device("cpu"))
+    training_data = TrainingData.load(folder, ["train"], torch.device("cpu"))
     train(
-        TrainingState(request.plan(len(material.labels))),
-        material.train,
-        material.standardizer,
+        TrainingState(request.plan(len(training_data.labels))),
+        training_data.train,
+        training_data.standardizer,
         lambda step: found.update({step.iteration: step.loss}),
     )
     torch.set_num_threads(before)
@@ -141,7 +141,7 @@ def check_one_exact_result(
 ) -> None:
     job = stack.until_status(job_id, JobStatus.SUCCEEDED, seconds=PATIENCE)
     steps = [event.data for event in stack.events(job_id, "step")]
-    every = max(1, iterations // MOST_STEPS_TOLD)
+    every = max(1, iterations // MOST_STEP_EVENTS)
     assert {step["iteration"] for step in steps} == set(range(every, iterations + 1, every))
     assert all(step["loss"] == losses[step["iteration"]] for step in steps)
     assert [model.id for model in stack.models_of(job_id)] == [job.model]

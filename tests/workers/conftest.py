@@ -2,7 +2,7 @@
 
 | fixture | gives |
 |---|---|
-| `workplace` | where jobs are run, in this process: a database and a Redis of the test's own |
+| `context` | where jobs are run, in this process: a database and a Redis of the test's own |
 | `corpus` | a corpus without recordings, ready to train on |
 | `submit` | `submit(iterations=4)` makes a training of a tiny network, queued |
 | `row` | `row(job_id)` reads its row, `told(job_id, "step")` its events of one type |
@@ -25,7 +25,7 @@ from models.architectures import ARCHITECTURES
 from tests.models.tiny import TinyNet
 from tests.recorded import record
 from tests.speechless import add_corpus
-from workers.runtime.context import Workplace
+from workers.runtime.context import WorkerContext
 
 
 class Submit(Protocol):
@@ -42,9 +42,9 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def workplace(settings: Settings) -> Iterator[Workplace]:
+def context(settings: Settings) -> Iterator[WorkerContext]:
     redis = brief_client(settings.redis_url, timeout_seconds=2)
-    place = Workplace.open(settings.model_copy(update={"torch_threads": 1}), redis)
+    place = WorkerContext.open(settings.model_copy(update={"torch_threads": 1}), redis)
     place.storage.prepare()
     yield place
     place.engine.dispose()
@@ -52,20 +52,20 @@ def workplace(settings: Settings) -> Iterator[Workplace]:
 
 
 @pytest.fixture
-def corpus(workplace: Workplace) -> Corpus:
-    with workplace.sessions() as session:
-        return add_corpus(session, workplace.storage)
+def corpus(context: WorkerContext) -> Corpus:
+    with context.sessions() as session:
+        return add_corpus(session, context.storage)
 
 
 @pytest.fixture
-def submit(workplace: Workplace, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> Submit:
+def submit(context: WorkerContext, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> Submit:
     monkeypatch.setitem(ARCHITECTURES, "tiny", TinyNet)
     small = {"architecture": "tiny", "iterations": 4, "batch_size": 4, "frames": 32}
 
     def submit(**wanted: Any) -> Job:
         request = TrainingRequest.model_validate({"corpus": corpus.id, **small, **wanted})
-        with workplace.sessions() as session:
-            place = workplace
+        with context.sessions() as session:
+            place = context
             return record(
                 session,
                 submission(session, place.storage, place.settings, request, owner="local"),
@@ -75,19 +75,19 @@ def submit(workplace: Workplace, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture
-def row(workplace: Workplace) -> Callable[[str], Job]:
+def row(context: WorkerContext) -> Callable[[str], Job]:
     def row(job_id: str) -> Job:
-        with workplace.sessions() as session:
+        with context.sessions() as session:
             return session.get_one(Job, job_id)
 
     return row
 
 
 @pytest.fixture
-def told(workplace: Workplace) -> Callable[[str, str], list[dict[str, Any]]]:
+def told(context: WorkerContext) -> Callable[[str, str], list[dict[str, Any]]]:
     def told(job_id: str, type_: str) -> list[dict[str, Any]]:
         query = select(JobEvent.data).where(JobEvent.job_id == job_id, JobEvent.type == type_)
-        with workplace.sessions() as session:
+        with context.sessions() as session:
             return list(session.scalars(query.order_by(JobEvent.seq)))
 
     return told

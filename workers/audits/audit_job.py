@@ -30,10 +30,10 @@ from models.audit import Audit, Row, summarize
 from models.scale import scale
 from workers.audits import exhibits
 from workers.audits.clips import Clips, from_corpus, from_uploads
-from workers.runtime.context import Workplace
-from workers.runtime.outcome import Outcome
-from workers.runtime.progress import Watch
-from workers.runtime.retries import patiently
+from workers.runtime.context import WorkerContext
+from workers.runtime.outcome import JobResult
+from workers.runtime.progress import Watchdog
+from workers.runtime.retries import retry_while_database_is_away
 
 log = structlog.get_logger("workers.audits")
 
@@ -47,7 +47,7 @@ TOLD: Final = 20
 """News of an audit, `scored` events: each is a row, and progress is told anyway."""
 
 
-def perform(workplace: Workplace, attempt: Attempt, watch: Watch) -> Outcome:
+def perform(context: WorkerContext, attempt: Attempt, watchdog: Watchdog) -> JobResult:
     """Audit; goes on where an earlier attempt ended.
 
     Raises:
@@ -55,26 +55,26 @@ def perform(workplace: Workplace, attempt: Attempt, watch: Watch) -> Outcome:
         ServalError, AuditError, CorpusError, JobFailed: the request cannot be fulfilled.
     """
     request = _request(attempt)
-    entry = patiently(lambda: _find(workplace, attempt, request))
-    clips = _clips(workplace, attempt, request, entry, watch)
+    entry = retry_while_database_is_away(lambda: _find(context, attempt, request))
+    clips = _clips(context, attempt, request, entry, watchdog)
     for warning in clips.warnings:
         _warn(attempt, warning)
-    device = workplace.device()
+    device = context.device()
     audit = Audit(
         registry.load_entry(entry).to(device),
         entry.config.standardizer.to(device),
         clips.data,
         request.to_attacks(),
         entry.config.frames,
-        workplace.settings.audit_batch,
+        context.settings.audit_batch,
         clips.waveforms,
     )
     record = Record(
-        workplace.checkpoint_dir(attempt.job_id),
+        context.checkpoint_dir(attempt.job_id),
         attempt.number,
         RowFormat(entry.config.labels, audit.attacks),
     )
-    rows = score(audit, clips.names, record, watch)
+    rows = score(audit, clips.names, record, watchdog)
     result = summarize(rows, entry.config.labels, audit.attacks)
     result["scale"] = scale(clips.data, audit.standardizer).to_dict()
     for warning in [*about_gradients(result), *about_scale(result)]:
@@ -82,19 +82,19 @@ def perform(workplace: Workplace, attempt: Attempt, watch: Watch) -> Outcome:
     harden = None if isinstance(request, UploadedAuditRequest) else request.harden
     if harden is not None:
         result["hardening"] = hardening.verdict(harden, result["curve"])
-    with workplace.storage.staging() as staged:
+    with context.storage.staging() as staged:
         folder = staged / "findings"
         folder.mkdir()
         shutil.copyfile(record.path, folder / files.ROWS)
         write_index(folder / files.ROWS)
         made = exhibits.make(
             audit, rows, clips, entry, result, folder / files.ARTIFACTS,
-            save=request.save_adversarial, settings=workplace.settings, watch=watch,
+            save=request.save_adversarial, settings=context.settings, watch=watchdog,
         )  # fmt: skip
         files.write_artifacts(folder, made)
         _write_report(folder, attempt, entry, clips, result, made, device)
-        _publish(workplace, attempt, folder)
-    return _outcome(workplace, attempt, request, entry, result)
+        _publish(context, attempt, folder)
+    return _outcome(context, attempt, request, entry, result)
 
 
 def _request(attempt: Attempt) -> Request:
@@ -103,27 +103,27 @@ def _request(attempt: Attempt) -> Request:
     return UploadedAuditRequest.model_validate(attempt.request)
 
 
-def _find(workplace: Workplace, attempt: Attempt, request: Request) -> Entry:
-    with workplace.sessions() as session:
-        return registry.get(session, workplace.storage, request.model, owner=attempt.owner)
+def _find(context: WorkerContext, attempt: Attempt, request: Request) -> Entry:
+    with context.sessions() as session:
+        return registry.get(session, context.storage, request.model, owner=attempt.owner)
 
 
 def _clips(
-    workplace: Workplace, attempt: Attempt, request: Request, entry: Entry, watch: Watch
+    context: WorkerContext, attempt: Attempt, request: Request, entry: Entry, watchdog: Watchdog
 ) -> Clips:
     config = entry.config
     if isinstance(request, UploadedAuditRequest):
-        folder = files.inputs_dir(workplace.storage, attempt.job_id)
-        return from_uploads(folder, config.labels, config.frames, watch)
+        folder = files.inputs_dir(context.storage, attempt.job_id)
+        return from_uploads(folder, config.labels, config.frames, watchdog)
 
     def select() -> Clips:
-        with workplace.sessions() as session:
+        with context.sessions() as session:
             return from_corpus(
-                session, workplace.storage, request, config.labels, config.frames,
+                session, context.storage, request, config.labels, config.frames,
                 owner=attempt.owner,
             )  # fmt: skip
 
-    return patiently(select)
+    return retry_while_database_is_away(select)
 
 
 class Record:
@@ -174,7 +174,7 @@ class Record:
         return [self._format.from_json(row) for row in written]
 
 
-def score(audit: Audit, names: Sequence[str], record: Record, watch: Watch) -> list[Row]:
+def score(audit: Audit, names: Sequence[str], record: Record, watchdog: Watchdog) -> list[Row]:
     """The rows of all clips, in their order; those that an earlier attempt scored are kept.
 
     Raises:
@@ -183,17 +183,17 @@ def score(audit: Audit, names: Sequence[str], record: Record, watch: Watch) -> l
     total = len(names)
     rows = record.resume(audit.batch_size)
     if rows:
-        watch.event("resumed", {"clips": len(rows)})
-    watch.progress(len(rows), total, "clips")
+        watchdog.event("resumed", {"clips": len(rows)})
+    watchdog.progress(len(rows), total, "clips")
     told = len(rows)
     for batch in audit.rows(start=len(rows)):
-        watch.check()
+        watchdog.check()
         done = len(rows)
         rows += record.append(done, names[done : done + len(batch)], batch)
-        watch.progress(len(rows), total, "clips")
+        watchdog.progress(len(rows), total, "clips")
         if len(rows) - told >= max(1, total // TOLD) or len(rows) == total:
             told = len(rows)
-            watch.event("scored", {"clips": told, "of": total})
+            watchdog.event("scored", {"clips": told, "of": total})
     return rows
 
 
@@ -269,44 +269,44 @@ def _write_report(
     (folder / files.REPORT).write_text(json.dumps(report, indent=1), encoding="utf-8")
 
 
-def _publish(workplace: Workplace, attempt: Attempt, folder: Path) -> None:
+def _publish(context: WorkerContext, attempt: Attempt, folder: Path) -> None:
     """Make the findings appear whole, and remove those of attempts that never succeeded."""
-    final = files.attempt_dir(workplace.storage, attempt.job_id, attempt.number)
-    workplace.storage.publish(folder, final)
+    final = files.attempt_dir(context.storage, attempt.job_id, attempt.number)
+    context.storage.publish(folder, final)
     for path in final.parent.glob("attempt-*"):
         if path.name < final.name:
-            workplace.storage.remove(path)
+            context.storage.remove(path)
 
 
 def _outcome(
-    workplace: Workplace, attempt: Attempt, request: Request, entry: Entry, result: dict[str, Any]
-) -> Outcome:
+    context: WorkerContext, attempt: Attempt, request: Request, entry: Entry, result: dict[str, Any]
+) -> JobResult:
     """The result; if the model is too weak, with the training that is to harden it."""
     if isinstance(request, UploadedAuditRequest) or request.harden is None:
-        return Outcome(result)
+        return JobResult(result)
     found = result["hardening"]
     if not found["triggered"]:
-        return Outcome(result)
+        return JobResult(result)
     training = hardening.training(request, request.harden, entry.config)
 
     def prepare() -> Submission:
-        with workplace.sessions() as session:
+        with context.sessions() as session:
             return hardening.submission(
-                session, workplace.storage, workplace.settings, training,
+                session, context.storage, context.settings, training,
                 owner=attempt.owner, audit_id=attempt.job_id,
             )  # fmt: skip
 
     try:
-        submission = patiently(prepare)
+        submission = retry_while_database_is_away(prepare)
     except ServalError as error:
         _warn(attempt, f"The model is too weak, but no training was queued: {error.detail}")
-        return Outcome(result)
+        return JobResult(result)
 
     def publish(session: Session) -> dict[str, Any]:
         return hardening.start(session, submission, found)
 
-    return Outcome(result, publish)
+    return JobResult(result, publish)
 
 
 def _warn(attempt: Attempt, text: str) -> None:
-    patiently(lambda: attempt.warn(text))
+    retry_while_database_is_away(lambda: attempt.warn(text))

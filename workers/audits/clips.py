@@ -19,7 +19,7 @@ from models.corpus.dataset import Dataset
 from models.corpus.sampling import stratified
 from models.features import HOP, SAMPLE_RATE, LogMel
 from workers.runtime.outcome import JobFailed
-from workers.runtime.progress import Watch
+from workers.runtime.progress import Watchdog
 
 # They were accepted once, under the limit of that day.
 ANY_LENGTH: Final = 24 * 3600.0
@@ -87,7 +87,7 @@ def from_corpus(
     )
 
 
-def from_uploads(folder: Path, labels: Sequence[str], frames: int, watch: Watch) -> Clips:
+def from_uploads(folder: Path, labels: Sequence[str], frames: int, watchdog: Watchdog) -> Clips:
     """The clips that lie in ``folder``, as the submission put them there.
 
     Raises:
@@ -100,7 +100,7 @@ def from_uploads(folder: Path, labels: Sequence[str], frames: int, watch: Watch)
     log_mel = LogMel()
     pieces = []
     for number in range(len(inputs)):
-        watch.check()
+        watchdog.check()
         # One frame more than is audited tells that there was more, and bounds the memory.
         pieces.append(log_mel(waveforms(number))[: frames + 1].clone())
     offsets = torch.tensor([0, *(len(piece) for piece in pieces)]).cumsum(0)

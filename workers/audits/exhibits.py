@@ -26,7 +26,7 @@ from models.audio import encode_wav
 from models.audit import Audit, Row, points
 from workers.audits.clips import Clips
 from workers.audits.pictures import Half, attack_name, spectrogram_pair, uar_curve
-from workers.runtime.progress import Watch
+from workers.runtime.progress import Watchdog
 
 MOST_PICTURES: Final = 4
 MEDIA_TYPES: Final = {
@@ -89,7 +89,7 @@ def make(
     *,
     save: bool,
     settings: Settings,
-    watch: Watch,
+    watch: Watchdog,
 ) -> list[dict[str, Any]]:
     """Make them all.
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Workplace:
+class WorkerContext:
     """The parts that jobs share. Safe to fork with: each process opens connections of its own."""
 
     settings: Settings

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobResult:
     """A result that is ready to be published.
 
     Attributes:

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.jobs.attempts import ALIVE, Attempt, CancelRequested, Superseded
 from app.jobs.states import JobStatus
-from workers.runtime.retries import patiently
+from workers.runtime.retries import retry_while_database_is_away
 
 log = structlog.get_logger("workers.progress")
 
@@ -29,7 +29,7 @@ LOOK_SECONDS: Final = 0.2
 """A cancel is to take effect within a second, on a busy machine too."""
 BEAT_SECONDS: Final = 2.0
 """Four missed beats and the job is given to another worker, see `workers.runtime.reconcile`."""
-TELL_SECONDS: Final = 0.5
+REPORT_SECONDS: Final = 0.5
 """Progress is for people: two updates a second are enough, and cost the database nothing."""
 GRACE_SECONDS: Final = 10.0
 """From SIGTERM until the job is given back without the main thread. The worker leaves after 14."""
@@ -45,7 +45,7 @@ def _leave() -> None:
     os._exit(0)
 
 
-class Watch:
+class Watchdog:
     """Watches one attempt while it runs; a context manager.
 
     Args:
@@ -70,8 +70,8 @@ class Watch:
         # Held while this thread ends the job or looks whether to: the main thread ends it
         # otherwise, and exactly one of them may.
         self._ending = threading.Lock()
-        self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
-        self._told = float("-inf")
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+        self._reported_at = float("-inf")
         self._unit: str | None = None
 
     # For the main thread.
@@ -93,10 +93,10 @@ class Watch:
             Superseded: the job belongs to another attempt.
         """
         clock = time.monotonic()
-        if clock - self._told < TELL_SECONDS and done != total and unit == self._unit:
+        if clock - self._reported_at < REPORT_SECONDS and done != total and unit == self._unit:
             return
-        self._told, self._unit = clock, unit
-        patiently(lambda: self.attempt.progress(done, total, unit))
+        self._reported_at, self._unit = clock, unit
+        retry_while_database_is_away(lambda: self.attempt.progress(done, total, unit))
 
     def event(self, type_: str, data: dict[str, Any] | None = None) -> None:
         """Tell what happened, for clients that follow the job.
@@ -104,7 +104,7 @@ class Watch:
         Raises:
             Superseded: the job belongs to another attempt.
         """
-        patiently(lambda: self.attempt.event(type_, data))
+        retry_while_database_is_away(lambda: self.attempt.event(type_, data))
 
     def stop(self) -> None:
         """Ask for the job to be put down."""

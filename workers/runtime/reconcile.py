@@ -5,7 +5,7 @@
 Every two seconds it compares the rows of unfinished jobs with what is going on. The database is the
 truth, so it also works through an outage of Redis and after a FLUSHALL; its writes are conditional,
 so a look that comes too late does nothing. One reconciler acts at a time, by a lock in Redis;
-others watch, and take over when it is gone.
+others watchdog, and take over when it is gone.
 
 | what it sees | what it does |
 |---|---|
@@ -36,8 +36,8 @@ from app.jobs.states import TERMINAL, JobKind, JobStatus
 from app.jobs.tables import Job
 from app.observability import logs
 from app.settings import BadSetting, Settings, load_settings
-from workers.runtime.collect import sweep
-from workers.runtime.context import Workplace
+from workers.runtime.collect import collect
+from workers.runtime.context import WorkerContext
 from workers.runtime.recovery import give_up, requeue
 from workers.runtime.signals import ENDING, past_ending
 
@@ -52,7 +52,7 @@ LOST_SECONDS: Final = 4.0
 submission commits its row up to two seconds before it enqueues."""
 LOCK_NAME: Final = "serval:reconciler"
 LOCK_SECONDS: Final = 10.0
-SWEEP_SECONDS: Final = 600.0
+COLLECT_SECONDS: Final = 600.0
 LOOKED_AT: Final = (
     Job.id,
     Job.kind,
@@ -80,15 +80,15 @@ class Reconciler:
     """Remembers what it saw of each unfinished job, and since when that has not changed."""
 
     def __init__(
-        self, workplace: Workplace, *, clock: Callable[[], float] = time.monotonic
+        self, context: WorkerContext, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._workplace = workplace
+        self._context = context
         self._clock = clock
         self._seen: dict[str, tuple[Sign, float]] = {}
         self._missing: dict[str, float] = {}
         self._recovered: set[str] = set()
-        self._lock = workplace.queue.redis.lock(LOCK_NAME, timeout=LOCK_SECONDS, blocking=False)
-        self._swept = float("-inf")
+        self._lock = context.queue.redis.lock(LOCK_NAME, timeout=LOCK_SECONDS, blocking=False)
+        self._collected = float("-inf")
 
     def look(self) -> None:
         """Look at every unfinished job once, and act if it is this one's turn.
@@ -107,19 +107,19 @@ class Reconciler:
         if redis_answers:
             for kind in JobKind:
                 self._requeue_missing(kind, jobs)
-        if self._clock() - self._swept > SWEEP_SECONDS:
-            self._swept = self._clock()
-            self._sweep()
+        if self._clock() - self._collected > COLLECT_SECONDS:
+            self._collected = self._clock()
+            self._collect()
 
     def saw_nothing(self) -> None:
         """After a look that failed: who could not be seen was not silent, count from now on."""
         self._seen = {job_id: (sign, self._clock()) for job_id, (sign, _) in self._seen.items()}
 
-    def _sweep(self) -> None:
+    def _collect(self) -> None:
         try:
-            sweep(self._workplace)
+            collect(self._context)
         except OSError as error:  # a full disk: no reason to leave the jobs alone
-            log.warning("cannot sweep", error=str(error))
+            log.warning("cannot collect orphans", error=str(error))
 
     def leave(self) -> None:
         """Let another reconciler have the turn at once."""
@@ -143,7 +143,7 @@ class Reconciler:
             return True, False
 
     def _unfinished(self) -> Sequence[Job]:
-        with self._workplace.sessions() as session:
+        with self._context.sessions() as session:
             query = (
                 select(Job)
                 .where(Job.status.not_in(TERMINAL))
@@ -170,7 +170,7 @@ class Reconciler:
         if silent < SILENT_SECONDS:
             return
         reason = f"its worker was not heard of for {silent:.0f} seconds"
-        status = give_up(self._workplace, job, reason, unchanged_since=job.heartbeat_at)
+        status = give_up(self._context, job, reason, unchanged_since=job.heartbeat_at)
         if status is None:
             return
         log.warning("recovered", job=job.id, attempt=job.attempt, reason=reason, status=status)
@@ -180,10 +180,10 @@ class Reconciler:
     def _requeue_missing(self, kind: JobKind, jobs: Sequence[Job]) -> None:
         """Queue what should be on the queue and has not been for a while."""
         try:
-            waiting = self._workplace.queue.waiting(kind)
+            waiting = self._context.queue.waiting(kind)
             for job in jobs:
                 if job.kind is kind and self._is_due(job, waiting):
-                    requeue(self._workplace, job.id, kind)
+                    requeue(self._context, job.id, kind)
                     self._missing.pop(job.id, None)
                     self._recovered.discard(job.id)
                     log.info("queued again", job=job.id)
@@ -204,7 +204,7 @@ class Reconciler:
 def serve(settings: Settings, stop: threading.Event) -> None:
     """Look every two seconds until ``stop`` is set."""
     redis = brief_client(settings.redis_url, timeout_seconds=settings.redis_timeout_seconds)
-    reconciler = Reconciler(Workplace.open(settings, redis))
+    reconciler = Reconciler(WorkerContext.open(settings, redis))
     while True:
         try:
             reconciler.look()

@@ -1,4 +1,4 @@
-"""Bringing a job back on the road: after its horse ended, or when nobody is at it any more."""
+"""Putting a job back on the queue: after its horse ended, or when nobody is at it any more."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -15,32 +15,32 @@ from app.jobs.service import mark_enqueued
 from app.jobs.states import TERMINAL, JobKind, JobStatus
 from app.jobs.tables import Job
 from app.persistence.ids import is_id
-from workers.runtime.context import Workplace
+from workers.runtime.context import WorkerContext
 
 log = structlog.get_logger("workers.recovery")
 
 
-def requeue(workplace: Workplace, job_id: str, kind: JobKind) -> None:
-    """Put the id of a queued job on the road, whatever Redis remembers of earlier runs.
+def requeue(context: WorkerContext, job_id: str, kind: JobKind) -> None:
+    """Put the id of a queued job on the queue, whatever Redis remembers of earlier runs.
 
     Once too often does no harm: of two horses with the same id, one finds the job claimed.
 
     Raises:
         Unavailable: Redis is away.
     """
-    workplace.queue.forget(job_id)
-    workplace.queue.enqueue(job_id, kind)
-    with workplace.sessions() as session:
+    context.queue.forget(job_id)
+    context.queue.enqueue(job_id, kind)
+    with context.sessions() as session:
         mark_enqueued(session, job_id)
 
 
 def give_up(
-    workplace: Workplace, job: Job, reason: str, *, unchanged_since: datetime | None = None
+    context: WorkerContext, job: Job, reason: str, *, unchanged_since: datetime | None = None
 ) -> JobStatus | None:
     """Speak for an attempt that cannot speak any more: the job is queued again, or ends.
 
     Args:
-        workplace: where the job is.
+        context: where the job is.
         job: its row.
         reason: what happened to the attempt.
         unchanged_since: the heartbeat that was its last; with a later one nothing is done.
@@ -48,60 +48,60 @@ def give_up(
     Returns:
         The new status, or None if the attempt lives or the job moved on without it.
     """
-    attempt = Attempt(workplace.sessions, job.id, job.attempt, job.kind, job.owner, request={})
+    attempt = Attempt(context.sessions, job.id, job.attempt, job.kind, job.owner, request={})
     before = None if unchanged_since is None else unchanged_since + timedelta(microseconds=1)
     try:
         return attempt.release(
-            reason, max_deaths=workplace.settings.max_attempts, stale_before=before
+            reason, max_deaths=context.settings.max_attempts, stale_before=before
         )
     except Superseded:
         return None
 
 
-def settle(workplace: Workplace, job_id: str, attempt: int, reason: str) -> None:
+def settle(context: WorkerContext, job_id: str, attempt: int, reason: str) -> None:
     """After a horse ended: put the row right, and queue what is to be queued.
 
     Whatever goes wrong here is left to the reconciler: a worker does not end for it.
 
     Args:
-        workplace: where the job is.
+        context: where the job is.
         job_id: the job.
         attempt: the number that the horse claimed, 0 if it claimed none.
         reason: how the horse ended, for the case that it did not say so itself.
     """
     try:
-        _settle(workplace, job_id, attempt, reason)
+        _settle(context, job_id, attempt, reason)
     except Unavailable as error:
         log.warning("left to the reconciler", job=job_id, error=error.detail)
     except Exception as error:
         log.error("left to the reconciler", job=job_id, exc_info=error)
 
 
-def _settle(workplace: Workplace, job_id: str, attempt: int, reason: str) -> None:
-    with workplace.sessions() as session:
+def _settle(context: WorkerContext, job_id: str, attempt: int, reason: str) -> None:
+    with context.sessions() as session:
         job = session.get(Job, job_id)
     if job is None:
         if is_id(job_id):
-            workplace.queue.forget(job_id)
+            context.queue.forget(job_id)
         return
     status: JobStatus | None = job.status
     if attempt and job.attempt == attempt and job.status in ALIVE:
-        status = give_up(workplace, job, reason)
+        status = give_up(context, job, reason)
         log.warning("a horse ended in mid-job", job=job_id, reason=reason, status=status)
     if status is not None and status.terminal:
-        clear_away(workplace, [job_id])
-        workplace.queue.forget(job_id)
+        clear_away(context, [job_id])
+        context.queue.forget(job_id)
     if not attempt:
         # Whatever kept the horse from claiming the job (a full disk, no memory) keeps the next one
         # from it too, and it counts as no death. The reconciler takes its time.
         return
-    with workplace.sessions() as session:
+    with context.sessions() as session:
         waiting = _family(session, job)
     for waiting_id, kind in waiting:
-        requeue(workplace, waiting_id, kind)
+        requeue(context, waiting_id, kind)
 
 
-def clear_away(workplace: Workplace, job_ids: Sequence[str]) -> int:
+def clear_away(context: WorkerContext, job_ids: Sequence[str]) -> int:
     """Remove the files that those of the jobs which have ended need no more.
 
     A cancel may win when an audit has published its findings already, and an attempt that was
@@ -111,33 +111,33 @@ def clear_away(workplace: Workplace, job_ids: Sequence[str]) -> int:
         From how many jobs something was removed.
     """
     columns = (Job.id, Job.kind, Job.status, Job.attempt)
-    with workplace.sessions() as session:
+    with context.sessions() as session:
         query = select(*columns).where(Job.id.in_(job_ids), Job.status.in_(TERMINAL))
         ended = list(session.execute(query))
     cleared = 0
     for job_id, kind, status, attempt in ended:
         found = status is JobStatus.SUCCEEDED and kind is JobKind.AUDIT
-        idle = list(_idle(workplace, job_id, found_by=attempt if found else None))
+        idle = list(_idle(context, job_id, found_by=attempt if found else None))
         for path in idle:
-            workplace.storage.remove(path)
+            context.storage.remove(path)
         cleared += bool(idle)
     return cleared
 
 
-def _idle(workplace: Workplace, job_id: str, *, found_by: int | None) -> Iterator[Path]:
+def _idle(context: WorkerContext, job_id: str, *, found_by: int | None) -> Iterator[Path]:
     """What nobody will look at: all that is there, but for the inputs of an audit and what the
     attempt found that succeeded."""
-    folder = workplace.storage.job_dir(job_id)
+    folder = context.storage.job_dir(job_id)
     if found_by is None:
         if folder.exists():
             yield folder
         return
-    kept = {files.INPUTS, files.attempt_dir(workplace.storage, job_id, found_by).name}
+    kept = {files.INPUTS, files.attempt_dir(context.storage, job_id, found_by).name}
     yield from (path for path in folder.glob("*") if path.is_dir() and path.name not in kept)
 
 
 def _family(session: Session, job: Job) -> list[tuple[str, JobKind]]:
-    """Of the job, its siblings and its children, those that wait and are not on the road."""
+    """Of the job, its siblings and its children, those that wait and are not on the queue yet."""
     relatives = Job.parent_id == job.id
     if job.parent_id is not None:
         relatives |= Job.parent_id == job.parent_id

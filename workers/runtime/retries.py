@@ -12,7 +12,7 @@ from app.persistence.database import is_away
 
 log = structlog.get_logger("workers")
 
-PATIENCE_SECONDS: Final = 600.0
+GIVE_UP_SECONDS: Final = 600.0
 """An update of a database server takes minutes. A worker that gives up loses only the work since
 its last checkpoint: another attempt follows."""
 LONGEST_PAUSE_SECONDS: Final = 5.0
@@ -20,7 +20,7 @@ LONGEST_PAUSE_SECONDS: Final = 5.0
 T = TypeVar("T")
 
 
-def patiently(call: Callable[[], T], *, seconds: float = PATIENCE_SECONDS) -> T:
+def retry_while_database_is_away(call: Callable[[], T], *, seconds: float = GIVE_UP_SECONDS) -> T:
     """The answer of ``call``, which is repeated while the database is away.
 
     ``call`` must bear being repeated: what seemed to fail may have been committed.

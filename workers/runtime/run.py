@@ -22,16 +22,16 @@ from app.persistence.database import is_away
 from models.audit import AuditError
 from models.checkpoint import CheckpointError
 from models.corpus.manifest import CorpusError
-from workers.runtime.context import Workplace
-from workers.runtime.outcome import JobFailed, Outcome
-from workers.runtime.progress import Stopped, Watch, time_limit_error
-from workers.runtime.retries import patiently
+from workers.runtime.context import WorkerContext
+from workers.runtime.outcome import JobFailed, JobResult
+from workers.runtime.progress import Stopped, Watchdog, time_limit_error
+from workers.runtime.retries import retry_while_database_is_away
 
 log = structlog.get_logger("workers.run")
 
-Perform = Callable[[Workplace, Attempt, Watch], Outcome]
-"""Does a job of one kind. It calls `watch.check()` wherever it can be interrupted, raises what that
-raises after saving its checkpoint, and finds the checkpoint again in a later attempt."""
+Perform = Callable[[WorkerContext, Attempt, Watchdog], JobResult]
+"""Does a job of one kind. It calls `watchdog.check()` wherever it can be interrupted, raises what
+that raises after saving its checkpoint, and finds the checkpoint again in a later attempt."""
 
 JobFunctions = Mapping[JobKind, Perform]
 """What does the jobs of each kind; `workers.jobs` has them."""
@@ -56,58 +56,60 @@ class SharedNumber:
 claimed: Final = SharedNumber()
 """The attempt that the horse has claimed, 0 for none: how its parent knows what it left behind."""
 
-_work: tuple[Workplace, JobFunctions] | None = None
+_work: tuple[WorkerContext, JobFunctions] | None = None
 
 
-def work_at(workplace: Workplace, functions: JobFunctions) -> None:
+def configure(context: WorkerContext, functions: JobFunctions) -> None:
     """Say where `run` works and what does its jobs. Called once, by the worker, before it forks."""
     global _work  # noqa: PLW0603  (RQ gives a job nothing but its arguments)
-    _work = workplace, functions
+    _work = context, functions
 
 
 def run(job_id: str) -> None:
     """Run a job; RQ calls this in the work-horse. Nothing is returned, the row has it all."""
     if _work is None:
-        raise RuntimeError("call work_at() first: a job cannot be run outside of a worker")
-    workplace, functions = _work
-    _run(workplace, functions, job_id)
+        raise RuntimeError("call configure() first: a job cannot be run outside of a worker")
+    context, functions = _work
+    _run(context, functions, job_id)
 
 
-def _run(workplace: Workplace, functions: JobFunctions, job_id: str) -> None:
-    attempt = patiently(lambda: claim(workplace.sessions, job_id))
+def _run(context: WorkerContext, functions: JobFunctions, job_id: str) -> None:
+    attempt = retry_while_database_is_away(lambda: claim(context.sessions, job_id))
     if attempt is None:
         log.info("nothing to do: the job is not queued", job=job_id)
         return
     claimed.write(attempt.number)
     with bound_contextvars(job=job_id, attempt=attempt.number):
         log.info("started", pid=os.getpid())
-        watch = Watch(attempt, time_limit_seconds=workplace.settings.job_timeout_seconds)
+        watchdog = Watchdog(attempt, time_limit_seconds=context.settings.job_timeout_seconds)
         try:
-            with watch:
-                _set_up_torch(workplace.settings.torch_threads)
-                outcome = functions[attempt.kind](workplace, attempt, watch)
-                watch.finish()
-                patiently(lambda: attempt.succeed(outcome.result, publish=outcome.publish))
+            with watchdog:
+                _set_up_torch(context.settings.torch_threads)
+                outcome = functions[attempt.kind](context, attempt, watchdog)
+                watchdog.finish()
+                retry_while_database_is_away(
+                    lambda: attempt.succeed(outcome.result, publish=outcome.publish)
+                )
             log.info("succeeded")
         except CancelRequested:
-            patiently(attempt.cancelled)
+            retry_while_database_is_away(attempt.cancelled)
         except Superseded as error:
             log.warning("stopped", reason=str(error))
         except Stopped:
-            patiently(lambda: attempt.release("the worker was stopped"))
+            retry_while_database_is_away(lambda: attempt.release("the worker was stopped"))
             log.info("put down")
         except Exception as error:
             if is_away(error):
                 raise  # the parent, or the reconciler, gives the job to another attempt
-            _fail(attempt, describe(error, attempt, workplace.settings.job_timeout_seconds))
+            _fail(attempt, describe(error, attempt, context.settings.job_timeout_seconds))
 
 
 def _fail(attempt: Attempt, error: dict[str, Any]) -> None:
     """End the job with ``error``, unless it was cancelled or given to another attempt."""
     try:
-        patiently(lambda: attempt.fail(error))
+        retry_while_database_is_away(lambda: attempt.fail(error))
     except CancelRequested:
-        patiently(attempt.cancelled)
+        retry_while_database_is_away(attempt.cancelled)
     except Superseded as superseded:
         log.warning("stopped", reason=str(superseded))
 

@@ -45,7 +45,7 @@ from app.processes import die_with, ending
 from app.settings import BadSetting, Settings, load_settings
 from models.memory import keep_freed_memory
 from workers.runtime import run
-from workers.runtime.context import Workplace
+from workers.runtime.context import WorkerContext
 from workers.runtime.recovery import settle
 from workers.runtime.run import JobFunctions
 from workers.runtime.signals import held_back, past_ending
@@ -116,7 +116,7 @@ class HorseWorker(Worker):
     max_connection_wait_time = 5.0
     log_result_lifespan = False
 
-    def __init__(self, kind: JobKind, workplace: Workplace, connection: Redis) -> None:
+    def __init__(self, kind: JobKind, context: WorkerContext, connection: Redis) -> None:
         queue = Queue(
             kind.collection, connection=connection, job_class=RunJob, serializer=JSONSerializer
         )
@@ -130,7 +130,7 @@ class HorseWorker(Worker):
             maintenance_interval=MAINTENANCE_SECONDS,
             job_monitoring_interval=MONITORING_SECONDS,
         )
-        self.workplace = workplace
+        self.context = context
         self._horse_status: int | None = None
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:  # noqa: ARG002
@@ -147,7 +147,7 @@ class HorseWorker(Worker):
         """
         self._horse_status = None
         # RQ kills a horse by that of the hash, which could end every job after a minute, or none.
-        job.timeout = self.workplace.settings.job_timeout_seconds
+        job.timeout = self.context.settings.job_timeout_seconds
         run.claimed.write(0)  # RQ may fail before it forks
         try:
             super().execute_job(job, queue)
@@ -156,7 +156,7 @@ class HorseWorker(Worker):
         except Exception as error:
             log.warning("RQ lost track of a job", job=job.id, exc_info=error)
             self._wait_out_horse()
-        settle(self.workplace, job.id, run.claimed.read(), _ending(self._horse_status))
+        settle(self.context, job.id, run.claimed.read(), _ending(self._horse_status))
 
     def _wait_out_horse(self) -> None:
         if self.horse_pid and self._horse_status is None:
@@ -225,7 +225,7 @@ class HorseWorker(Worker):
     def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:  # noqa: ARG002
         """Run the job. Redis is told of its end by the parent, which may wait for Redis."""
         self.prepare_job_execution(job, remove_from_intermediate_queue=True)
-        timeout = self.workplace.settings.job_timeout_seconds  # the hash's could be anything
+        timeout = self.context.settings.job_timeout_seconds  # the hash's could be anything
         try:
             with self.death_penalty_class(timeout, JobTimeoutException, job_id=job.id):
                 job.perform()
@@ -251,12 +251,12 @@ def _ending(status: int | None) -> str:
 def serve(kind: JobKind, settings: Settings, functions: JobFunctions) -> None:
     """Work until SIGTERM."""
     connection = patient_client(settings.redis_url)
-    workplace = Workplace.open(settings, connection)
-    run.work_at(workplace, functions)
+    context = WorkerContext.open(settings, connection)
+    run.configure(context, functions)
     if kind is JobKind.TRAINING:
         # The first optimiser of a process imports this, two seconds that every horse would spend.
         importlib.import_module("torch._dynamo")
-    worker = HorseWorker(kind, workplace, connection)
+    worker = HorseWorker(kind, context, connection)
     worker.work(logging_level=settings.log_level.upper())
 
 

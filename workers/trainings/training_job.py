@@ -31,14 +31,14 @@ from models.corpus.dataset import Dataset
 from models.corpus.features import FeatureSet
 from models.features import Standardizer
 from models.training import Step, TrainingState, train
-from workers.runtime.context import Workplace
-from workers.runtime.outcome import JobFailed, Outcome
-from workers.runtime.progress import Stopped, Watch
-from workers.runtime.retries import patiently
+from workers.runtime.context import WorkerContext
+from workers.runtime.outcome import JobFailed, JobResult
+from workers.runtime.progress import Stopped, Watchdog
+from workers.runtime.retries import retry_while_database_is_away
 
 log = structlog.get_logger("workers.trainings")
 
-MOST_STEPS_TOLD: Final = 200
+MOST_STEP_EVENTS: Final = 200
 """Of a training's losses: enough for a smooth curve, and each is a row."""
 LOOK_CLIPS: Final = 256
 """Of `dev` at a look in between: UAR to about ± .03, in seconds instead of minutes."""
@@ -53,7 +53,7 @@ NO_CHECKPOINT: Final = (
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingData:
     """What a training needs of its corpus.
 
     Attributes:
@@ -71,7 +71,7 @@ class Material:
     public_speakers: dict[str, list[str]]
 
     @classmethod
-    def load(cls, folder: Path, train_on: Sequence[str], device: torch.device) -> "Material":
+    def load(cls, folder: Path, train_on: Sequence[str], device: torch.device) -> "TrainingData":
         """Read the corpus' features.
 
         Raises:
@@ -101,7 +101,7 @@ class Material:
         )
 
 
-def perform(workplace: Workplace, attempt: Attempt, watch: Watch) -> Outcome:
+def perform(context: WorkerContext, attempt: Attempt, watchdog: Watchdog) -> JobResult:
     """Train, evaluate, and hand over the model; goes on where an earlier attempt was put down.
 
     Raises:
@@ -110,41 +110,41 @@ def perform(workplace: Workplace, attempt: Attempt, watch: Watch) -> Outcome:
             be fulfilled.
     """
     request = TrainingRequest.model_validate(attempt.request)
-    corpus = _corpus(workplace, attempt, request)
-    device = workplace.device()
-    folder = workplace.storage.corpus_dir(corpus.id)
-    material = Material.load(folder, request.train_on.split("+"), device)
+    corpus = _corpus(context, attempt, request)
+    device = context.device()
+    folder = context.storage.corpus_dir(corpus.id)
+    training_data = TrainingData.load(folder, request.train_on.split("+"), device)
     # What the model will say of itself is checked while nothing is lost yet.
-    config = _config(request, corpus, material, attempt)
+    config = _config(request, corpus, training_data, attempt)
 
-    state = TrainingState(request.plan(len(material.labels)), device)
+    state = TrainingState(request.plan(len(training_data.labels)), device)
     checkpoints = Checkpoints(
-        workplace.checkpoint_dir(attempt.job_id),
+        context.checkpoint_dir(attempt.job_id),
         attempt.number,
-        lambda text: patiently(lambda: attempt.warn(text)),
+        lambda text: retry_while_database_is_away(lambda: attempt.warn(text)),
     )
     resumed = checkpoints.restore(state)
     if resumed:
-        watch.event("resumed", {"iteration": state.iteration})
-    teller = Teller(watch, state, material, request, checkpoints)
-    teller.seconds = workplace.settings.checkpoint_seconds
+        watchdog.event("resumed", {"iteration": state.iteration})
+    reporter = ProgressReporter(watchdog, state, training_data, request, checkpoints)
+    reporter.seconds = context.settings.checkpoint_seconds
     try:
         if resumed:
-            teller.look_if_due(state.iteration)  # the attempt before may not have come to it
-        net = train(state, material.train, material.standardizer, teller.on_step)
+            reporter.look_if_due(state.iteration)  # the attempt before may not have come to it
+        net = train(state, training_data.train, training_data.standardizer, reporter.on_step)
         checkpoints.save(state)
-        metrics = score(net, material, request, watch)
+        metrics = score(net, training_data, request, watchdog)
     except Stopped:
         checkpoints.save(state)
         raise
     config = replace(config, metrics=metrics)
-    warnings = _warnings(workplace, attempt, config)
+    warnings = _warnings(context, attempt, config)
     name = request.name or f"{request.architecture}-{request.defense.type} {corpus.name}"[:100]
 
     def publish(session: Session) -> dict[str, Any]:
         row = registry.publish(
             session,
-            workplace.storage,
+            context.storage,
             net,
             config,
             owner=attempt.owner,
@@ -154,16 +154,16 @@ def perform(workplace: Workplace, attempt: Attempt, watch: Watch) -> Outcome:
         hardening.follow_up(session, attempt.job_id, row.id, warnings)
         return {"model": row.id}
 
-    return Outcome({"metrics": metrics}, publish)
+    return JobResult({"metrics": metrics}, publish)
 
 
-def _corpus(workplace: Workplace, attempt: Attempt, request: TrainingRequest) -> Corpus:
+def _corpus(context: WorkerContext, attempt: Attempt, request: TrainingRequest) -> Corpus:
     def find() -> Corpus:
-        with workplace.sessions() as session:
+        with context.sessions() as session:
             return corpora.get(session, request.corpus, owner=attempt.owner)
 
     try:
-        return patiently(find)
+        return retry_while_database_is_away(find)
     except NotFound as error:
         raise JobFailed(
             "corpus_deleted",
@@ -171,14 +171,14 @@ def _corpus(workplace: Workplace, attempt: Attempt, request: TrainingRequest) ->
         ) from error
 
 
-def _warnings(workplace: Workplace, attempt: Attempt, config: ModelConfig) -> list[str]:
+def _warnings(context: WorkerContext, attempt: Attempt, config: ModelConfig) -> list[str]:
     """What should stand beside the audit of the model, if one follows."""
 
     def read() -> list[str]:
-        with workplace.sessions() as session:
-            return hardening.warnings(session, workplace.storage, attempt.job_id, config)
+        with context.sessions() as session:
+            return hardening.warnings(session, context.storage, attempt.job_id, config)
 
-    return patiently(read)
+    return retry_while_database_is_away(read)
 
 
 def _reported(request: TrainingRequest) -> tuple[float, ...]:
@@ -187,7 +187,7 @@ def _reported(request: TrainingRequest) -> tuple[float, ...]:
 
 
 def _config(
-    request: TrainingRequest, corpus: Corpus, material: Material, attempt: Attempt
+    request: TrainingRequest, corpus: Corpus, training_data: TrainingData, attempt: Attempt
 ) -> ModelConfig:
     """All that the model's files say of themselves, but for the metrics.
 
@@ -197,16 +197,16 @@ def _config(
     documented = request.to_request()
     return ModelConfig(
         architecture=request.architecture,
-        labels=material.labels,
-        mean=tuple(material.standardizer.mean.tolist()),
-        std=tuple(material.standardizer.std.tolist()),
+        labels=training_data.labels,
+        mean=tuple(training_data.standardizer.mean.tolist()),
+        std=tuple(training_data.standardizer.std.tolist()),
         frames=request.frames,
         defense=documented.pop("defense"),
         training=documented
         | {
             "corpus_name": corpus.name,
             "training": attempt.job_id,
-            "public_speakers": material.public_speakers,
+            "public_speakers": training_data.public_speakers,
         },
     )
 
@@ -252,13 +252,13 @@ class Checkpoints:
 
 
 @dataclass
-class Teller:
+class ProgressReporter:
     """What happens after each iteration: news, checkpoints, looks at `dev`, and the question
     whether to go on."""
 
-    watch: Watch
+    watchdog: Watchdog
     state: TrainingState
-    material: Material
+    training_data: TrainingData
     request: TrainingRequest
     checkpoints: Checkpoints
     seconds: float = 30.0
@@ -266,20 +266,20 @@ class Teller:
 
     def __post_init__(self) -> None:
         self._saved = time.monotonic()
-        self._every = max(1, self.request.iterations // MOST_STEPS_TOLD)
-        dev = self.material.parts.get("dev")
+        self._every = max(1, self.request.iterations // MOST_STEP_EVENTS)
+        dev = self.training_data.parts.get("dev")
         self._dev = None if dev is None else _sample(dev, self.request.seed)
 
     def on_step(self, step: Step) -> None:
         """See :func:`models.training.train`."""
         total = self.request.iterations
         if step.iteration % self._every == 0 or step.iteration == total:
-            self.watch.event("step", _news(step))
-        self.watch.progress(step.iteration, total, "iterations")
+            self.watchdog.event("step", _news(step))
+        self.watchdog.progress(step.iteration, total, "iterations")
         if time.monotonic() - self._saved >= self.seconds:
             self.checkpoints.save(self.state)
             self._saved = time.monotonic()
-        self.watch.check()
+        self.watchdog.check()
         self.look_if_due(step.iteration)
 
     def look_if_due(self, iteration: int) -> None:
@@ -298,8 +298,8 @@ class Teller:
         plan = self.state.plan
         epsilons = (plan.epsilon,) if plan.epsilon > 0 else ()
         net = self.state.net
-        found = evaluate(net, self.material, self._dev, epsilons, plan.frames, self.watch)
-        self.watch.event("evaluation", {"iteration": iteration, "partition": "dev", **found})
+        found = evaluate(net, self.training_data, self._dev, epsilons, plan.frames, self.watchdog)
+        self.watchdog.event("evaluation", {"iteration": iteration, "partition": "dev", **found})
 
 
 def _news(step: Step) -> dict[str, Any]:
@@ -320,7 +320,7 @@ def _sample(data: Dataset, seed: int) -> Dataset:
 
 
 def score(
-    net: SpectrogramNet, material: Material, request: TrainingRequest, watch: Watch
+    net: SpectrogramNet, training_data: TrainingData, request: TrainingRequest, watchdog: Watchdog
 ) -> dict[str, Any]:
     """What the finished network is worth: `evaluate` for each other partition, every clip of it.
 
@@ -329,54 +329,54 @@ def score(
     Raises:
         Stopped: the worker is to stop.
     """
-    total, done = sum(map(len, material.parts.values())), 0
+    total, done = sum(map(len, training_data.parts.values())), 0
     metrics = {}
-    for name, part in material.parts.items():
-        tell = partial(_tell_scored, watch, done, total)
-        tell(0)
+    for name, part in training_data.parts.items():
+        on_scored = partial(_report_scored, watchdog, done, total)
+        on_scored(0)
         metrics[name] = evaluate(
-            net, material, part, _reported(request), request.frames, watch, tell
+            net, training_data, part, _reported(request), request.frames, watchdog, on_scored
         )
         done += len(part)
-    watch.progress(request.iterations, request.iterations, "iterations")
+    watchdog.progress(request.iterations, request.iterations, "iterations")
     return metrics
 
 
-def _tell_scored(watch: Watch, before: int, total: int, clips: int) -> None:
-    watch.progress(before + clips, total, "clips")
+def _report_scored(watchdog: Watchdog, before: int, total: int, clips: int) -> None:
+    watchdog.progress(before + clips, total, "clips")
 
 
 def evaluate(
     net: SpectrogramNet,
-    material: Material,
+    training_data: TrainingData,
     data: Dataset,
     epsilons: Sequence[float],
     frames: int,
-    watch: Watch,
-    tell: Callable[[int], None] | None = None,
+    watchdog: Watchdog,
+    on_scored: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
     """UAR clean and under FGSM against the true labels: ``{clips, clean_uar, fgsm_uar}``.
 
     Args:
-        tell: told how many of the clips are scored, after each batch.
+        on_scored: told how many of the clips are scored, after each batch.
 
     Raises:
         Stopped: the worker is to stop.
     """
 
-    def told(scored: int) -> None:
-        watch.check()
-        if tell is not None:
-            tell(scored)
+    def report(scored: int) -> None:
+        watchdog.check()
+        if on_scored is not None:
+            on_scored(scored)
 
     clean, attacked = robust_uar(
         net,
-        material.standardizer,
+        training_data.standardizer,
         data,
         epsilons,
         frames=frames,
         batch_size=EVALUATION_BATCH,
-        on_batch=told,
+        on_batch=report,
     )
     return {
         "clips": len(data),

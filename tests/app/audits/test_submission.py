@@ -354,7 +354,7 @@ class TestUploads:
     ) -> None:
         with ExitStack() as taken:
             for key in ("key_a", "key_a", "key_b", "key_b"):
-                taken.enter_context(endpoints.PLACES.one(key))
+                taken.enter_context(endpoints.UPLOADS.one(key))
             answer = self.post(client, [("a.wav", wav("anger"))])
         assert (answer.status_code, answer.json()["code"]) == (503, "uploads_busy")
         assert int(answer.headers["retry-after"]) >= 1

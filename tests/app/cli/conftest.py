@@ -21,7 +21,7 @@ from app.settings import Settings
 from tests.app.corpora.zips import index, rows, wav
 from workers.jobs import PERFORM
 from workers.runtime import run
-from workers.runtime.context import Workplace
+from workers.runtime.context import WorkerContext
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,10 @@ def url(app: FastAPI, starters: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 @pytest.fixture
-def worker(settings: Settings) -> Iterator[Workplace]:
+def worker(settings: Settings) -> Iterator[WorkerContext]:
     """Runs queued jobs in a thread of this process, without Redis."""
     redis = brief_client(settings.redis_url, timeout_seconds=2)
-    place = Workplace.open(settings.model_copy(update={"torch_threads": 1}), redis)
+    place = WorkerContext.open(settings.model_copy(update={"torch_threads": 1}), redis)
     stop = threading.Event()
 
     def work() -> None:

@@ -17,7 +17,7 @@ from tests.app.cli.conftest import Serval
 from tests.app.corpora.zips import corpus_zip, wav
 from tests.conftest import MakeKey
 from tests.recorded import record
-from workers.runtime.context import Workplace
+from workers.runtime.context import WorkerContext
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ class TestTrain:
                 "--batch-size", "2")  # fmt: skip
 
     def test_it_is_followed_to_its_end(
-        self, serval: Serval, worker: Workplace, short: tuple[str, ...]
+        self, serval: Serval, worker: WorkerContext, short: tuple[str, ...]
     ) -> None:
         said = serval(*short, "--defense", "vanilla", "--alpha", "0.4", "--epsilon", "0.05")
         assert said.status == 0, said.err
@@ -185,7 +185,7 @@ class TestTrain:
         assert "succeeded" in said.err
 
     def test_as_json_it_prints_the_job_as_it_ended(
-        self, serval: Serval, worker: Workplace, short: tuple[str, ...]
+        self, serval: Serval, worker: WorkerContext, short: tuple[str, ...]
     ) -> None:
         said = serval(*short, "--json", "--seed", "7")
         job = json.loads(said.out)
@@ -216,7 +216,7 @@ class TestTrain:
 
 class TestAudit:
     def test_on_a_corpus_it_shows_the_curve(
-        self, serval: Serval, worker: Workplace, corpus: str
+        self, serval: Serval, worker: WorkerContext, corpus: str
     ) -> None:
         names = ("--model", self.model(serval), "--corpus", "speech")
         said = serval("audit", *names, "--epsilon", "0,0.5", "--partition", "all")
@@ -233,14 +233,14 @@ class TestAudit:
         return str(json.loads(said.out)["result"]["model"])
 
     def test_on_wav_files_without_labels_there_is_no_uar(
-        self, serval: Serval, worker: Workplace, url: str, clip: Path
+        self, serval: Serval, worker: WorkerContext, url: str, clip: Path
     ) -> None:
         said = serval("audit", clip, "--model", "tiny-a", "--epsilon", "0.1")
         assert said.status == 0, said.err
         assert "on 1 clips: no labels, so no UAR" in said.out
 
     def test_on_wav_files_with_labels(
-        self, serval: Serval, worker: Workplace, url: str, clip: Path
+        self, serval: Serval, worker: WorkerContext, url: str, clip: Path
     ) -> None:
         arguments = ("--model", "tiny-a", "--epsilon", "0.1", "--label", "calm", "--json")
         job = json.loads(serval("audit", clip, *arguments).out)

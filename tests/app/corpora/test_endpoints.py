@@ -39,8 +39,8 @@ def left(settings: Settings) -> list[str]:
     return sorted(path.name for name in ("corpora", "staging") for path in (root / name).iterdir())
 
 
-def sweep(app: FastAPI, older_than: float = -1) -> int:
-    return orphans.sweep(
+def collect(app: FastAPI, older_than: float = -1) -> int:
+    return orphans.collect(
         app.state.sessions, app.state.storage, "corpora", Corpus.id, older_than=older_than
     )
 
@@ -90,7 +90,7 @@ class TestWhoMay:
         self, client: TestClient, make_key: MakeKey
     ) -> None:
         busy, other = make_key("train"), make_key("train")
-        with endpoints.PLACES.one(busy.id):
+        with endpoints.IMPORTS.one(busy.id):
             refused = upload(client, corpus_zip(), headers=busy.headers)
             taken = upload(client, corpus_zip(), headers=other.headers)
         problem(refused, 429, "imports_busy")
@@ -370,7 +370,7 @@ class TestLimits:
         assert left(settings) == []
 
     def test_imports_beyond_two_at_a_time_are_asked_to_come_again(self, client: TestClient) -> None:
-        with endpoints.PLACES.one("key_a"), endpoints.PLACES.one("key_b"):
+        with endpoints.IMPORTS.one("key_a"), endpoints.IMPORTS.one("key_b"):
             answer = upload(client, corpus_zip())
         problem(answer, 503, "imports_busy")
         assert int(answer.headers["retry-after"]) >= 1
@@ -409,7 +409,7 @@ class TestAtomicity:
         assert left(settings) == []
 
     @pytest.mark.usefixtures("client")
-    def test_a_row_that_may_have_been_committed_keeps_its_folder_for_the_sweep(
+    def test_a_row_that_may_have_been_committed_keeps_its_folder_for_the_collection(
         self,
         app: FastAPI,
         session: Session,
@@ -430,7 +430,7 @@ class TestAtomicity:
         (corpus_id,) = left(settings)
         folder = app.state.storage.corpus_dir(corpus_id)
         assert (folder / orphans.MARK).exists()
-        assert sweep(app) == 0
+        assert collect(app) == 0
         assert not (folder / orphans.MARK).exists()
         with app.state.sessions() as other:
             row = service.get(other, corpus_id, owner="local")
@@ -444,8 +444,8 @@ class TestAtomicity:
         orphan = storage.corpus_dir(new_id("corpus"))
         orphan.mkdir()
         orphans.mark(orphan)
-        assert sweep(app, older_than=3600) == 0  # it may be just being published
-        assert sweep(app) == 1
+        assert collect(app, older_than=3600) == 0  # it may be just being published
+        assert collect(app) == 1
         assert left(settings) == [made["id"]]
 
     def test_one_whose_row_was_committed_before_the_crash_stays(
@@ -453,16 +453,16 @@ class TestAtomicity:
     ) -> None:
         made = upload(client, corpus_zip()).json()
         orphans.mark(app.state.storage.corpus_dir(made["id"]))
-        assert sweep(app) == 0
+        assert collect(app) == 0
         assert left(settings) == [made["id"]]
 
-    def test_the_corpora_of_another_database_are_never_taken_for_leftovers(
+    def test_the_corpora_of_another_database_are_never_taken_for_orphans(
         self, app: FastAPI, settings: Settings, client: TestClient, session: Session
     ) -> None:
         made = upload(client, corpus_zip()).json()
         session.execute(delete(Corpus))
         session.commit()
-        assert sweep(app) == 0
+        assert collect(app) == 0
         assert left(settings) == [made["id"]]
 
     def test_what_a_crash_left_of_a_removal_is_gone_after_the_next_start(
@@ -478,7 +478,7 @@ class TestAtomicity:
         client.delete(f"/v1/corpora/{made['id']}")
         monkeypatch.undo()
         assert left(settings) == [made["id"]]
-        assert sweep(app) == 1
+        assert collect(app) == 1
         assert left(settings) == []
 
     def test_a_staging_folder_is_cleared_away_only_if_nobody_builds_in_it(
@@ -574,7 +574,7 @@ class TestAtomicity:
         assert client.portal is not None
         client.portal.call(app, scope, receive, send)
         assert sent[0]["status"] == 499
-        with endpoints.PLACES.one("key_a"), endpoints.PLACES.one("key_b"):
+        with endpoints.IMPORTS.one("key_a"), endpoints.IMPORTS.one("key_b"):
             pass
 
 

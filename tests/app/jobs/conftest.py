@@ -1,4 +1,4 @@
-"""A road for submissions, without the audits and trainings that come on it."""
+"""A route for submissions, without the audits and trainings that come by it."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -101,10 +101,10 @@ def read(client: TestClient) -> Callable[[str], dict[str, Any]]:
 def looked(monkeypatch: pytest.MonkeyPatch) -> Looked:
     """Waits until a request that waits on a job has ended a look that it began after this call."""
     looks = threading.Semaphore(0)
-    glance = events.glance
+    snapshot = events.snapshot
 
     def counted(*of: Any) -> Any:
-        found = glance(*of)
+        found = snapshot(*of)
         looks.release()
         return found
 
@@ -114,20 +114,20 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> Looked:
         for _ in range(2):  # the first may have begun before what it is to see
             assert looks.acquire(timeout=30)
 
-    monkeypatch.setattr(events, "glance", counted)
+    monkeypatch.setattr(events, "snapshot", counted)
     return look
 
 
 @pytest.fixture
 def at_look(monkeypatch: pytest.MonkeyPatch) -> AtLook:
     """`at_look(2, act)` acts before what waits on a job looks at it for the second time."""
-    glance = events.glance
+    snapshot = events.snapshot
     acts: dict[int, Callable[[], None]] = {}
     looks = count(1)
 
     def acting(*of: Any) -> Any:
         acts.get(next(looks), lambda: None)()
-        return glance(*of)
+        return snapshot(*of)
 
-    monkeypatch.setattr(events, "glance", acting)
+    monkeypatch.setattr(events, "snapshot", acting)
     return acts.__setitem__

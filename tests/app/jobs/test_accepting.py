@@ -166,7 +166,7 @@ class TestAccept:
             accept(session, queue, storage, replace(nobody, staged=folder))
         assert list((storage.root / "jobs").iterdir()) == []
 
-    def test_files_of_a_row_that_may_have_been_committed_stay_for_the_sweep(
+    def test_files_of_a_row_that_may_have_been_committed_stay_for_the_collection(
         self,
         session: Session,
         queue: JobQueue,
@@ -183,7 +183,7 @@ class TestAccept:
             (row,) = other.scalars(select(Job)).all()
         left = storage.job_dir(row.id)
         assert {path.name for path in left.iterdir()} == {"clip.wav", MARK}
-        assert orphans.sweep(make_sessions, storage, "jobs", Job.id, older_than=-1) == 0
+        assert orphans.collect(make_sessions, storage, "jobs", Job.id, older_than=-1) == 0
         assert [path.name for path in left.iterdir()] == ["clip.wav"]
 
 

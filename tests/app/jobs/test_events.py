@@ -181,7 +181,7 @@ class TestAsAStream:
         attempt = run(job.id)
 
         def work() -> None:
-            looked()  # a nap lies between its two looks
+            looked()  # a sleep lies between its two looks
             attempt.succeed({})
 
         worker = threading.Thread(target=work)

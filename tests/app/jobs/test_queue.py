@@ -1,4 +1,4 @@
-"""The road to the workers."""
+"""The queue to the workers."""
 
 import json
 import os

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.observability import logs
 from app.observability.access_log import AccessLog
 from app.observability.metrics import Metrics
-from app.observability.request_context import Envelope
+from app.observability.request_context import RequestContext
 
 
 class TestRequestId:
@@ -91,8 +91,8 @@ class TestStopping:
 
         async def run() -> None:
             metrics = Metrics()
-            envelope = Envelope(app, metrics, AccessLog(metrics))
-            request = asyncio.ensure_future(envelope(dict(self.SCOPE), receive, send))
+            middleware = RequestContext(app, metrics, AccessLog(metrics))
+            request = asyncio.ensure_future(middleware(dict(self.SCOPE), receive, send))
             await asyncio.sleep(0.01)
             request.cancel()
             await request

@@ -15,7 +15,7 @@ from app.errors import ServalError, Unavailable
 from app.predictions import engine as engine_module
 from app.predictions import hooks
 from app.predictions.engine import Engine
-from app.predictions.line import Outcome, Waiting
+from app.predictions.request_queue import ClipScores, PendingRequest
 from app.predictions.scorer import Scorer, in_batches
 from app.registry.loaded import LoadedModel
 from models.audio import AudioError
@@ -170,7 +170,7 @@ class TestBatches:
                     *(engine.submit(model, body) for body in bodies), return_exceptions=True
                 )
             kinds = [type(result) for result in results]
-            assert kinds == [Outcome, AudioError, Outcome, AudioError]
+            assert kinds == [ClipScores, AudioError, ClipScores, AudioError]
 
         run(test)
 
@@ -280,7 +280,7 @@ class TestLanes:
                 (dead,) = done
                 assert isinstance(dead.exception(), Unavailable)
                 (alive,) = {second, third} - done
-                assert isinstance(await alive, Outcome)
+                assert isinstance(await alive, ClipScores)
                 with pytest.raises(Unavailable, match="KeyboardInterrupt"):
                     engine.check()
 
@@ -301,7 +301,7 @@ class TestFailures:
                 assert "broken kernel" not in failed.value.detail
                 network.failure = None
                 network.may_go_on.release()
-                assert isinstance(await engine.submit(model, good_wav()), Outcome)
+                assert isinstance(await engine.submit(model, good_wav()), ClipScores)
                 engine.check()
 
         run(test)
@@ -390,7 +390,7 @@ class TestStop:
                     network.may_go_on.release()
                 results = await asyncio.gather(*waiting)
                 await stopping
-                assert all(isinstance(result, Outcome) for result in results)
+                assert all(isinstance(result, ClipScores) for result in results)
                 with pytest.raises(Unavailable) as failed:
                     engine.submit(model, good_wav())
                 assert failed.value.code == "stopping"
@@ -414,9 +414,9 @@ class TestHooks:
 
     def test_waiting_requests_know_when_they_came(self) -> None:
         async def test() -> None:
-            future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-            one = Waiting(loaded(tiny_net()), b"", future)
-            two = Waiting(loaded(tiny_net()), b"", future)
+            future: asyncio.Future[ClipScores] = asyncio.get_running_loop().create_future()
+            one = PendingRequest(loaded(tiny_net()), b"", future)
+            two = PendingRequest(loaded(tiny_net()), b"", future)
             assert one.since < two.since
 
         run(test)

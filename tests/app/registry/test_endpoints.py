@@ -186,7 +186,7 @@ class TestUpload:
         assert upload(client).status_code == 201
 
     def test_one_too_many_at_a_time_is_503(self, client: TestClient) -> None:
-        with endpoints.PLACES.one("key_a"), endpoints.PLACES.one("key_b"):
+        with endpoints.UPLOADS.one("key_a"), endpoints.UPLOADS.one("key_b"):
             refused = upload(client)
         assert refused.status_code == 503
         assert int(refused.headers["retry-after"]) > 0
@@ -196,7 +196,7 @@ class TestUpload:
         self, client: TestClient, make_key: MakeKey
     ) -> None:
         busy, other = make_key("train"), make_key("train")
-        with endpoints.PLACES.one(busy.id):
+        with endpoints.UPLOADS.one(busy.id):
             assert upload(client, headers=busy.headers).status_code == 429
             assert upload(client, headers=other.headers).status_code == 201
 

@@ -31,9 +31,9 @@ def storage(tmp_path: Path) -> Storage:
     return storage
 
 
-def sweep(session: Session, storage: Storage, older_than: float = -1) -> int:
+def collect(session: Session, storage: Storage, older_than: float = -1) -> int:
     maker = sessionmaker(session.get_bind())
-    return orphans.sweep(maker, storage, "models", Model.id, older_than=older_than)
+    return orphans.collect(maker, storage, "models", Model.id, older_than=older_than)
 
 
 def publish(session: Session, storage: Storage, owner: str = "key_me", name: str = "mine") -> str:
@@ -70,12 +70,12 @@ class TestPublish:
         ).id
         session.rollback()
         session.commit()  # of something else, which does not make it one that has a row
-        assert sweep(session, storage, older_than=3600) == 0
-        assert sweep(session, storage) == 1
+        assert collect(session, storage, older_than=3600) == 0
+        assert collect(session, storage) == 1
         assert storage.model_dir(kept).exists()
         assert not storage.model_dir(lost).exists()
 
-    def test_the_models_of_another_database_are_never_taken_for_leftovers(
+    def test_the_models_of_another_database_are_never_taken_for_orphans(
         self, session: Session, storage: Storage
     ) -> None:
         trained = publish(session, storage)
@@ -89,7 +89,7 @@ class TestPublish:
         ).id
         session.execute(delete(Model))
         session.commit()
-        assert sweep(session, storage) == 0
+        assert collect(session, storage) == 0
         assert all(storage.model_dir(one).exists() for one in (trained, uploaded))
 
     def test_what_a_crash_left_of_a_removal_is_swept(
@@ -100,7 +100,7 @@ class TestPublish:
         registry.remove(session, storage, model_id, owner="key_me")
         monkeypatch.undo()
         assert storage.model_dir(model_id).exists()
-        assert sweep(session, storage) == 1
+        assert collect(session, storage) == 1
         assert not storage.model_dir(model_id).exists()
 
 

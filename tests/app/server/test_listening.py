@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.server.listening import CannotListen, refuse_an_open_door
+from app.server.listening import CannotListen, require_key_beyond_loopback
 from app.settings import Settings
 from tests.conftest import MakeKey
 
@@ -10,7 +10,7 @@ from tests.conftest import MakeKey
 class TestListening:
     @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
     def test_loopback_needs_no_key(self, settings: Settings, host: str) -> None:
-        refuse_an_open_door(settings.model_copy(update={"host": host}))
+        require_key_beyond_loopback(settings.model_copy(update={"host": host}))
 
     @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "serval.example"])
     def test_any_other_address_is_refused_until_a_key_exists(
@@ -18,7 +18,7 @@ class TestListening:
     ) -> None:
         open_wide = settings.model_copy(update={"host": host})
         with pytest.raises(CannotListen, match="serval keys create") as refused:
-            refuse_an_open_door(open_wide)
+            require_key_beyond_loopback(open_wide)
         assert host in str(refused.value)
         make_key("admin")
-        refuse_an_open_door(open_wide)
+        require_key_beyond_loopback(open_wide)

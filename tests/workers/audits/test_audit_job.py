@@ -38,9 +38,9 @@ from tests import spoken
 from workers.audits import audit_job, exhibits, pictures
 from workers.jobs import PERFORM
 from workers.runtime import progress
-from workers.runtime.context import Workplace
-from workers.runtime.progress import Stopped, Watch
-from workers.runtime.run import run, work_at
+from workers.runtime.context import WorkerContext
+from workers.runtime.progress import Stopped, Watchdog
+from workers.runtime.run import configure, run
 from workers.trainings import training_job
 
 GRID = [0, 0.02, 0.4, 0.6]
@@ -53,11 +53,11 @@ HARDEN = {
 
 
 @pytest.fixture
-def workplace(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workplace]:
+def context(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerContext]:
     monkeypatch.setitem(ARCHITECTURES, spoken.ARCHITECTURE, spoken.Ear)
     redis: Redis = brief_client(settings.redis_url, timeout_seconds=1)
-    made = Workplace.open(settings.model_copy(update={"audit_batch": 4}), redis)
-    work_at(made, PERFORM)
+    made = WorkerContext.open(settings.model_copy(update={"audit_batch": 4}), redis)
+    configure(made, PERFORM)
     yield made
     made.engine.dispose()
 
@@ -70,13 +70,13 @@ def quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def corpus(workplace: Workplace, session: Session) -> Corpus:
-    return spoken.add_corpus(session, workplace.storage, workplace.settings)
+def corpus(context: WorkerContext, session: Session) -> Corpus:
+    return spoken.add_corpus(session, context.storage, context.settings)
 
 
 @pytest.fixture
-def model(workplace: Workplace, session: Session) -> str:
-    return spoken.add_model(session, workplace.storage)
+def model(context: WorkerContext, session: Session) -> str:
+    return spoken.add_model(session, context.storage)
 
 
 def request(model: str, corpus: Corpus, **more: Any) -> dict[str, Any]:
@@ -98,8 +98,8 @@ def done(client: TestClient, job_id: str) -> dict[str, Any]:
     return job
 
 
-def findings(workplace: Workplace, job_id: str, attempt: int = 1) -> Path:
-    return files.attempt_dir(workplace.storage, job_id, attempt)
+def findings(context: WorkerContext, job_id: str, attempt: int = 1) -> Path:
+    return files.attempt_dir(context.storage, job_id, attempt)
 
 
 class TestResult:
@@ -136,7 +136,7 @@ class TestResult:
     def test_while_pictures_and_sounds_are_made_progress_is_told_of_them(
         self, client: TestClient, model: str, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(progress, "TELL_SECONDS", 0)
+        monkeypatch.setattr(progress, "REPORT_SECONDS", 0)
         told: list[tuple[float, float, str]] = []
         real = Attempt.progress
 
@@ -151,20 +151,20 @@ class TestResult:
         assert told == [*scored, *made, (18, 18, "clips")]
 
     def test_a_limit_takes_so_many_of_each_emotion(
-        self, client: TestClient, model: str, corpus: Corpus, workplace: Workplace
+        self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext
     ) -> None:
         body = request(model, corpus, partition="all", limit=9, seed=3)
         job = done(client, submit(client, body))
-        path = findings(workplace, job["id"]) / files.ROWS
+        path = findings(context, job["id"]) / files.ROWS
         rows = spoken.lines(path)
         assert [row["label"] for row in rows].count("joy") == 3
         assert len(path.with_suffix(".index").read_bytes()) == 9 * OFFSET_BYTES
         assert job["result"]["n"] == 9
 
     def test_clips_of_strange_emotions_are_left_out_with_a_warning(
-        self, client: TestClient, corpus: Corpus, workplace: Workplace, session: Session
+        self, client: TestClient, corpus: Corpus, context: WorkerContext, session: Session
     ) -> None:
-        model = spoken.add_model(session, workplace.storage, labels=("anger", "joy", "calm"))
+        model = spoken.add_model(session, context.storage, labels=("anger", "joy", "calm"))
         job = done(client, submit(client, request(model, corpus)))
         assert job["result"]["n"] == 12
         assert job["result"]["clean"]["recall"]["calm"] is None
@@ -173,10 +173,10 @@ class TestResult:
         ]
 
     def test_what_cannot_be_done_any_more_fails_and_says_why(
-        self, client: TestClient, model: str, corpus: Corpus, workplace: Workplace
+        self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext
     ) -> None:
         job_id = submit(client, request(model, corpus))
-        for path in workplace.storage.corpus_dir(corpus.id).glob("features*"):
+        for path in context.storage.corpus_dir(corpus.id).glob("features*"):
             path.write_bytes(b"")
         run(job_id)
         job = client.get(f"/v1/audits/{job_id}").json()
@@ -188,9 +188,9 @@ class TestWhatCannotBeAttacked:
     """A model that gives no gradient, or no scores, must not pass for a robust one."""
 
     def test_saturated_scores_are_told_with_their_number(
-        self, client: TestClient, corpus: Corpus, workplace: Workplace, session: Session
+        self, client: TestClient, corpus: Corpus, context: WorkerContext, session: Session
     ) -> None:
-        steep = spoken.add_model(session, workplace.storage, steepness=1e4)
+        steep = spoken.add_model(session, context.storage, steepness=1e4)
         job = done(client, submit(client, request(steep, corpus, harden=HARDEN)))
         assert [point["no_gradient"] for point in job["result"]["curve"]] == [0, 18, 18, 18]
         assert job["result"]["hardening"]["success_rate"] == 0
@@ -208,10 +208,15 @@ class TestWhatCannotBeAttacked:
         assert job["warnings"] == []
 
     def test_a_model_that_understates_its_deviations_is_told_from_a_robust_one(
-        self, client: TestClient, model: str, corpus: Corpus, workplace: Workplace, session: Session
+        self,
+        client: TestClient,
+        model: str,
+        corpus: Corpus,
+        context: WorkerContext,
+        session: Session,
     ) -> None:
         """The same function of the speech, of which ε is a fiftieth as much."""
-        sly = spoken.add_model(session, workplace.storage, understated=50)
+        sly = spoken.add_model(session, context.storage, understated=50)
         honest, robust = (
             done(client, submit(client, request(one, corpus))) for one in (model, sly)
         )
@@ -229,9 +234,9 @@ class TestWhatCannotBeAttacked:
         assert f"by {robust['result']['scale']['median']:g} of them" in warning
 
     def test_scores_that_are_no_numbers_fail_the_audit(
-        self, client: TestClient, corpus: Corpus, workplace: Workplace, session: Session
+        self, client: TestClient, corpus: Corpus, context: WorkerContext, session: Session
     ) -> None:
-        broken = spoken.add_model(session, workplace.storage, steepness=2e38)
+        broken = spoken.add_model(session, context.storage, steepness=2e38)
         job_id = submit(client, request(broken, corpus))
         run(job_id)
         job = client.get(f"/v1/audits/{job_id}").json()
@@ -255,11 +260,11 @@ class TestUploads:
         return str(answer.json()["id"])
 
     def test_are_audited_in_their_order(
-        self, client: TestClient, model: str, workplace: Workplace
+        self, client: TestClient, model: str, context: WorkerContext
     ) -> None:
         job = done(client, self.upload(client, model, ["anger", "joy", "sadness"]))
         assert job["result"]["clean"]["uar"] == 1
-        rows = spoken.lines(findings(workplace, job["id"]) / files.ROWS)
+        rows = spoken.lines(findings(context, job["id"]) / files.ROWS)
         assert [row["clip"] for row in rows] == ["anger.wav", "joy.wav", "sadness.wav"]
 
     def test_a_long_clip_is_cut_with_a_warning(self, client: TestClient, model: str) -> None:
@@ -288,8 +293,8 @@ class TestArtifacts:
     def job(self, client: TestClient, model: str, corpus: Corpus) -> dict[str, Any]:
         return done(client, submit(client, request(model, corpus)))
 
-    def test_are_what_the_list_says(self, job: dict[str, Any], workplace: Workplace) -> None:
-        folder = findings(workplace, job["id"])
+    def test_are_what_the_list_says(self, job: dict[str, Any], context: WorkerContext) -> None:
+        folder = findings(context, job["id"])
         listed = files.read_artifacts(folder)
         assert {one["name"] for one in listed} == {
             path.name for path in (folder / files.ARTIFACTS).iterdir()
@@ -305,21 +310,21 @@ class TestArtifacts:
         client: TestClient,
         model: str,
         corpus: Corpus,
-        workplace: Workplace,
+        context: WorkerContext,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         for name in ("spectrogram_pair", "uar_curve"):
             monkeypatch.setattr(exhibits, name, getattr(pictures, name))
         job = done(client, submit(client, request(model, corpus)))
-        folder = findings(workplace, job["id"]) / files.ARTIFACTS
+        folder = findings(context, job["id"]) / files.ARTIFACTS
         names = sorted(path.name for path in folder.glob("*.png"))
         assert names == [*(f"figure2-{n}.png" for n in range(1, 5)), "uar-curve.png"]
         assert all(path.read_bytes().startswith(b"\x89PNG\r\n") for path in folder.glob("*.png"))
 
     def test_log_mels_are_within_their_budget_and_score_as_the_rows_say(
-        self, job: dict[str, Any], workplace: Workplace
+        self, job: dict[str, Any], context: WorkerContext
     ) -> None:
-        folder = findings(workplace, job["id"])
+        folder = findings(context, job["id"])
         rows = spoken.lines(folder / files.ROWS)
         kept = load_file(folder / files.ARTIFACTS / files.LOG_MELS)
         net, config = spoken.ear()
@@ -330,8 +335,10 @@ class TestArtifacts:
             told = [rows[i]["adversarial"][number]["label"] for i in kept["index"].tolist()]
             assert [config.labels[label] for label in scored] == told
 
-    def test_sounds_score_as_the_rows_say(self, job: dict[str, Any], workplace: Workplace) -> None:
-        folder = findings(workplace, job["id"])
+    def test_sounds_score_as_the_rows_say(
+        self, job: dict[str, Any], context: WorkerContext
+    ) -> None:
+        folder = findings(context, job["id"])
         rows = spoken.lines(folder / files.ROWS)
         net, config = spoken.ear()
         sounds = sorted((folder / files.ARTIFACTS).glob("adversarial-*.wav"))
@@ -345,9 +352,9 @@ class TestArtifacts:
             assert row["adversarial"][int(point) - 1]["audio"]["label"] == said
 
     def test_a_clips_own_sound_lies_beside_them(
-        self, job: dict[str, Any], workplace: Workplace
+        self, job: dict[str, Any], context: WorkerContext
     ) -> None:
-        folder = findings(workplace, job["id"]) / files.ARTIFACTS
+        folder = findings(context, job["id"]) / files.ARTIFACTS
         clean = min(folder.glob("clean-*.wav"))
         row: Any = spoken.lines(folder.parent / files.ROWS)[int(clean.stem[-6:])]
         speaker, name = row["clip"].split("/")
@@ -357,31 +364,29 @@ class TestArtifacts:
         assert (decode(clean.read_bytes()).samples == own).all()
 
     def test_sounds_and_log_mels_may_be_left_out(
-        self, client: TestClient, model: str, corpus: Corpus, workplace: Workplace
+        self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext
     ) -> None:
         job = done(client, submit(client, request(model, corpus, save_adversarial=False)))
-        made = {one["name"] for one in files.read_artifacts(findings(workplace, job["id"]))}
+        made = {one["name"] for one in files.read_artifacts(findings(context, job["id"]))}
         assert made == {"uar-curve.png", *(f"figure2-{n}.png" for n in range(1, 5))}
 
     def test_are_no_more_than_the_settings_allow(
-        self, client: TestClient, model: str, corpus: Corpus, workplace: Workplace
+        self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext
     ) -> None:
-        few = workplace.settings.model_copy(update={"max_saved_wavs": 3, "max_saved_clips": 2})
-        work_at(
-            Workplace(
-                few, workplace.engine, workplace.sessions, workplace.storage, workplace.queue
-            ),
+        few = context.settings.model_copy(update={"max_saved_wavs": 3, "max_saved_clips": 2})
+        configure(
+            WorkerContext(few, context.engine, context.sessions, context.storage, context.queue),
             PERFORM,
         )
         job = done(client, submit(client, request(model, corpus)))
-        folder = findings(workplace, job["id"]) / files.ARTIFACTS
+        folder = findings(context, job["id"]) / files.ARTIFACTS
         assert len(list(folder.glob("*.wav"))) <= 3
         assert len(load((folder / files.LOG_MELS).read_bytes())["clean"]) == 2
 
     def test_the_report_tells_all_that_is_needed_to_do_it_again(
-        self, job: dict[str, Any], workplace: Workplace, model: str
+        self, job: dict[str, Any], context: WorkerContext, model: str
     ) -> None:
-        report = json.loads((findings(workplace, job["id"]) / files.REPORT).read_bytes())
+        report = json.loads((findings(context, job["id"]) / files.REPORT).read_bytes())
         assert report["result"] == job["result"]
         assert report["request"] == job["input"]
         assert report["model"]["id"] == model
@@ -396,10 +401,10 @@ class TestResuming:
         client: TestClient,
         model: str,
         corpus: Corpus,
-        workplace: Workplace,
+        context: WorkerContext,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        whole = findings(workplace, done(client, submit(client, request(model, corpus)))["id"])
+        whole = findings(context, done(client, submit(client, request(model, corpus)))["id"])
         batches: list[int] = []
         real = gradient.input_gradient
 
@@ -414,14 +419,14 @@ class TestResuming:
         job_id = submit(client, request(model, corpus))
         run(job_id)
         assert client.get(f"/v1/audits/{job_id}").json()["status"] == "queued"
-        written = workplace.checkpoint_dir(job_id) / "rows-0001.jsonl"
+        written = context.checkpoint_dir(job_id) / "rows-0001.jsonl"
         assert len(spoken.lines(written)) == 8
         with written.open("ab") as file:
             file.write(b'{"index":8,"clip":"torn')
         job = done(client, job_id)
         assert job["attempt"] == 2
         assert batches == [4, 4, 4, 4, 4, 2]
-        again = findings(workplace, job_id, attempt=2)
+        again = findings(context, job_id, attempt=2)
         assert (again / files.ROWS).read_bytes() == (whole / files.ROWS).read_bytes()
         events = client.get(f"/v1/audits/{job_id}/events").json()["data"]
         assert {"clips": 8} in [event["data"] for event in events if event["type"] == "resumed"]
@@ -430,12 +435,12 @@ class TestResuming:
         self,
         client: TestClient,
         corpus: Corpus,
-        workplace: Workplace,
+        context: WorkerContext,
         session: Session,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """The clips that an earlier attempt scored are taken from its rows."""
-        steep = spoken.add_model(session, workplace.storage, steepness=1e4)
+        steep = spoken.add_model(session, context.storage, steepness=1e4)
         whole = done(client, submit(client, request(steep, corpus)))
         calls: list[int] = []
         real = gradient.input_gradient
@@ -456,33 +461,33 @@ class TestResuming:
         assert (job["result"], job["warnings"]) == (whole["result"], whole["warnings"])
 
     def test_rows_of_another_audit_are_not_taken_over(
-        self, client: TestClient, model: str, corpus: Corpus, workplace: Workplace
+        self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext
     ) -> None:
         job_id = submit(client, request(model, corpus))
-        folder = workplace.checkpoint_dir(job_id)
+        folder = context.checkpoint_dir(job_id)
         folder.mkdir(parents=True)
         row = {"index": 0, "clip": "x", "label": None, "clean": {}, "adversarial": []}
         (folder / "rows-0000.jsonl").write_text(json.dumps(row) + "\n")
         assert done(client, job_id)["result"]["n"] == 18
 
     def test_what_an_attempt_left_that_never_succeeded_is_removed(
-        self, client: TestClient, model: str, corpus: Corpus, workplace: Workplace
+        self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext
     ) -> None:
         job_id = submit(client, request(model, corpus))
-        findings(workplace, job_id, attempt=0).mkdir(parents=True)
+        findings(context, job_id, attempt=0).mkdir(parents=True)
         done(client, job_id)
-        assert not findings(workplace, job_id, attempt=0).exists()
+        assert not findings(context, job_id, attempt=0).exists()
 
     def test_it_stops_between_two_batches_when_asked_to(
-        self, client: TestClient, model: str, corpus: Corpus, workplace: Workplace
+        self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext
     ) -> None:
         job_id = submit(client, request(model, corpus))
-        attempt = claim(workplace.sessions, job_id)
+        attempt = claim(context.sessions, job_id)
         assert attempt is not None
-        watch = Watch(attempt, time_limit_seconds=60)
-        watch.stop()
+        watchdog = Watchdog(attempt, time_limit_seconds=60)
+        watchdog.stop()
         with pytest.raises(Stopped):
-            audit_job.perform(workplace, attempt, watch)
+            audit_job.perform(context, attempt, watchdog)
 
 
 def _no_exhibits(*arguments: Any, **_: Any) -> list[dict[str, Any]]:
@@ -586,14 +591,14 @@ class TestHarden:
         model: str,
         corpus: Corpus,
         session: Session,
-        workplace: Workplace,
+        context: WorkerContext,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         done(client, submit(client, request(model, corpus, harden=HARDEN)))
         real = training_job.score
 
         def damage(*arguments: Any) -> dict[str, Any]:
-            (workplace.storage.corpus_dir(corpus.id) / INDEX_NAME).write_bytes(b"\xff")
+            (context.storage.corpus_dir(corpus.id) / INDEX_NAME).write_bytes(b"\xff")
             return real(*arguments)
 
         monkeypatch.setattr(training_job, "score", damage)
@@ -659,7 +664,7 @@ class TestHarden:
             return real(harden, curve)
 
         monkeypatch.setattr(hardening, "verdict", cancelled_meanwhile)
-        monkeypatch.setattr("workers.runtime.progress.Watch._must_leave", lambda *_: False)
+        monkeypatch.setattr("workers.runtime.progress.Watchdog._must_leave", lambda *_: False)
         run(job_id)
         assert client.get(f"/v1/audits/{job_id}").json()["status"] == "cancelled"
         assert not self.trainings(session)

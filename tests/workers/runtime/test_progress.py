@@ -1,4 +1,4 @@
-"""The watch over a running job: it beats, and ends the job when it must end."""
+"""The watchdog of a running job: it beats, and ends the job when it must end."""
 
 import threading
 import time
@@ -15,8 +15,8 @@ from app.jobs.states import JobStatus
 from app.jobs.tables import Job
 from tests.workers.conftest import Submit
 from workers.runtime import progress
-from workers.runtime.context import Workplace
-from workers.runtime.progress import Stopped, Watch
+from workers.runtime.context import WorkerContext
+from workers.runtime.progress import Stopped, Watchdog
 
 Row = Callable[[str], Job]
 
@@ -32,7 +32,7 @@ class Clock:
 
 
 class Left(threading.Event):
-    """Set when the watch would have ended the process."""
+    """Set when the watchdog would have ended the process."""
 
 
 @pytest.fixture
@@ -41,23 +41,23 @@ def left() -> Left:
 
 
 @pytest.fixture
-def attempt(workplace: Workplace, submit: Submit) -> Attempt:
-    attempt = claim(workplace.sessions, submit().id)
+def attempt(context: WorkerContext, submit: Submit) -> Attempt:
+    attempt = claim(context.sessions, submit().id)
     assert attempt is not None
     return attempt
 
 
 @pytest.fixture
-def watch(attempt: Attempt, left: Left) -> Iterator[Watch]:
-    with Watch(attempt, time_limit_seconds=60, leave=left.set) as watch:
-        yield watch
+def watchdog(attempt: Attempt, left: Left) -> Iterator[Watchdog]:
+    with Watchdog(attempt, time_limit_seconds=60, leave=left.set) as watchdog:
+        yield watchdog
 
 
-class TestWatch:
+class TestWatchdog:
     def test_a_cancel_ends_the_job_within_a_second_whatever_the_main_thread_does(
-        self, workplace: Workplace, attempt: Attempt, watch: Watch, left: Left, row: Row
+        self, context: WorkerContext, attempt: Attempt, watchdog: Watchdog, left: Left, row: Row
     ) -> None:
-        with workplace.sessions() as session:
+        with context.sessions() as session:
             jobs.cancel(session, attempt.job_id, owner="local")
         assert left.wait(timeout=10)
         cancelled = row(attempt.job_id)
@@ -65,23 +65,23 @@ class TestWatch:
         assert cancelled.finished_at is not None
 
     def test_an_attempt_that_lost_its_job_leaves_it_alone(
-        self, workplace: Workplace, attempt: Attempt, watch: Watch, left: Left, row: Row
+        self, context: WorkerContext, attempt: Attempt, watchdog: Watchdog, left: Left, row: Row
     ) -> None:
         attempt.release("thought dead")
-        assert claim(workplace.sessions, attempt.job_id) is not None
+        assert claim(context.sessions, attempt.job_id) is not None
         assert left.wait(timeout=10)
         assert row(attempt.job_id).status is JobStatus.RUNNING
         assert row(attempt.job_id).attempt == 2
 
     def test_a_job_that_was_given_back_is_left(
-        self, attempt: Attempt, watch: Watch, left: Left, row: Row
+        self, attempt: Attempt, watchdog: Watchdog, left: Left, row: Row
     ) -> None:
         attempt.release("thought dead")
         assert left.wait(timeout=10)
         assert row(attempt.job_id).status is JobStatus.QUEUED
 
     def test_the_heart_beats_while_the_main_thread_is_silent(
-        self, attempt: Attempt, watch: Watch, row: Row, monkeypatch: pytest.MonkeyPatch
+        self, attempt: Attempt, watchdog: Watchdog, row: Row, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(progress, "BEAT_SECONDS", 0.1)
         before = row(attempt.job_id)
@@ -94,7 +94,7 @@ class TestWatch:
     def test_a_job_over_its_time_fails_and_names_the_limit(
         self, attempt: Attempt, left: Left, row: Row
     ) -> None:
-        with Watch(attempt, time_limit_seconds=0.3, leave=left.set):
+        with Watchdog(attempt, time_limit_seconds=0.3, leave=left.set):
             assert left.wait(timeout=10)
         failed = row(attempt.job_id)
         assert failed.status is JobStatus.FAILED
@@ -105,18 +105,18 @@ class TestWatch:
     def test_a_main_thread_that_does_not_come_back_loses_the_job_to_its_last_checkpoint(
         self,
         attempt: Attempt,
-        watch: Watch,
+        watchdog: Watchdog,
         left: Left,
         row: Row,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr(progress, "GRACE_SECONDS", 0.1)
-        watch.stop()
+        watchdog.stop()
         assert left.wait(timeout=10)
         assert row(attempt.job_id).status is JobStatus.QUEUED
 
     def test_a_database_that_is_away_ends_nothing(
-        self, attempt: Attempt, watch: Watch, left: Left, monkeypatch: pytest.MonkeyPatch
+        self, attempt: Attempt, watchdog: Watchdog, left: Left, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         asked = threading.Event()
 
@@ -149,8 +149,8 @@ class TestWatch:
                 time.sleep(0.05)
 
         monkeypatch.setattr(Attempt, "heartbeat", noted)
-        with Watch(attempt, time_limit_seconds=60, leave=left.set) as watch:
-            watch.finish()
+        with Watchdog(attempt, time_limit_seconds=60, leave=left.set) as watchdog:
+            watchdog.finish()
             before = row(attempt.job_id).heartbeat_at
             two_looks()
             assert row(attempt.job_id).heartbeat_at != before
@@ -162,7 +162,7 @@ class TestWatch:
     def test_after_the_work_nothing_is_watched_any_more(
         self, attempt: Attempt, left: Left, row: Row
     ) -> None:
-        with Watch(attempt, time_limit_seconds=60, leave=left.set):
+        with Watchdog(attempt, time_limit_seconds=60, leave=left.set):
             pass
         attempt.succeed({})
         assert not left.wait(timeout=0.6)
@@ -170,40 +170,40 @@ class TestWatch:
 
 
 class TestWhatTheMainThreadSays:
-    def test_it_learns_that_it_is_to_stop(self, watch: Watch) -> None:
-        watch.check()
-        watch.stop()
+    def test_it_learns_that_it_is_to_stop(self, watchdog: Watchdog) -> None:
+        watchdog.check()
+        watchdog.stop()
         with pytest.raises(Stopped):
-            watch.check()
+            watchdog.check()
 
     def test_progress_is_told_twice_a_second_and_the_last_always(
-        self, attempt: Attempt, watch: Watch, monkeypatch: pytest.MonkeyPatch
+        self, attempt: Attempt, watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         told: list[Any] = []
         monkeypatch.setattr(Attempt, "progress", lambda self, *given: told.append(given))
         for done in range(1, 51):
-            watch.progress(done, 50, "iterations")
+            watchdog.progress(done, 50, "iterations")
         assert (told[0], told[-1]) == ((1, 50, "iterations"), (50, 50, "iterations"))
         assert len(told) < 10
 
     def test_a_new_unit_is_told_at_once_and_begins_a_new_guess(
-        self, attempt: Attempt, watch: Watch, row: Row
+        self, attempt: Attempt, watchdog: Watchdog, row: Row
     ) -> None:
-        watch.progress(0, 10, "clips")
+        watchdog.progress(0, 10, "clips")
         time.sleep(0.1)
-        watch.progress(10, 10, "clips")
-        watch.progress(2, 1000, "exhibits")
+        watchdog.progress(10, 10, "clips")
+        watchdog.progress(2, 1000, "exhibits")
         found = row(attempt.job_id)
         assert (found.progress_done, found.progress_unit) == (2, "exhibits")
         assert found.progress_eta is None
 
     def test_progress_comes_with_a_guess_of_the_time_left(
-        self, attempt: Attempt, watch: Watch, row: Row, monkeypatch: pytest.MonkeyPatch
+        self, attempt: Attempt, watchdog: Watchdog, row: Row, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(progress, "TELL_SECONDS", 0)
-        watch.progress(1, 10, "iterations")
+        monkeypatch.setattr(progress, "REPORT_SECONDS", 0)
+        watchdog.progress(1, 10, "iterations")
         time.sleep(0.1)
-        watch.progress(2, 10, "iterations")
+        watchdog.progress(2, 10, "iterations")
         eta = row(attempt.job_id).progress_eta
         assert eta is not None
         assert timedelta(seconds=eta) >= timedelta(seconds=0.7)

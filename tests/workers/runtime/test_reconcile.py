@@ -17,7 +17,7 @@ from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
 from tests.workers.conftest import Submit
 from workers.runtime import reconcile
-from workers.runtime.context import Workplace
+from workers.runtime.context import WorkerContext
 from workers.runtime.reconcile import (
     LOCK_NAME,
     LOOK_SECONDS,
@@ -41,9 +41,9 @@ class Clock:
 class Looks:
     """A reconciler and its clock: `looks(10)` is ten seconds of looking every two."""
 
-    def __init__(self, workplace: Workplace) -> None:
+    def __init__(self, context: WorkerContext) -> None:
         self.clock = Clock()
-        self.reconciler = Reconciler(workplace, clock=self.clock)
+        self.reconciler = Reconciler(context, clock=self.clock)
         self.beating: list[Attempt] = []
 
     def __call__(self, seconds: float) -> None:
@@ -58,89 +58,89 @@ class Looks:
 
 
 @pytest.fixture
-def looks(workplace: Workplace) -> Looks:
-    return Looks(workplace)
+def looks(context: WorkerContext) -> Looks:
+    return Looks(context)
 
 
 @pytest.fixture
-def attempt(workplace: Workplace, submit: Submit) -> Attempt:
-    attempt = claim(workplace.sessions, submit().id)
+def attempt(context: WorkerContext, submit: Submit) -> Attempt:
+    attempt = claim(context.sessions, submit().id)
     assert attempt is not None
     return attempt
 
 
 @pytest.fixture
-def away(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workplace]:
-    """A workplace whose Redis does not answer."""
+def away(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerContext]:
+    """A context whose Redis does not answer."""
     redis = brief_client("redis://127.0.0.1:1/0", timeout_seconds=0.1)
-    yield Workplace(
-        workplace.settings,
-        workplace.engine,
-        workplace.sessions,
-        workplace.storage,
+    yield WorkerContext(
+        context.settings,
+        context.engine,
+        context.sessions,
+        context.storage,
         JobQueue(redis),
     )
     redis.close()
 
 
-def waiting(workplace: Workplace) -> set[str]:
-    return workplace.queue.waiting(JobKind.TRAINING)
+def waiting(context: WorkerContext) -> set[str]:
+    return context.queue.waiting(JobKind.TRAINING)
 
 
 class TestQueuedJobs:
     def test_one_that_redis_never_had_is_queued(
-        self, workplace: Workplace, submit: Submit, looks: Looks, row: Row
+        self, context: WorkerContext, submit: Submit, looks: Looks, row: Row
     ) -> None:
         job = submit()
         looks(LOST_SECONDS)
-        assert waiting(workplace) == {job.id}
+        assert waiting(context) == {job.id}
         assert row(job.id).enqueued_at is not None
 
     def test_one_that_may_be_on_its_way_is_left_alone(
-        self, workplace: Workplace, submit: Submit, looks: Looks
+        self, context: WorkerContext, submit: Submit, looks: Looks
     ) -> None:
         submit()
         looks(LOST_SECONDS - LOOK_SECONDS)
-        assert waiting(workplace) == set()
+        assert waiting(context) == set()
 
     def test_one_that_waits_on_the_queue_is_left_alone(
-        self, workplace: Workplace, submit: Submit, looks: Looks
+        self, context: WorkerContext, submit: Submit, looks: Looks
     ) -> None:
         job = submit()
-        workplace.queue.enqueue(job.id, JobKind.TRAINING)
+        context.queue.enqueue(job.id, JobKind.TRAINING)
         looks(10)
-        assert workplace.queue.redis.lrange("rq:queue:trainings", 0, -1) == [job.id.encode()]
+        assert context.queue.redis.lrange("rq:queue:trainings", 0, -1) == [job.id.encode()]
 
     def test_one_that_is_claimed_just_in_time_is_left_alone(
-        self, workplace: Workplace, submit: Submit, looks: Looks
+        self, context: WorkerContext, submit: Submit, looks: Looks
     ) -> None:
         job = submit()
         looks(LOOK_SECONDS)
-        attempt = claim(workplace.sessions, job.id)
+        attempt = claim(context.sessions, job.id)
         assert attempt is not None
         looks.beating.append(attempt)
         looks(20)
-        assert waiting(workplace) == set()
+        assert waiting(context) == set()
 
     def test_after_a_flushall_every_one_is_queued_again(
-        self, workplace: Workplace, submit: Submit, looks: Looks
+        self, context: WorkerContext, submit: Submit, looks: Looks
     ) -> None:
         ids = {submit(seed=seed).id for seed in range(3)}
         for job_id in ids:
-            workplace.queue.enqueue(job_id, JobKind.TRAINING)
+            context.queue.enqueue(job_id, JobKind.TRAINING)
         looks(2)
-        workplace.queue.redis.flushdb()
+        context.queue.redis.flushdb()
         looks(LOST_SECONDS + 2)
-        assert waiting(workplace) == ids
+        assert waiting(context) == ids
 
     def test_a_record_of_an_earlier_run_does_not_stand_in_the_way(
-        self, workplace: Workplace, submit: Submit, looks: Looks
+        self, context: WorkerContext, submit: Submit, looks: Looks
     ) -> None:
         job = submit()
-        workplace.queue.enqueue(job.id, JobKind.TRAINING)
-        workplace.queue.redis.delete("rq:queue:trainings")  # a worker took it and died
+        context.queue.enqueue(job.id, JobKind.TRAINING)
+        context.queue.redis.delete("rq:queue:trainings")  # a worker took it and died
         looks(LOST_SECONDS)
-        assert waiting(workplace) == {job.id}
+        assert waiting(context) == {job.id}
 
 
 class TestRunningJobs:
@@ -152,17 +152,17 @@ class TestRunningJobs:
         assert row(attempt.job_id).status is JobStatus.RUNNING
 
     def test_one_that_fell_silent_is_queued_again_at_once(
-        self, workplace: Workplace, attempt: Attempt, looks: Looks, row: Row, told: Told
+        self, context: WorkerContext, attempt: Attempt, looks: Looks, row: Row, told: Told
     ) -> None:
         looks(SILENT_SECONDS)
         assert row(attempt.job_id).status is JobStatus.QUEUED
-        assert waiting(workplace) == {attempt.job_id}
+        assert waiting(context) == {attempt.job_id}
         assert "not heard of for 8 seconds" in told(attempt.job_id, "queued")[-1]["reason"]
 
     def test_the_silence_is_what_it_saw_itself_not_what_a_clock_elsewhere_says(
-        self, workplace: Workplace, attempt: Attempt, looks: Looks, row: Row
+        self, context: WorkerContext, attempt: Attempt, looks: Looks, row: Row
     ) -> None:
-        with workplace.sessions.begin() as session:
+        with context.sessions.begin() as session:
             job = session.get_one(Job, attempt.job_id)
             assert job.heartbeat_at is not None
             job.heartbeat_at -= timedelta(hours=1)
@@ -170,19 +170,19 @@ class TestRunningJobs:
         assert row(attempt.job_id).status is JobStatus.RUNNING
 
     def test_one_that_is_being_cancelled_and_fell_silent_is_cancelled(
-        self, workplace: Workplace, attempt: Attempt, looks: Looks, row: Row
+        self, context: WorkerContext, attempt: Attempt, looks: Looks, row: Row
     ) -> None:
-        with workplace.sessions() as session:
+        with context.sessions() as session:
             jobs.cancel(session, attempt.job_id, owner="local")
         looks(SILENT_SECONDS)
         assert row(attempt.job_id).status is JobStatus.CANCELLED
 
     def test_one_that_is_lost_again_and_again_fails(
-        self, workplace: Workplace, attempt: Attempt, looks: Looks, row: Row
+        self, context: WorkerContext, attempt: Attempt, looks: Looks, row: Row
     ) -> None:
-        for _ in range(workplace.settings.max_attempts - 1):
-            attempt.release("lost", max_deaths=workplace.settings.max_attempts)
-            assert claim(workplace.sessions, attempt.job_id) is not None
+        for _ in range(context.settings.max_attempts - 1):
+            attempt.release("lost", max_deaths=context.settings.max_attempts)
+            assert claim(context.sessions, attempt.job_id) is not None
             attempt.number += 1
         looks(SILENT_SECONDS)
         failed = row(attempt.job_id)
@@ -191,11 +191,11 @@ class TestRunningJobs:
         assert failed.error["code"] == "too_many_attempts"
 
     def test_one_that_was_put_down_often_has_not_died_often(
-        self, workplace: Workplace, attempt: Attempt, looks: Looks, row: Row
+        self, context: WorkerContext, attempt: Attempt, looks: Looks, row: Row
     ) -> None:
-        for _ in range(workplace.settings.max_attempts):
+        for _ in range(context.settings.max_attempts):
             attempt.release("the worker was stopped")
-            assert claim(workplace.sessions, attempt.job_id) is not None
+            assert claim(context.sessions, attempt.job_id) is not None
             attempt.number += 1
         looks(SILENT_SECONDS)
         assert row(attempt.job_id).status is JobStatus.QUEUED
@@ -213,61 +213,61 @@ class TestRunningJobs:
         looks(LOOK_SECONDS)
         assert row(attempt.job_id).status is JobStatus.QUEUED
 
-    def test_a_sweep_that_fails_does_not_keep_it_from_looking(
+    def test_a_collection_that_fails_does_not_keep_it_from_looking(
         self, attempt: Attempt, looks: Looks, row: Row, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def fail(_: Workplace) -> None:
+        def fail(_: WorkerContext) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr(reconcile, "sweep", fail)
+        monkeypatch.setattr(reconcile, "collect", fail)
         looks(SILENT_SECONDS)
         assert row(attempt.job_id).status is JobStatus.QUEUED
 
 
 class TestOneAtATime:
     def test_a_second_one_watches_and_takes_over(
-        self, workplace: Workplace, submit: Submit, looks: Looks
+        self, context: WorkerContext, submit: Submit, looks: Looks
     ) -> None:
-        second = Looks(workplace)
+        second = Looks(context)
         looks(0)
         submit()
         second(10)
-        assert waiting(workplace) == set()
+        assert waiting(context) == set()
         looks.reconciler.leave()
         second(LOST_SECONDS)
-        assert len(waiting(workplace)) == 1
+        assert len(waiting(context)) == 1
 
-    def test_the_turn_of_one_that_died_expires(self, workplace: Workplace, looks: Looks) -> None:
+    def test_the_turn_of_one_that_died_expires(self, context: WorkerContext, looks: Looks) -> None:
         looks(0)
-        redis: Redis = workplace.queue.redis
+        redis: Redis = context.queue.redis
         assert 0 < int(redis.pttl(LOCK_NAME)) <= 10_000
 
     def test_one_that_lost_the_turn_in_a_flushall_takes_it_again(
-        self, workplace: Workplace, submit: Submit, looks: Looks
+        self, context: WorkerContext, submit: Submit, looks: Looks
     ) -> None:
         looks(0)
-        workplace.queue.redis.flushdb()
+        context.queue.redis.flushdb()
         job = submit()
         looks(LOST_SECONDS + LOOK_SECONDS)
-        assert waiting(workplace) == {job.id}
+        assert waiting(context) == {job.id}
 
 
 class TestWithoutRedis:
     def test_what_needs_none_goes_on(
-        self, away: Workplace, workplace: Workplace, attempt: Attempt, row: Row
+        self, away: WorkerContext, context: WorkerContext, attempt: Attempt, row: Row
     ) -> None:
-        with workplace.sessions() as session:
+        with context.sessions() as session:
             jobs.cancel(session, attempt.job_id, owner="local")
         Looks(away)(SILENT_SECONDS)
         assert row(attempt.job_id).status is JobStatus.CANCELLED
 
     def test_what_was_lost_meanwhile_is_queued_when_it_is_back(
-        self, away: Workplace, workplace: Workplace, attempt: Attempt, row: Row, looks: Looks
+        self, away: WorkerContext, context: WorkerContext, attempt: Attempt, row: Row, looks: Looks
     ) -> None:
         Looks(away)(SILENT_SECONDS)
         assert row(attempt.job_id).status is JobStatus.QUEUED
         looks(LOST_SECONDS)
-        assert waiting(workplace) == {attempt.job_id}
+        assert waiting(context) == {attempt.job_id}
 
 
 class TestProcess:

@@ -15,155 +15,155 @@ from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
 from tests.recorded import record
 from tests.workers.conftest import Submit
-from workers.runtime.context import Workplace
+from workers.runtime.context import WorkerContext
 from workers.runtime.recovery import settle
 
 Row = Callable[[str], Job]
 KILLED = "its process was killed by SIGKILL"
 
 
-def waiting(workplace: Workplace, kind: JobKind = JobKind.TRAINING) -> set[str]:
-    return workplace.queue.waiting(kind)
+def waiting(context: WorkerContext, kind: JobKind = JobKind.TRAINING) -> set[str]:
+    return context.queue.waiting(kind)
 
 
 class TestSettle:
     def test_a_job_whose_horse_was_killed_is_queued_again_at_once(
-        self, workplace: Workplace, submit: Submit, row: Row
+        self, context: WorkerContext, submit: Submit, row: Row
     ) -> None:
         job = submit()
-        attempt = claim(workplace.sessions, job.id)
+        attempt = claim(context.sessions, job.id)
         assert attempt is not None
-        settle(workplace, job.id, attempt.number, KILLED)
+        settle(context, job.id, attempt.number, KILLED)
         assert row(job.id).status is JobStatus.QUEUED
-        assert waiting(workplace) == {job.id}
+        assert waiting(context) == {job.id}
 
     def test_another_workers_attempt_is_left_alone(
-        self, workplace: Workplace, submit: Submit, row: Row
+        self, context: WorkerContext, submit: Submit, row: Row
     ) -> None:
         job = submit()
-        assert claim(workplace.sessions, job.id) is not None
-        settle(workplace, job.id, 0, "its process ended with status 0")
+        assert claim(context.sessions, job.id) is not None
+        settle(context, job.id, 0, "its process ended with status 0")
         assert row(job.id).status is JobStatus.RUNNING
-        assert waiting(workplace) == set()
+        assert waiting(context) == set()
 
     def test_a_job_that_its_horse_never_claimed_is_left_to_the_reconciler(
-        self, workplace: Workplace, submit: Submit, row: Row
+        self, context: WorkerContext, submit: Submit, row: Row
     ) -> None:
         """What ends a horse that early ends the next one too, and no count of attempts stops it."""
         job = submit()
-        settle(workplace, job.id, 0, KILLED)
+        settle(context, job.id, 0, KILLED)
         assert row(job.id).status is JobStatus.QUEUED
-        assert waiting(workplace) == set()
+        assert waiting(context) == set()
 
     def test_a_job_that_was_put_down_is_queued(
-        self, workplace: Workplace, submit: Submit, row: Row
+        self, context: WorkerContext, submit: Submit, row: Row
     ) -> None:
         job = submit()
-        attempt = claim(workplace.sessions, job.id)
+        attempt = claim(context.sessions, job.id)
         assert attempt is not None
         attempt.release("the worker was stopped")
-        settle(workplace, job.id, attempt.number, "its process ended with status 0")
-        assert waiting(workplace) == {job.id}
+        settle(context, job.id, attempt.number, "its process ended with status 0")
+        assert waiting(context) == {job.id}
 
     def test_a_job_that_has_ended_leaves_neither_checkpoint_nor_record(
-        self, workplace: Workplace, submit: Submit
+        self, context: WorkerContext, submit: Submit
     ) -> None:
         job = submit()
-        workplace.queue.enqueue(job.id, JobKind.TRAINING)
-        attempt = claim(workplace.sessions, job.id)
+        context.queue.enqueue(job.id, JobKind.TRAINING)
+        attempt = claim(context.sessions, job.id)
         assert attempt is not None
-        folder = workplace.checkpoint_dir(job.id)
+        folder = context.checkpoint_dir(job.id)
         folder.mkdir(parents=True)
         attempt.succeed({})
-        settle(workplace, job.id, attempt.number, "its process ended with status 0")
+        settle(context, job.id, attempt.number, "its process ended with status 0")
         assert not folder.exists()
-        assert not AnyJob.exists(job.id, connection=workplace.queue.redis)
+        assert not AnyJob.exists(job.id, connection=context.queue.redis)
 
-    def test_jobs_that_it_caused_are_queued(self, workplace: Workplace, submit: Submit) -> None:
+    def test_jobs_that_it_caused_are_queued(self, context: WorkerContext, submit: Submit) -> None:
         job = submit()
-        attempt = claim(workplace.sessions, job.id)
+        attempt = claim(context.sessions, job.id)
         assert attempt is not None
-        with workplace.sessions() as session:
+        with context.sessions() as session:
             child = record(session, Submission(JobKind.AUDIT, "local", {}, parent_id=job.id))
         attempt.succeed({})
-        settle(workplace, job.id, attempt.number, "its process ended with status 0")
-        assert waiting(workplace, JobKind.AUDIT) == {child.id}
+        settle(context, job.id, attempt.number, "its process ended with status 0")
+        assert waiting(context, JobKind.AUDIT) == {child.id}
 
-    def test_a_job_without_a_row_is_nobodys(self, workplace: Workplace) -> None:
-        settle(workplace, "train_01K9ZQ3W8M4V7T2X6B5N0C1DEF", 1, KILLED)
+    def test_a_job_without_a_row_is_nobodys(self, context: WorkerContext) -> None:
+        settle(context, "train_01K9ZQ3W8M4V7T2X6B5N0C1DEF", 1, KILLED)
 
     def test_records_torn_by_an_outage_do_not_stand_in_the_way(
-        self, workplace: Workplace, submit: Submit
+        self, context: WorkerContext, submit: Submit
     ) -> None:
-        job, redis = submit(), workplace.queue.redis
-        workplace.queue.enqueue(job.id, JobKind.TRAINING)
-        attempt = claim(workplace.sessions, job.id)
+        job, redis = submit(), context.queue.redis
+        context.queue.enqueue(job.id, JobKind.TRAINING)
+        attempt = claim(context.sessions, job.id)
         assert attempt is not None
         redis.hset(f"rq:job:{job.id}", "status", "started")
         redis.zadd(f"rq:executions:{job.id}", {"abc": 2e9})
         redis.hset(f"rq:execution:{job.id}:abc", "last_heartbeat", 1)
         redis.zadd("rq:wip:trainings", {f"{job.id}:abc": 2e9})
         attempt.succeed({})
-        settle(workplace, job.id, attempt.number, "its process ended with status 0")
-        assert not AnyJob.exists(job.id, connection=workplace.queue.redis)
+        settle(context, job.id, attempt.number, "its process ended with status 0")
+        assert not AnyJob.exists(job.id, connection=context.queue.redis)
         assert redis.zcard("rq:wip:trainings") == 0
 
     def test_a_bug_in_it_does_not_end_the_worker(
-        self, workplace: Workplace, submit: Submit, monkeypatch: pytest.MonkeyPatch
+        self, context: WorkerContext, submit: Submit, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def bug(*_: object) -> None:
             raise KeyError("created_at")
 
         monkeypatch.setattr(JobQueue, "forget", bug)
         job = submit()
-        attempt = claim(workplace.sessions, job.id)
+        attempt = claim(context.sessions, job.id)
         assert attempt is not None
-        settle(workplace, job.id, attempt.number, KILLED)
+        settle(context, job.id, attempt.number, KILLED)
 
 
 class TestFilesOfAnAuditThatHasEnded:
     @pytest.fixture
-    def audit(self, workplace: Workplace) -> Attempt:
+    def audit(self, context: WorkerContext) -> Attempt:
         """The second attempt of an audit of uploaded clips; both have published findings."""
-        with workplace.sessions() as session:
+        with context.sessions() as session:
             job_id = record(session, Submission(JobKind.AUDIT, "local", {})).id
-        first = claim(workplace.sessions, job_id)
+        first = claim(context.sessions, job_id)
         assert first is not None
         first.release("its worker was not heard of")
-        attempt = claim(workplace.sessions, job_id)
+        attempt = claim(context.sessions, job_id)
         assert attempt is not None
         for number in (1, 2):
-            files.attempt_dir(workplace.storage, job_id, number).mkdir(parents=True)
+            files.attempt_dir(context.storage, job_id, number).mkdir(parents=True)
         for folder in (
-            files.inputs_dir(workplace.storage, job_id),
-            workplace.checkpoint_dir(job_id),
+            files.inputs_dir(context.storage, job_id),
+            context.checkpoint_dir(job_id),
         ):
             folder.mkdir()
         return attempt
 
-    def left(self, workplace: Workplace, attempt: Attempt) -> set[str]:
-        settle(workplace, attempt.job_id, attempt.number, "its process ended with status 0")
-        folder: Path = workplace.storage.job_dir(attempt.job_id)
+    def left(self, context: WorkerContext, attempt: Attempt) -> set[str]:
+        settle(context, attempt.job_id, attempt.number, "its process ended with status 0")
+        folder: Path = context.storage.job_dir(attempt.job_id)
         return {path.name for path in folder.glob("*")}
 
     def test_of_one_that_succeeded_its_clips_and_what_counts_stay(
-        self, workplace: Workplace, audit: Attempt
+        self, context: WorkerContext, audit: Attempt
     ) -> None:
         audit.succeed({})
-        assert self.left(workplace, audit) == {"inputs", "attempt-0002"}
+        assert self.left(context, audit) == {"inputs", "attempt-0002"}
 
     def test_of_one_whose_cancel_won_when_it_had_published_nothing_stays(
-        self, workplace: Workplace, audit: Attempt
+        self, context: WorkerContext, audit: Attempt
     ) -> None:
-        with workplace.sessions() as session:
+        with context.sessions() as session:
             jobs.cancel(session, audit.job_id, owner="local")
         audit.cancelled()
-        assert self.left(workplace, audit) == set()
+        assert self.left(context, audit) == set()
 
-    def test_of_one_that_failed_nothing_stays(self, workplace: Workplace, audit: Attempt) -> None:
+    def test_of_one_that_failed_nothing_stays(self, context: WorkerContext, audit: Attempt) -> None:
         audit.fail({"code": "clip_damaged", "message": "Clip 3 cannot be read any more."})
-        assert self.left(workplace, audit) == set()
+        assert self.left(context, audit) == set()
 
-    def test_of_one_that_goes_on_all_stay(self, workplace: Workplace, audit: Attempt) -> None:
+    def test_of_one_that_goes_on_all_stay(self, context: WorkerContext, audit: Attempt) -> None:
         audit.release("the worker was stopped")
-        assert len(self.left(workplace, audit)) == 4
+        assert len(self.left(context, audit)) == 4

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from workers.runtime.retries import patiently
+from workers.runtime.retries import retry_while_database_is_away
 
 
 class Flaky:
@@ -32,17 +32,17 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestPatience:
     def test_what_passes_is_waited_for(self) -> None:
         call = Flaky(AWAY, AWAY, AWAY)
-        assert patiently(call) == "answer"
+        assert retry_while_database_is_away(call) == "answer"
         assert call.calls == 4
 
     def test_what_is_wrong_stays_wrong(self) -> None:
         call = Flaky(WRONG)
         with pytest.raises(IntegrityError):
-            patiently(call)
+            retry_while_database_is_away(call)
         assert call.calls == 1
 
     def test_it_ends(self) -> None:
         call = Flaky(*[AWAY] * 100)
         with pytest.raises(OperationalError):
-            patiently(call, seconds=0)
+            retry_while_database_is_away(call, seconds=0)
         assert call.calls == 1

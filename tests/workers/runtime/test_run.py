@@ -18,16 +18,16 @@ from models.corpus.manifest import CorpusError
 from tests.workers.conftest import Submit
 from workers.jobs import PERFORM
 from workers.runtime import run as running
-from workers.runtime.context import Workplace
-from workers.runtime.outcome import JobFailed, Outcome
-from workers.runtime.progress import Stopped, Watch
+from workers.runtime.context import WorkerContext
+from workers.runtime.outcome import JobFailed, JobResult
+from workers.runtime.progress import Stopped, Watchdog
 from workers.runtime.run import SharedNumber, claimed, describe
 
 Row = Callable[[str], Job]
 
 
-def work(workplace: Workplace, job: Job) -> None:
-    running._run(workplace, PERFORM, job.id)
+def work(context: WorkerContext, job: Job) -> None:
+    running._run(context, PERFORM, job.id)
 
 
 @pytest.fixture
@@ -42,10 +42,10 @@ def perform(monkeypatch: pytest.MonkeyPatch) -> Callable[[running.Perform], None
 
 class TestRun:
     def test_a_job_is_done_and_its_result_published(
-        self, workplace: Workplace, submit: Submit, row: Row
+        self, context: WorkerContext, submit: Submit, row: Row
     ) -> None:
         job = submit()
-        work(workplace, job)
+        work(context, job)
         done = row(job.id)
         assert done.status is JobStatus.SUCCEEDED
         assert done.result is not None
@@ -54,35 +54,39 @@ class TestRun:
         assert claimed.read() == done.attempt == 1
 
     def test_a_job_that_has_ended_is_not_done_again(
-        self, workplace: Workplace, submit: Submit, row: Row
+        self, context: WorkerContext, submit: Submit, row: Row
     ) -> None:
         job = submit()
-        work(workplace, job)
+        work(context, job)
         before = row(job.id)
-        work(workplace, job)
+        work(context, job)
         assert row(job.id).version == before.version
 
-    def test_nothing_happens_for_an_id_without_a_row(self, workplace: Workplace) -> None:
-        running._run(workplace, PERFORM, "train_01K9ZQ3W8M4V7T2X6B5N0C1DEF")
+    def test_nothing_happens_for_an_id_without_a_row(self, context: WorkerContext) -> None:
+        running._run(context, PERFORM, "train_01K9ZQ3W8M4V7T2X6B5N0C1DEF")
 
     def test_a_cancel_that_comes_during_the_work_wins(
-        self, workplace: Workplace, submit: Submit, row: Row, perform: Callable[..., None]
+        self, context: WorkerContext, submit: Submit, row: Row, perform: Callable[..., None]
     ) -> None:
-        def cancelled_meanwhile(place: Workplace, attempt: Attempt, watch: Watch) -> Outcome:
+        def cancelled_meanwhile(
+            place: WorkerContext, attempt: Attempt, watchdog: Watchdog
+        ) -> JobResult:
             with place.sessions() as session:
                 jobs.cancel(session, attempt.job_id, owner="local")
-            return Outcome({"done": True})
+            return JobResult({"done": True})
 
         perform(cancelled_meanwhile)
         job = submit()
-        work(workplace, job)
+        work(context, job)
         assert row(job.id).status is JobStatus.CANCELLED
         assert row(job.id).result is None
 
     def test_what_is_published_with_the_job_goes_back_when_the_cancel_wins(
-        self, workplace: Workplace, submit: Submit, row: Row, perform: Callable[..., None]
+        self, context: WorkerContext, submit: Submit, row: Row, perform: Callable[..., None]
     ) -> None:
-        def cancelled_meanwhile(place: Workplace, attempt: Attempt, watch: Watch) -> Outcome:
+        def cancelled_meanwhile(
+            place: WorkerContext, attempt: Attempt, watchdog: Watchdog
+        ) -> JobResult:
             def publish(session: Any) -> dict[str, Any]:
                 session.add(Job(id=other, kind=JobKind.AUDIT, owner="local", request={}))
                 session.flush()
@@ -90,44 +94,44 @@ class TestRun:
 
             with place.sessions() as session:
                 jobs.cancel(session, attempt.job_id, owner="local")
-            return Outcome({}, publish)
+            return JobResult({}, publish)
 
         other = "audit_01K9ZQ3W8M4V7T2X6B5N0C1DEF"
         perform(cancelled_meanwhile)
         job = submit()
-        work(workplace, job)
-        with workplace.sessions() as session:
+        work(context, job)
+        with context.sessions() as session:
             assert session.get(Job, other) is None
 
     def test_a_job_that_is_put_down_is_queued_again(
-        self, workplace: Workplace, submit: Submit, row: Row, perform: Callable[..., None]
+        self, context: WorkerContext, submit: Submit, row: Row, perform: Callable[..., None]
     ) -> None:
-        def stopped(place: Workplace, attempt: Attempt, watch: Watch) -> Outcome:
+        def stopped(place: WorkerContext, attempt: Attempt, watchdog: Watchdog) -> JobResult:
             raise Stopped
 
         perform(stopped)
         job = submit()
-        work(workplace, job)
+        work(context, job)
         assert row(job.id).status is JobStatus.QUEUED
 
     def test_an_attempt_that_was_superseded_writes_nothing(
-        self, workplace: Workplace, submit: Submit, row: Row, perform: Callable[..., None]
+        self, context: WorkerContext, submit: Submit, row: Row, perform: Callable[..., None]
     ) -> None:
-        def overtaken(place: Workplace, attempt: Attempt, watch: Watch) -> Outcome:
+        def overtaken(place: WorkerContext, attempt: Attempt, watchdog: Watchdog) -> JobResult:
             attempt.release("it was thought dead")
             claim(place.sessions, attempt.job_id)
-            return Outcome({"from": "the first"})
+            return JobResult({"from": "the first"})
 
         perform(overtaken)
         job = submit()
-        work(workplace, job)
+        work(context, job)
         assert row(job.id).status is JobStatus.RUNNING
         assert row(job.id).attempt == 2
         assert row(job.id).result is None
 
     def test_a_database_that_is_away_for_a_moment_does_not_cost_the_result(
         self,
-        workplace: Workplace,
+        context: WorkerContext,
         submit: Submit,
         row: Row,
         perform: Callable[..., None],
@@ -141,25 +145,25 @@ class TestRun:
             succeed(self, *given, **named)
 
         monkeypatch.setattr(Attempt, "succeed", flaky)
-        perform(lambda *_: Outcome({"done": True}))
+        perform(lambda *_: JobResult({"done": True}))
         job = submit()
-        work(workplace, job)
+        work(context, job)
         assert row(job.id).status is JobStatus.SUCCEEDED
 
     def test_a_database_that_stays_away_leaves_the_job_to_another_attempt(
         self,
-        workplace: Workplace,
+        context: WorkerContext,
         submit: Submit,
         row: Row,
         perform: Callable[[running.Perform], None],
     ) -> None:
-        def away(*_: object) -> Outcome:
+        def away(*_: object) -> JobResult:
             raise OperationalError("SELECT", {}, Exception("connection refused"))
 
         perform(away)
         job = submit()
         with pytest.raises(OperationalError):  # the parent of the horse settles the rest
-            work(workplace, job)
+            work(context, job)
         assert row(job.id).status is JobStatus.RUNNING
 
     def test_outside_of_a_worker_it_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,19 +189,19 @@ class TestWhatTheOwnerIsTold:
     )
     def test_each_error_has_its_code(
         self,
-        workplace: Workplace,
+        context: WorkerContext,
         submit: Submit,
         row: Row,
         perform: Callable[..., None],
         error: Exception,
         code: str,
     ) -> None:
-        def fail(*_: object) -> Outcome:
+        def fail(*_: object) -> JobResult:
             raise error
 
         perform(fail)
         job = submit()
-        work(workplace, job)
+        work(context, job)
         failed = row(job.id)
         assert failed.status is JobStatus.FAILED
         assert failed.error is not None

@@ -25,7 +25,7 @@ from app.jobs.states import JobKind
 from tests.workers.conftest import Submit
 from workers.jobs import PERFORM
 from workers.runtime import reconcile, run, worker
-from workers.runtime.context import Workplace
+from workers.runtime.context import WorkerContext
 from workers.runtime.worker import (
     ForbiddenFunction,
     HorseWorker,
@@ -39,8 +39,8 @@ ID = "train_01K9ZQ3W8M4V7T2X6B5N0C1DEF"
 
 
 @pytest.fixture
-def redis(workplace: Workplace) -> Redis:
-    return workplace.queue.redis
+def redis(context: WorkerContext) -> Redis:
+    return context.queue.redis
 
 
 @pytest.fixture
@@ -49,10 +49,10 @@ def queue(redis: Redis) -> Queue:
 
 
 @pytest.fixture
-def horse_worker(workplace: Workplace) -> Iterator[HorseWorker]:
-    redis = patient_client(workplace.settings.redis_url)
+def horse_worker(context: WorkerContext) -> Iterator[HorseWorker]:
+    redis = patient_client(context.settings.redis_url)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield HorseWorker(JobKind.TRAINING, workplace, redis)
+    yield HorseWorker(JobKind.TRAINING, context, redis)
     for number, handler in handlers.items():  # RQ's, once it worked, would outlive the test
         signal.signal(number, handler)
     redis.connection_pool.disconnect()
@@ -73,9 +73,9 @@ class TestWhatMayRun:
         return ran
 
     def test_the_job_function_with_its_own_id(
-        self, workplace: Workplace, queue: Queue, ran: list[str]
+        self, context: WorkerContext, queue: Queue, ran: list[str]
     ) -> None:
-        workplace.queue.enqueue(ID, JobKind.TRAINING)
+        context.queue.enqueue(ID, JobKind.TRAINING)
         fetched(queue).perform()
         assert ran == [ID]
 
@@ -115,7 +115,7 @@ class TestWhatMayRun:
         self,
         horse_worker: HorseWorker,
         queue: Queue,
-        workplace: Workplace,
+        context: WorkerContext,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         given: list[float] = []
@@ -129,12 +129,12 @@ class TestWhatMayRun:
         monkeypatch.setattr(horse_worker, "prepare_job_execution", lambda *_, **__: None)
         job = queue.enqueue_call("workers.runtime.run.run", args=[ID], job_id=ID, timeout=1)
         horse_worker.perform_job(fetched(queue), queue, Execution("1", job.id, queue.connection))
-        assert given == [workplace.settings.job_timeout_seconds]
+        assert given == [context.settings.job_timeout_seconds]
 
     def test_nor_does_the_parent_believe_the_hashs_time_limit(
         self,
         horse_worker: HorseWorker,
-        workplace: Workplace,
+        context: WorkerContext,
         queue: Queue,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
@@ -144,9 +144,9 @@ class TestWhatMayRun:
             Worker, "execute_job", lambda _worker, job, _queue: believed.append(job.timeout)
         )
         queue.enqueue_call("workers.runtime.run.run", args=[ID], job_id=ID, timeout=1)
-        run.work_at(workplace, PERFORM)
+        run.configure(context, PERFORM)
         horse_worker.execute_job(fetched(queue), queue)
-        assert believed == [workplace.settings.job_timeout_seconds]
+        assert believed == [context.settings.job_timeout_seconds]
 
     def test_a_damaged_record_is_as_good_as_none(self, queue: Queue, redis: Redis) -> None:
         redis.hset(f"rq:job:{ID}", mapping={"data": "[]", "timeout": "soon", "created_at": "x"})
@@ -156,9 +156,9 @@ class TestWhatMayRun:
 
 class TestHorseWorker:
     def test_it_serves_one_queue_under_a_name_of_its_own(
-        self, horse_worker: HorseWorker, workplace: Workplace
+        self, horse_worker: HorseWorker, context: WorkerContext
     ) -> None:
-        other = HorseWorker(JobKind.TRAINING, workplace, horse_worker.connection)
+        other = HorseWorker(JobKind.TRAINING, context, horse_worker.connection)
         assert horse_worker.queue_names() == ["trainings"]
         assert horse_worker.name != other.name
 
@@ -168,23 +168,23 @@ class TestHorseWorker:
         job = AnyJob.create(JOB_FUNCTION, connection=horse_worker.connection, timeout=3600)
         assert horse_worker.get_heartbeat_ttl(job) == 15
 
-    def test_its_client_waits_for_redis_for_ever(self, workplace: Workplace) -> None:
-        client = patient_client(workplace.settings.redis_url)
+    def test_its_client_waits_for_redis_for_ever(self, context: WorkerContext) -> None:
+        client = patient_client(context.settings.redis_url)
         assert client.get_retry().get_retries() < 0  # type: ignore[union-attr]
 
     def test_work_is_done_in_a_child_and_the_queue_left_clean(
-        self, horse_worker: HorseWorker, workplace: Workplace, queue: Queue
+        self, horse_worker: HorseWorker, context: WorkerContext, queue: Queue
     ) -> None:
-        workplace.queue.enqueue(ID, JobKind.TRAINING)  # there is no such row: nothing to do
-        run.work_at(workplace, PERFORM)
+        context.queue.enqueue(ID, JobKind.TRAINING)  # there is no such row: nothing to do
+        run.configure(context, PERFORM)
         assert horse_worker.work(burst=True)
         assert queue.job_ids == []
-        assert not AnyJob.exists(ID, connection=workplace.queue.redis)
+        assert not AnyJob.exists(ID, connection=context.queue.redis)
 
     def test_on_a_full_disk_it_does_not_start_the_same_job_over_and_over(
         self,
         horse_worker: HorseWorker,
-        workplace: Workplace,
+        context: WorkerContext,
         submit: Submit,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
@@ -197,21 +197,21 @@ class TestHorseWorker:
             raise OperationalError("UPDATE jobs", {}, full)
 
         monkeypatch.setattr(run, "claim", claim)
-        run.work_at(workplace, PERFORM)
-        workplace.queue.enqueue(submit().id, JobKind.TRAINING)
+        run.configure(context, PERFORM)
+        context.queue.enqueue(submit().id, JobKind.TRAINING)
         assert horse_worker.work(burst=True, max_jobs=3)
         assert tries.read() == 1
 
     def test_a_forbidden_job_fails_and_the_worker_goes_on(
-        self, horse_worker: HorseWorker, workplace: Workplace, queue: Queue
+        self, horse_worker: HorseWorker, context: WorkerContext, queue: Queue
     ) -> None:
-        run.work_at(workplace, PERFORM)
+        run.configure(context, PERFORM)
         queue.enqueue_call("os.abort", job_id="forbidden")
-        workplace.queue.enqueue(ID, JobKind.TRAINING)
+        context.queue.enqueue(ID, JobKind.TRAINING)
         assert horse_worker.work(burst=True)
         failed = AnyJob.fetch("forbidden", connection=queue.connection, serializer=JSONSerializer)
         assert failed.get_status() is RqStatus.FAILED
-        assert not AnyJob.exists(ID, connection=workplace.queue.redis)
+        assert not AnyJob.exists(ID, connection=context.queue.redis)
 
 
 class TestEnding:
@@ -226,13 +226,13 @@ class TestEnvironment:
         program = """
 import os, sys
 
-class Watch:
+class Watchdog:
     def find_spec(self, name, path=None, target=None):
         if name == "torch":
             print(os.environ.get("GOMP_SPINCOUNT"), os.environ.get("PYTORCH_NVML_BASED_CUDA_CHECK"))
             sys.meta_path.remove(self)
 
-sys.meta_path.insert(0, Watch())
+sys.meta_path.insert(0, Watchdog())
 import workers.__main__
 """
         names = {"GOMP_SPINCOUNT", "PYTORCH_NVML_BASED_CUDA_CHECK"}

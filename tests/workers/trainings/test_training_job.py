@@ -25,8 +25,8 @@ from tests.workers.conftest import Submit
 from workers.jobs import PERFORM
 from workers.runtime import progress
 from workers.runtime import run as running
-from workers.runtime.context import Workplace
-from workers.runtime.progress import Stopped, Watch
+from workers.runtime.context import WorkerContext
+from workers.runtime.progress import Stopped, Watchdog
 from workers.trainings import training_job
 from workers.trainings.training_job import Checkpoints
 
@@ -34,46 +34,46 @@ Row = Callable[[str], Job]
 Told = Callable[[str, str], list[dict[str, Any]]]
 
 
-def work(workplace: Workplace, job: Job) -> None:
-    running._run(workplace, PERFORM, job.id)
+def work(context: WorkerContext, job: Job) -> None:
+    running._run(context, PERFORM, job.id)
 
 
-def models(workplace: Workplace) -> list[Model]:
-    with workplace.sessions() as session:
+def models(context: WorkerContext) -> list[Model]:
+    with context.sessions() as session:
         return list(session.scalars(select(Model)))
 
 
 @pytest.fixture
 def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Have the worker told to stop when so many iterations are done."""
-    check = Watch.check
-    progress = Watch.progress
+    check = Watchdog.check
+    progress = Watchdog.progress
 
     def stop_after(iterations: int) -> None:
-        def tell(self: Watch, done: float, *rest: Any) -> None:
+        def tell(self: Watchdog, done: float, *rest: Any) -> None:
             if done == iterations:
                 self.stop()
             progress(self, done, *rest)
 
-        monkeypatch.setattr(Watch, "progress", tell)
-        monkeypatch.setattr(Watch, "check", check)
+        monkeypatch.setattr(Watchdog, "progress", tell)
+        monkeypatch.setattr(Watchdog, "check", check)
 
     return stop_after
 
 
 class TestTraining:
     def test_the_model_is_in_the_registry_with_its_metrics(
-        self, workplace: Workplace, submit: Submit, row: Row, corpus: Corpus
+        self, context: WorkerContext, submit: Submit, row: Row, corpus: Corpus
     ) -> None:
         job = submit(defense={"type": "vanilla", "alpha": 0.3}, iterations=4, name="mine")
-        work(workplace, job)
+        work(context, job)
         result = row(job.id).result
         assert result is not None
-        (model,) = models(workplace)
+        (model,) = models(context)
         assert (model.id, model.name, model.training_id) == (result["model"], "mine", job.id)
         assert row(job.id).model == model.id
-        with workplace.sessions() as session:
-            entry = registry.get(session, workplace.storage, model.id, owner="local")
+        with context.sessions() as session:
+            entry = registry.get(session, context.storage, model.id, owner="local")
         net, config = registry.load_entry(entry), entry.config
         assert config.labels == ("anger", "joy", "sadness")
         assert config.defense == {"type": "vanilla", "alpha": 0.3}
@@ -82,10 +82,10 @@ class TestTraining:
         assert net.training is False
 
     def test_dev_and_test_are_scored_clean_and_attacked(
-        self, workplace: Workplace, submit: Submit, row: Row
+        self, context: WorkerContext, submit: Submit, row: Row
     ) -> None:
         job = submit(epsilon=0.03)
-        work(workplace, job)
+        work(context, job)
         result = row(job.id).result
         assert result is not None
         assert set(result["metrics"]) == {"dev", "test"}
@@ -96,9 +96,9 @@ class TestTraining:
             assert 0 <= scored["clean_uar"] <= 1
 
     def test_while_they_are_scored_progress_is_told_in_clips(
-        self, workplace: Workplace, submit: Submit, row: Row, monkeypatch: pytest.MonkeyPatch
+        self, context: WorkerContext, submit: Submit, row: Row, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(progress, "TELL_SECONDS", 0)
+        monkeypatch.setattr(progress, "REPORT_SECONDS", 0)
         monkeypatch.setattr(training_job, "EVALUATION_BATCH", 5)
         told: list[tuple[float, float, str]] = []
         real = Attempt.progress
@@ -109,7 +109,7 @@ class TestTraining:
 
         monkeypatch.setattr(Attempt, "progress", noted)
         job = submit(iterations=2, evaluate_every=0)
-        work(workplace, job)
+        work(context, job)
         steps = [(1, 2, "iterations"), (2, 2, "iterations")]
         clips = [(done, 24, "clips") for done in (0, 5, 10, 12, 12, 17, 22, 24)]
         assert told == [*steps, *clips, (2, 2, "iterations")]
@@ -117,26 +117,26 @@ class TestTraining:
         assert (ended.progress_done, ended.progress_unit) == (2, "iterations")
 
     def test_a_training_on_train_and_dev_is_not_scored_on_dev(
-        self, workplace: Workplace, submit: Submit, row: Row
+        self, context: WorkerContext, submit: Submit, row: Row
     ) -> None:
         job = submit(train_on="train+dev")
-        work(workplace, job)
+        work(context, job)
         result = row(job.id).result
         assert result is not None
         assert set(result["metrics"]) == {"test"}
 
-    def test_it_learns(self, workplace: Workplace, submit: Submit, row: Row) -> None:
+    def test_it_learns(self, context: WorkerContext, submit: Submit, row: Row) -> None:
         job = submit(iterations=80, batch_size=12, learning_rate=0.02, evaluate_every=0)
-        work(workplace, job)
+        work(context, job)
         result = row(job.id).result
         assert result is not None
         assert result["metrics"]["test"]["clean_uar"] > 0.8
 
     def test_losses_and_looks_at_dev_are_told(
-        self, workplace: Workplace, submit: Submit, told: Told
+        self, context: WorkerContext, submit: Submit, told: Told
     ) -> None:
         job = submit(iterations=6, evaluate_every=2, defense={"type": "similarity"})
-        work(workplace, job)
+        work(context, job)
         assert [event["iteration"] for event in told(job.id, "step")] == [1, 2, 3, 4, 5, 6]
         assert [event["adversarial"] for event in told(job.id, "step")] == [True] * 6
         looks = told(job.id, "evaluation")
@@ -147,57 +147,57 @@ class TestTraining:
         assert set(looks[0]["fgsm_uar"]) == {"0.02"}
 
     def test_a_long_training_tells_a_bounded_number_of_losses(
-        self, workplace: Workplace, submit: Submit, told: Told, monkeypatch: pytest.MonkeyPatch
+        self, context: WorkerContext, submit: Submit, told: Told, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(training_job, "MOST_STEPS_TOLD", 5)
+        monkeypatch.setattr(training_job, "MOST_STEP_EVENTS", 5)
         job = submit(iterations=21, evaluate_every=0)
-        work(workplace, job)
+        work(context, job)
         assert [event["iteration"] for event in told(job.id, "step")] == [4, 8, 12, 16, 20, 21]
 
     def test_a_deleted_corpus_is_named(
-        self, workplace: Workplace, submit: Submit, row: Row, corpus: Corpus
+        self, context: WorkerContext, submit: Submit, row: Row, corpus: Corpus
     ) -> None:
         job = submit()
-        with workplace.sessions.begin() as session:
+        with context.sessions.begin() as session:
             session.execute(delete(Corpus))
-        work(workplace, job)
+        work(context, job)
         error = row(job.id).error
         assert error is not None
         assert error["code"] == "corpus_deleted"
         assert corpus.id in error["message"]
 
     def test_a_training_that_diverges_says_what_to_change(
-        self, workplace: Workplace, submit: Submit, row: Row, monkeypatch: pytest.MonkeyPatch
+        self, context: WorkerContext, submit: Submit, row: Row, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def diverge(*_: object) -> None:
             raise FloatingPointError("the loss became nan in iteration 2: lower learning_rate (1)")
 
         monkeypatch.setattr(training_job, "train", diverge)
         job = submit()
-        work(workplace, job)
+        work(context, job)
         error = row(job.id).error
         assert error is not None
         assert error["code"] == "diverged"
         assert "lower learning_rate" in error["message"]
 
     def test_silence_cannot_be_scored_and_says_so(
-        self, workplace: Workplace, submit: Submit, row: Row, corpus: Corpus
+        self, context: WorkerContext, submit: Submit, row: Row, corpus: Corpus
     ) -> None:
         job = submit()
-        path = workplace.storage.corpus_dir(corpus.id) / "features.safetensors"
+        path = context.storage.corpus_dir(corpus.id) / "features.safetensors"
         data = bytearray(path.read_bytes())
         head = 8 + int.from_bytes(data[:8], "little")
         frames = 48 * 36 * 64 * 4
         data[head : head + frames] = bytes(frames)
         path.write_bytes(data)
-        work(workplace, job)
+        work(context, job)
         error = row(job.id).error
         assert error is not None
         assert error["code"] == "flat_features"
 
     def test_a_model_that_could_not_be_published_is_not_trained_first(
         self,
-        workplace: Workplace,
+        context: WorkerContext,
         submit: Submit,
         row: Row,
         monkeypatch: pytest.MonkeyPatch,
@@ -205,16 +205,16 @@ class TestTraining:
         """Its statistics are outside of what a configuration may hold."""
         begun: list[object] = []
         monkeypatch.setattr(training_job, "train", lambda *arguments: begun.append(arguments))
-        load = training_job.Material.load
+        load = training_job.TrainingData.load
 
-        def hardly_any_sound(*arguments: Any) -> training_job.Material:
-            material = load(*arguments)
-            narrow = Standardizer(material.standardizer.mean, torch.full((64,), 1e-9))
-            return dataclasses.replace(material, standardizer=narrow)
+        def hardly_any_sound(*arguments: Any) -> training_job.TrainingData:
+            training_data = load(*arguments)
+            narrow = Standardizer(training_data.standardizer.mean, torch.full((64,), 1e-9))
+            return dataclasses.replace(training_data, standardizer=narrow)
 
-        monkeypatch.setattr(training_job.Material, "load", hardly_any_sound)
+        monkeypatch.setattr(training_job.TrainingData, "load", hardly_any_sound)
         job = submit()
-        work(workplace, job)
+        work(context, job)
         error = row(job.id).error
         assert error is not None
         assert error["code"] == "bad_statistics"
@@ -231,19 +231,19 @@ class TestInterruptedTraining:
 
     def test_its_losses_are_exactly_those_of_an_uninterrupted_one(
         self,
-        workplace: Workplace,
+        context: WorkerContext,
         submit: Submit,
         row: Row,
         told: Told,
         stop_after: Callable[[int], None],
     ) -> None:
         whole = submit(**self.DEFENDED)
-        work(workplace, whole)
+        work(context, whole)
         broken = submit(**self.DEFENDED)
         stop_after(7)
-        work(workplace, broken)
+        work(context, broken)
         assert row(broken.id).status is JobStatus.QUEUED
-        work(workplace, broken)
+        work(context, broken)
         assert row(broken.id).status is JobStatus.SUCCEEDED
         assert told(broken.id, "resumed") == [{"iteration": 7}]
         assert told(broken.id, "step") == told(whole.id, "step")
@@ -253,7 +253,7 @@ class TestInterruptedTraining:
         }
 
     def test_one_that_is_stopped_while_it_looks_at_dev_looks_again(
-        self, workplace: Workplace, submit: Submit, told: Told, monkeypatch: pytest.MonkeyPatch
+        self, context: WorkerContext, submit: Submit, told: Told, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def stopped(*_: object) -> None:
             raise Stopped
@@ -261,13 +261,13 @@ class TestInterruptedTraining:
         job = submit(**self.DEFENDED)
         with monkeypatch.context() as patch:
             patch.setattr(training_job, "evaluate", stopped)
-            work(workplace, job)
-        work(workplace, job)
+            work(context, job)
+        work(context, job)
         assert told(job.id, "resumed") == [{"iteration": 5}]
         assert [look["iteration"] for look in told(job.id, "evaluation")] == [5, 10]
 
     def test_one_that_is_stopped_while_it_is_scored_does_not_train_again(
-        self, workplace: Workplace, submit: Submit, told: Told, monkeypatch: pytest.MonkeyPatch
+        self, context: WorkerContext, submit: Submit, told: Told, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def stopped(*_: object) -> None:
             raise Stopped
@@ -275,21 +275,21 @@ class TestInterruptedTraining:
         job = submit(evaluate_every=0)
         with monkeypatch.context() as patch:
             patch.setattr(training_job, "evaluate", stopped)
-            work(workplace, job)
-        work(workplace, job)
+            work(context, job)
+        work(context, job)
         assert told(job.id, "resumed") == [{"iteration": 4}]
         assert len(told(job.id, "step")) == 4
 
     def test_exactly_one_model_comes_of_it(
-        self, workplace: Workplace, submit: Submit, stop_after: Callable[[int], None]
+        self, context: WorkerContext, submit: Submit, stop_after: Callable[[int], None]
     ) -> None:
         job = submit()
         stop_after(2)
-        work(workplace, job)
-        assert models(workplace) == []
-        work(workplace, job)
-        work(workplace, job)
-        assert len(models(workplace)) == 1
+        work(context, job)
+        assert models(context) == []
+        work(context, job)
+        work(context, job)
+        assert len(models(context)) == 1
 
 
 class TestCheckpoints:
@@ -302,9 +302,9 @@ class TestCheckpoints:
         return state
 
     def test_the_last_attempt_with_a_whole_one_counts(
-        self, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+        self, context: WorkerContext, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        folder = workplace.checkpoint_dir("train_01K9ZQ3W8M4V7T2X6B5N0C1DEF")
+        folder = context.checkpoint_dir("train_01K9ZQ3W8M4V7T2X6B5N0C1DEF")
         Checkpoints(folder, 1, pytest.fail).save(self.state(4, monkeypatch))
         (folder / "attempt-0002.safetensors").write_bytes(b"cut off")
         state = self.state(0, monkeypatch)
@@ -312,9 +312,9 @@ class TestCheckpoints:
         assert state.iteration == 4
 
     def test_one_of_another_plan_is_not_taken(
-        self, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+        self, context: WorkerContext, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        folder = workplace.checkpoint_dir("train_01K9ZQ3W8M4V7T2X6B5N0C1DEF")
+        folder = context.checkpoint_dir("train_01K9ZQ3W8M4V7T2X6B5N0C1DEF")
         Checkpoints(folder, 1, pytest.fail).save(self.state(4, monkeypatch))
         other = self.state(0, monkeypatch, seed=1)
         weights = other.net.state_dict()["classifier.weight"].clone()
@@ -322,21 +322,21 @@ class TestCheckpoints:
         assert torch.equal(other.net.state_dict()["classifier.weight"], weights)
 
     def test_those_of_earlier_attempts_are_removed_and_of_later_ones_kept(
-        self, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+        self, context: WorkerContext, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        folder = workplace.checkpoint_dir("train_01K9ZQ3W8M4V7T2X6B5N0C1DEF")
+        folder = context.checkpoint_dir("train_01K9ZQ3W8M4V7T2X6B5N0C1DEF")
         for attempt in (1, 3, 2):
             Checkpoints(folder, attempt, pytest.fail).save(self.state(attempt, monkeypatch))
         names = sorted(path.name for path in folder.iterdir())
         assert names == ["attempt-0002.safetensors", "attempt-0003.safetensors"]
 
     def test_a_full_disk_costs_the_checkpoint_not_the_training(
-        self, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+        self, context: WorkerContext, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def full(*_: object) -> None:
             raise SafetensorError("I/O error: No space left on device (os error 28)")
 
-        folder = workplace.checkpoint_dir("train_01K9ZQ3W8M4V7T2X6B5N0C1DEF")
+        folder = context.checkpoint_dir("train_01K9ZQ3W8M4V7T2X6B5N0C1DEF")
         warnings: list[str] = []
         Checkpoints(folder, 1, warnings.append).save(self.state(4, monkeypatch))
         monkeypatch.setattr(training, "save_file", full)

@@ -1,4 +1,4 @@
-"""The line of requests that wait to be scored, and the lanes that take them from it."""
+"""The queue of requests that wait to be scored, and the lanes that take them from it."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ from app.registry.loaded import LoadedModel
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ClipScores:
     """What came out for one clip.
 
     Attributes:
@@ -27,17 +27,17 @@ class Outcome:
 
 
 @dataclass(eq=False)
-class Waiting:
+class PendingRequest:
     """The bytes of a clip, and the future of its outcome. A cancelled future gives it up."""
 
     model: LoadedModel
     body: bytes
-    future: "Future[Outcome]"
+    future: "Future[ClipScores]"
     since: float = field(default_factory=time.perf_counter)
 
 
 @dataclass(frozen=True, eq=False)
-class Share:
+class MicroBatch:
     """What one lane works on.
 
     Attributes:
@@ -45,19 +45,19 @@ class Share:
         alone: no other lane works meanwhile, so that all cores are for this one.
     """
 
-    requests: list[Waiting]
+    requests: list[PendingRequest]
     alone: bool
 
 
-class Line:
-    """Requests in the order of their arrival. Any thread puts in, each lane takes shares out.
+class RequestQueue:
+    """Requests in the order of their arrival. Any thread puts in, each lane takes batches out.
 
     A lone request, with no other at work, is for the leading lane, which has all cores. Otherwise
     the free lanes among the others divide what waits, a core for each. No lane waits for another,
     or for more to come, but none works beside the leading one.
 
     Args:
-        most: requests in a share.
+        most: requests in a batch.
         lanes: how many may work at one time. Of a single one all is the leading lane's; otherwise
             there are so many others.
     """
@@ -65,23 +65,23 @@ class Line:
     def __init__(self, most: int, lanes: int = 1) -> None:
         self._most = most
         self._lanes = lanes
-        self._requests: deque[Waiting] = deque()
-        self._at_work: list[Share] = []
+        self._requests: deque[PendingRequest] = deque()
+        self._at_work: list[MicroBatch] = []
         self._closed = False
         lock = threading.Lock()
         self._for_the_leader = threading.Condition(lock)
         self._for_the_others = threading.Condition(lock)
 
-    def put(self, request: Waiting) -> bool:
-        """Join the end of the line. False if it is closed."""
+    def put(self, request: PendingRequest) -> bool:
+        """Join the end of the queue. False if it is closed."""
         with self._for_the_leader:
             if not self._closed:
                 self._requests.append(request)
                 self._wake()
             return not self._closed
 
-    def take(self, *, leads: bool = True) -> Share | None:
-        """Wait for a share and take it; `done` gives it back.
+    def take(self, *, leads: bool = True) -> MicroBatch | None:
+        """Wait for a batch and take it; `done` gives it back.
 
         What was given up meanwhile is dropped.
 
@@ -89,7 +89,7 @@ class Line:
             leads: the caller is the leading lane.
 
         Returns:
-            None when the line is closed and empty.
+            None when the queue is closed and empty.
         """
         changed = self._for_the_leader if leads else self._for_the_others
         with changed:
@@ -99,24 +99,24 @@ class Line:
                     return None
                 if self._requests:
                     if leads == self._is_for_the_leader():
-                        return self._share()
+                        return self._micro_batch()
                     self._wake()  # it was for this lane when this one was woken
                 changed.wait()
 
-    def done(self, share: Share) -> None:
-        """The lane has nothing more to do with this share."""
+    def done(self, batch: MicroBatch) -> None:
+        """The lane has nothing more to do with this batch."""
         with self._for_the_leader:
-            self._at_work.remove(share)
+            self._at_work.remove(batch)
             self._wake()
 
     def close(self) -> None:
-        """Let nobody else join. Those in the line are still taken."""
+        """Let nobody else join. Those in the queue are still taken."""
         with self._for_the_leader:
             self._closed = True
             self._for_the_leader.notify_all()
             self._for_the_others.notify_all()
 
-    def clear(self) -> list[Waiting]:
+    def clear(self) -> list[PendingRequest]:
         """Close it, and take all who are in it at once."""
         self.close()
         with self._for_the_leader:
@@ -140,21 +140,21 @@ class Line:
             self._requests = deque(live)
 
     def _is_for_the_leader(self) -> bool:
-        """Whether all cores are at work on one share, or should be."""
+        """Whether all cores are at work on one batch, or should be."""
         if self._at_work:
             return self._at_work[0].alone
         return self._lanes == 1 or len(self._requests) == 1
 
-    def _share(self) -> Share:
+    def _micro_batch(self) -> MicroBatch:
         alone = not self._at_work and self._is_for_the_leader()
         free = self._lanes - len(self._at_work)
-        share = Share(self._first(min(self._most, -(-len(self._requests) // free))), alone)
-        self._at_work.append(share)
-        return share
+        batch = MicroBatch(self._first(min(self._most, -(-len(self._requests) // free))), alone)
+        self._at_work.append(batch)
+        return batch
 
-    def _first(self, most: int) -> list[Waiting]:
-        group: list[Waiting] = []
-        others: deque[Waiting] = deque()
+    def _first(self, most: int) -> list[PendingRequest]:
+        group: list[PendingRequest] = []
+        others: deque[PendingRequest] = deque()
         model = self._requests[0].model
         for request in self._requests:
             fits = request.model is model and len(group) < most
