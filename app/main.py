@@ -29,17 +29,15 @@ from app.observability.request_context import RequestContext
 from app.persistence import orphans
 from app.persistence.database import connect, sessions
 from app.persistence.storage import Storage
-from app.predictions.direct_route import direct_routes
+from app.predictions.documented import documented_routes
 from app.predictions.endpoints import prediction_routes
 from app.predictions.service import Predictions
-from app.predictions.shortcut import Shortcut
 from app.registry import endpoints as registry
 from app.registry.tables import Model
 from app.settings import Settings, load_settings
 from app.trainings import endpoints as trainings
 from app.trainings import examples as training_examples
 
-# Order is speed: the first routers are looked at first, and predictions before all of these.
 ROUTERS: tuple[APIRouter, ...] = (
     registry.router,
     job_routes(None, may(), audit_examples.JOBS | training_examples.JOBS),
@@ -54,6 +52,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The ASGI application. Nothing is opened or started before its lifespan begins."""
     settings = settings or load_settings()
     app = FastAPIOffline(  # /docs and /redoc ask no other server for their scripts
+        routes=prediction_routes(settings),  # before all others, so that they are found first
         title="Serval",
         version=__version__,
         description=DESCRIPTION,
@@ -67,10 +66,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.install(app)
     openapi.install(app)
     body_timeout.install(app)
-    predictions = prediction_routes(settings)
-    app.add_middleware(Shortcut, application=app, routes=direct_routes(predictions))
     app.add_middleware(RequestContext, metrics=app.state.metrics, access_log=app.state.access_log)
-    for router in (predictions, *ROUTERS):
+    for router in (documented_routes(settings), *ROUTERS):
         app.include_router(
             router,
             max_body_size=settings.max_json_bytes,  # routes that take files say more themselves

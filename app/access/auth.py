@@ -8,7 +8,7 @@ import hmac
 import re
 import time
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
@@ -126,7 +126,7 @@ class may(SecurityBase):  # noqa: N801  (reads as a verb: Depends(may(Scope.AUDI
     """A dependency: the caller, who must hold one of ``scopes`` (any key will do without one).
 
     With ``counts_as`` the request counts towards the key's rate of that activity. It is one
-    callable, not a chain of dependencies: each link of a chain costs a prediction some 40 µs.
+    callable, not a chain of dependencies, so that plain routes can call it.
     """
 
     model = HTTPBearerModel(
@@ -153,8 +153,11 @@ class may(SecurityBase):  # noqa: N801  (reads as a verb: Depends(may(Scope.AUDI
         return caller
 
 
+MAY_PREDICT: Final = may(Scope.PREDICT, counts_as="predict")
+"""Itself, for the plain routes of predictions, of which FastAPI resolves nothing."""
+
 MayUse = Annotated[Caller, Depends(may())]
-MayPredict = Annotated[Caller, Depends(may(Scope.PREDICT, counts_as="predict"))]
+MayPredict = Annotated[Caller, Depends(MAY_PREDICT)]
 MayAudit = Annotated[Caller, Depends(may(Scope.AUDIT))]
 MaySubmitAudit = Annotated[Caller, Depends(may(Scope.AUDIT, counts_as="submit"))]
 MayTrain = Annotated[Caller, Depends(may(Scope.TRAIN))]

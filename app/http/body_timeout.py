@@ -23,10 +23,7 @@ BEHIND_SECONDS: Final = 60.0
 
 
 def install(app: FastAPI) -> None:
-    """Answer 408 where a body comes too slowly, whoever reads it.
-
-    Call it before `Shortcut` is added: a prediction has a time limit of its own, its body included.
-    """
+    """Answer 408 where a body comes too slowly, whoever reads it."""
     app.add_middleware(_Pace)
     app.add_exception_handler(_Ended, _answer)
 

@@ -23,7 +23,7 @@ from app.errors import (
     UnsupportedMedia,
     shown,
 )
-from app.http.problems import invalid
+from app.http.problems import body_too_large, invalid
 from app.schemas import Schema
 
 # What a route declares as its `max_body_size`, for `multipart` to hold it to the setting.
@@ -70,24 +70,10 @@ def declared_length(request: Request) -> int | None:
     return int(declared[:18]) if declared.isdecimal() else None
 
 
-def refuse_declared(request: Request, most: int) -> None:
-    """Return if the body may have at most ``most`` bytes, as far as its header says.
-
-    Raises:
-        TooLarge: it has more.
-    """
-    if (declared_length(request) or 0) > most:
-        raise body_too_large(most)
-
-
-def body_too_large(most: int) -> TooLarge:
-    """The error for a body of more than ``most`` bytes."""
-    return TooLarge(f"The body is larger than the {most} bytes that this endpoint accepts.")
-
-
 def _bounded(request: Request, most: int) -> Request:
     """The same request, whose body ends in an error after ``most`` bytes."""
-    refuse_declared(request, most)
+    if (declared_length(request) or 0) > most:
+        raise body_too_large(most)
     received = 0
 
     async def receive() -> Message:

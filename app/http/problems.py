@@ -13,7 +13,9 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY
 from starlette.routing import Match
+from starlette.types import Scope
 
 from app.errors import (
     BadRequest,
@@ -169,7 +171,6 @@ def invalid(errors: Sequence[Mapping[str, Any]], *, what: str = "The request") -
 HINTS = {
     404: "There is nothing at {path}. GET /openapi.json lists what there is.",
     405: "{path} does not answer {method}. The Allow header names what it answers.",
-    413: "The body is larger than this endpoint accepts. The limits stand in /docs.",
 }
 
 ERRORS = {
@@ -196,10 +197,23 @@ def from_http(request: Request, http: HTTPException) -> ServalError:
 
 def _message(request: Request, http: HTTPException) -> str:
     """Our hint for the status, or what the framework says, as it stands: it may hold braces."""
+    if http.status_code == 413:
+        return over_limit_of_route(request.scope).detail
     hint = HINTS.get(http.status_code)
     if hint is None:
         return str(http.detail)
     return hint.format(path=shown(request.url.path), method=request.method)
+
+
+def over_limit_of_route(scope: Scope) -> TooLarge:
+    """The error for a body of more than the `max_body_size` of the route, which the framework
+    refuses without naming it."""
+    return body_too_large(scope[MAX_BODY_SIZE_SCOPE_KEY])
+
+
+def body_too_large(most: int) -> TooLarge:
+    """The error for a body of more than ``most`` bytes."""
+    return TooLarge(f"The body is larger than the {most} bytes that this endpoint accepts.")
 
 
 def _answered(request: Request) -> list[str]:

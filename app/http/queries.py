@@ -4,12 +4,16 @@ filter must not answer with the unfiltered list.
 Every route but those of `app.observability.health` takes one of these, or a Schema of its own.
 """
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeVar
 
 from fastapi import Query
-from pydantic import Field
+from fastapi.exceptions import RequestValidationError
+from pydantic import Field, ValidationError
 
 from app.schemas import Schema
+
+S = TypeVar("S", bound=Schema)
 
 
 class PageQuery(Schema):
@@ -26,3 +30,22 @@ class Nothing(Schema):
 
 
 NoQuery = Annotated[Nothing, Query()]
+
+
+def parsed(schema: type[S], place: Literal["path", "query"], values: Mapping[str, str]) -> S:
+    """The parameters of a plain route, as FastAPI parses those of its own.
+
+    Args:
+        place: where they stand, for the errors.
+        values: of a query in which a name comes several times, the last one counts.
+
+    Raises:
+        RequestValidationError: they do not hold.
+    """
+    try:
+        return schema.model_validate(dict(values))
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        raise RequestValidationError(
+            [{**one, "loc": (place, *one["loc"])} for one in found]
+        ) from None

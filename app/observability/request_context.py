@@ -11,8 +11,8 @@ from asyncio import CancelledError
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import ServalError, TooLarge, Unavailable
-from app.http.problems import HINTS, MEDIA_TYPE, document
+from app.errors import ServalError, Unavailable
+from app.http.problems import MEDIA_TYPE, document, over_limit_of_route
 from app.observability.access_log import AccessLog, Answered
 from app.observability.metrics import Metrics
 
@@ -83,7 +83,7 @@ class _Reply:
         if message["type"] == "http.response.start":
             if _is_bare_413(message):
                 self._replaced = True
-                await self.problem(TooLarge(HINTS[413]))
+                await self.problem(over_limit_of_route(self._scope))
                 return
             self.status = message["status"]
             message["headers"] = [*message["headers"], *self._headers()]

@@ -47,6 +47,31 @@ class Prediction(TypedDict):
     request_id: Annotated[str, Field(examples=["req_5f0c9b1d2e3a4f60"])]
 
 
+ModelId = Annotated[str, Field(max_length=100, examples=["cnn4-single-cremad"])]
+TopK = Annotated[int | None, Field(ge=1, le=1000, description="Only the most probable labels.")]
+
+
+class PredictQuery(Schema):
+    """How to score the clip."""
+
+    model: ModelId | None = Field(
+        default=None, description="A model's id; without it the default one's."
+    )
+    top_k: TopK = None
+
+
+class HuggingFacePath(Schema):
+    """Which model scores the clip."""
+
+    model: ModelId
+
+
+class HuggingFaceQuery(Schema):
+    """How to answer."""
+
+    top_k: TopK = None
+
+
 class HuggingFaceParameters(Schema):
     """What Hugging Face's clients may send along."""
 

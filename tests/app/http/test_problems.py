@@ -87,6 +87,7 @@ class TestEveryErrorIsAProblem:
     def test_413_of_a_declared_length(self, probes: TestClient) -> None:
         problem = body(post(probes, b"x" * 2000))
         assert (problem["status"], problem["code"]) == (413, "too_large")
+        assert "larger than the 1000 bytes" in problem["detail"]
 
     def test_413_of_a_chunked_body(self, probes: TestClient) -> None:
         chunks = (b"x" * 100 for _ in range(20))
@@ -95,6 +96,7 @@ class TestEveryErrorIsAProblem:
         )
         assert "content-length" not in answer.request.headers
         assert body(answer)["code"] == "too_large"
+        assert "larger than the 1000 bytes" in answer.json()["detail"]
 
     def test_the_next_good_request_works(self, probes: TestClient) -> None:
         post(probes, b"x" * 2000)

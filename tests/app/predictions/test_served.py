@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -67,6 +68,11 @@ class Served:
         connection = socket.create_connection(("127.0.0.1", self.port))
         connection.sendall(head.encode() + body)
         return connection
+
+    def metrics(self) -> str:
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=20) as answer:
+            text: str = answer.read().decode()
+        return text
 
     def under_way(self) -> int:
         requests: int = self.app.state.predictions.admission.requests
@@ -216,6 +222,15 @@ class TestLoad:
             connection.sendall(f"{REQUEST}Content-Length: 9\r\n\r\nRIFF".encode())
             assert connection.recv(100).startswith(b"HTTP/1.1 503")
         assert (taken, served.under_way()) == ([9], 0)
+
+    def test_a_client_that_leaves_in_the_middle_of_its_body_frees_its_place(
+        self, served: Served
+    ) -> None:
+        with socket.create_connection(("127.0.0.1", served.port)) as connection:
+            connection.sendall(f"{REQUEST}Content-Length: 9\r\n\r\nRIFF".encode())
+            until(lambda: served.under_way() == 1)
+        until(lambda: served.under_way() == 0)
+        until(lambda: 'route="/v1/predict",status="499"} 1.0' in served.metrics())
 
     def test_a_client_that_leaves_is_dropped_from_the_line(
         self, served: Served, gate: Gate
