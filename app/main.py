@@ -23,7 +23,6 @@ from app.jobs.metrics import JobsCollector
 from app.jobs.queue import JobQueue, brief_client
 from app.migrations import check_revision, upgrade
 from app.observability import health, logs
-from app.observability.access_log import AccessLog
 from app.observability.metrics import Metrics
 from app.observability.request_context import RequestContext
 from app.persistence import orphans
@@ -66,7 +65,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.install(app)
     openapi.install(app)
     body_timeout.install(app)
-    app.add_middleware(RequestContext, metrics=app.state.metrics, access_log=app.state.access_log)
+    app.add_middleware(RequestContext, metrics=app.state.metrics)
     for router in (documented_routes(settings), *ROUTERS):
         app.include_router(
             router,
@@ -93,7 +92,6 @@ def _equip(app: FastAPI, settings: Settings) -> None:
     state.rates = Rates(settings)
     state.waiters = Waiters(settings.max_waiters)
     state.metrics = Metrics()
-    state.access_log = AccessLog(state.metrics)
     state.metrics.registry.register(JobsCollector(state.sessions))
     state.predictions = Predictions(settings, state.sessions, state.storage, state.metrics.registry)
     state.checks = {
@@ -118,7 +116,6 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         await app.state.predictions.stop()
-        app.state.access_log.flush()
         app.state.queue.close()
         app.state.engine.dispose()
 

@@ -110,6 +110,5 @@ def _why_not(name: str, check: Check) -> str | None:
 )
 async def metrics(request: Request) -> Response:
     """Prometheus metrics of this process, and the jobs by status while the database answers."""
-    request.app.state.access_log.flush()
     content = await run_in_threadpool(generate_latest, request.app.state.metrics.registry)
     return Response(content, media_type=CONTENT_TYPE_LATEST)

@@ -2,19 +2,23 @@
 
 import logging
 import sys
+from contextlib import suppress
 from typing import Literal, TextIO, cast
 
 import structlog
 
 
 class _StandardError:
-    """`sys.stderr` as it is at the moment of writing, wherever somebody redirected it."""
+    """`sys.stderr` as it is at the moment of writing, wherever somebody redirected it. A line that
+    cannot be written, on a full disk, is lost, and no request with it."""
 
     def write(self, text: str) -> None:
-        sys.stderr.write(text)
+        with suppress(OSError):
+            sys.stderr.write(text)
 
     def flush(self) -> None:
-        sys.stderr.flush()
+        with suppress(OSError):
+            sys.stderr.flush()
 
 
 def _escape(
@@ -46,8 +50,7 @@ def configure(level: str = "info", format_: Literal["json", "console"] = "json")
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            # Lines of the access log bring their own time.
-            structlog.processors.MaybeTimeStamper(fmt="iso", utc=True),
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             *renderers,
         ],

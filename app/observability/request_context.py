@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import ServalError, Unavailable
 from app.http.problems import MEDIA_TYPE, document, over_limit_of_route
-from app.observability.access_log import AccessLog, Answered
+from app.observability import access_log
 from app.observability.metrics import Metrics
 
 log = structlog.get_logger("serval.request_context")
@@ -25,9 +25,9 @@ CLIENT_GONE = 499  # as nginx has it: nobody waited for the answer
 class RequestContext:
     """The middleware."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, access_log: AccessLog) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
-        self.access_log = access_log
+        self._metrics = metrics
         self._in_flight = 0
         metrics.in_flight.set_function(lambda: self._in_flight)
 
@@ -53,18 +53,19 @@ class RequestContext:
             await reply.problem(_internal(error))
         finally:
             self._in_flight -= 1
-            self.access_log.add(
-                Answered(
-                    at=time.time(),
-                    seconds=time.perf_counter() - began,
-                    method=scope["method"],
-                    path=scope["path"],
-                    route=getattr(scope.get("route"), "path", "-"),
-                    status=reply.status or CLIENT_GONE,
-                    request_id=request_id,
-                    key=scope["state"].get("key_id"),
-                )
-            )
+            self._note(scope, reply.status or CLIENT_GONE, time.perf_counter() - began)
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "-")  # its template, if it has one
+        self._metrics.saw(scope["method"], route, status, seconds)
+        access_log.write(
+            method=scope["method"],
+            path=scope["path"],
+            status=status,
+            seconds=seconds,
+            request_id=scope["state"]["request_id"],
+            key=scope["state"].get("key_id"),
+        )
 
 
 class _Reply:

@@ -1,20 +1,20 @@
-"""Requests are noted together, soon, and none is lost by an end in good order."""
+"""Each request is noted when its answer ends: a line in the log, and two metrics."""
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
 
-from app.main import create_app
 from app.observability import logs
-from app.observability.access_log import FLUSH_SECONDS, MOST_REQUESTS, AccessLog, Answered
 from app.observability.metrics import Metrics
-from app.settings import Settings
+from app.observability.request_context import RequestContext
 
-AT = 1_772_366_400.25
+Answer = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 @pytest.fixture(autouse=True)
@@ -24,106 +24,79 @@ def _told() -> Iterator[None]:
     logs.configure("error")
 
 
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
 def written(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
-def answered(path: str = "/v1/jobs", status: int = 200) -> Answered:
-    return Answered(
-        at=AT,
-        seconds=0.25,
-        method="GET",
-        path=path,
-        route="/v1/jobs",
-        status=status,
-        request_id="req_1",
-        key=None,
-    )
+def ask(metrics: Metrics, answer: Answer, path: str = "/v1/jobs") -> None:
+    """One request, from its first byte to the end of its answer."""
+
+    async def receive() -> Message:
+        raise AssertionError("nobody asks")
+
+    async def send(message: Message) -> None:
+        """Nobody listens."""
+
+    scope = {"type": "http", "method": "GET", "path": path, "headers": []}
+    asyncio.run(RequestContext(answer, metrics)(scope, receive, send))
 
 
-def log() -> AccessLog:
-    return AccessLog(Metrics())
+class TestLine:
+    def test_a_request_has_one_when_its_answer_has_ended(
+        self, metrics: Metrics, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        before = list[dict[str, Any]]()
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            await Response("done")(scope, receive, send)
+            before.extend(written(capsys))
+            await asyncio.sleep(0.02)
+
+        ask(metrics, answer)
+        assert before == []
+        (line,) = written(capsys)
+        assert (line["event"], line["method"], line["path"]) == ("request", "GET", "/v1/jobs")
+        assert (line["status"], line["key"]) == (200, None)
+        assert line["ms"] >= 20
+        assert line["request_id"].startswith("req_")
+        assert line["timestamp"].endswith("Z")
+
+    def test_requests_are_written_in_their_order(
+        self, metrics: Metrics, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        paths = [f"/{number}" for number in range(5)]
+        for path in paths:
+            ask(metrics, Response("done"), path)
+        assert [line["path"] for line in written(capsys)] == paths
+
+    @pytest.mark.parametrize(("status", "lines"), [(200, 0), (503, 1)])
+    def test_a_probe_has_one_only_if_it_fails(
+        self, metrics: Metrics, capsys: pytest.CaptureFixture[str], status: int, lines: int
+    ) -> None:
+        ask(metrics, Response(status_code=status), "/readyz")
+        assert len(written(capsys)) == lines
 
 
-def test_a_request_is_logged_soon_with_the_time_of_its_answer(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    async def run() -> list[dict[str, Any]]:
-        log().add(answered())
-        at_once = written(capsys)
-        await asyncio.sleep(5 * FLUSH_SECONDS)
-        return at_once
+class TestMetrics:
+    def test_each_request_is_counted_once_with_its_seconds(self, metrics: Metrics) -> None:
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            await asyncio.sleep(0.02)
+            await Response("done")(scope, receive, send)
 
-    assert asyncio.run(run()) == []
-    (line,) = written(capsys)
-    assert (line["event"], line["path"], line["status"]) == ("request", "/v1/jobs", 200)
-    assert (line["method"], line["ms"], line["request_id"]) == ("GET", 250.0, "req_1")
-    assert line["timestamp"] == "2026-03-01T12:00:00.250000Z"
+        for path in ("/v1/jobs", "/readyz"):
+            ask(metrics, answer, path)
+        labels = {"method": "GET", "route": "-"}
+        value = metrics.registry.get_sample_value
+        assert value("serval_http_requests_total", {**labels, "status": "200"}) == 2
+        assert value("serval_http_request_seconds_count", labels) == 2
+        assert (value("serval_http_request_seconds_sum", labels) or 0) >= 0.04
 
-
-def test_many_requests_do_not_wait_and_keep_their_order(capsys: pytest.CaptureFixture[str]) -> None:
-    async def run() -> None:
-        busy = log()
-        for number in range(MOST_REQUESTS):
-            busy.add(answered(f"/{number}"))
-
-    asyncio.run(run())
-    assert [line["path"] for line in written(capsys)] == [f"/{n}" for n in range(MOST_REQUESTS)]
-
-
-def test_requests_after_a_flush_are_logged_too(capsys: pytest.CaptureFixture[str]) -> None:
-    async def run() -> None:
-        flushed = log()
-        flushed.add(answered("/1"))
-        flushed.flush()
-        flushed.add(answered("/2"))
-        await asyncio.sleep(5 * FLUSH_SECONDS)
-
-    asyncio.run(run())
-    assert [line["path"] for line in written(capsys)] == ["/1", "/2"]
-
-
-@pytest.mark.parametrize(("status", "lines"), [(200, 0), (503, 1)])
-def test_probes_are_logged_only_if_they_fail(
-    capsys: pytest.CaptureFixture[str], status: int, lines: int
-) -> None:
-    async def run() -> None:
-        quiet = log()
-        quiet.add(answered("/readyz", status))
-        quiet.flush()
-
-    asyncio.run(run())
-    assert len(written(capsys)) == lines
-
-
-def test_each_request_is_counted_once_with_its_seconds() -> None:
-    metrics = Metrics()
-
-    async def run() -> None:
-        counted = AccessLog(metrics)
-        counted.add(answered())
-        counted.add(answered("/readyz"))
-        counted.flush()
-        counted.flush()
-
-    asyncio.run(run())
-    labels = {"method": "GET", "route": "/v1/jobs"}
-    value = metrics.registry.get_sample_value
-    assert value("serval_http_requests_total", {**labels, "status": "200"}) == 2
-    assert value("serval_http_request_seconds_sum", labels) == 0.5
-
-
-def test_who_asks_for_the_metrics_is_told_of_all_requests_before(client: TestClient) -> None:
-    client.get("/v1/jobs")
-    text = client.get("/metrics").text
-    assert 'serval_http_requests_total{method="GET",route="/v1/jobs",status="200"} 1.0' in text
-
-
-def test_a_service_that_stops_writes_what_is_left(
-    settings: Settings, capsys: pytest.CaptureFixture[str]
-) -> None:
-    chatty = settings.model_copy(update={"log_level": "info"})
-    with TestClient(create_app(chatty), base_url="http://127.0.0.1:8000") as client:
-        capsys.readouterr()
+    def test_who_asks_for_them_is_told_of_all_requests_before(self, client: TestClient) -> None:
         client.get("/v1/jobs")
-    assert [line["path"] for line in written(capsys) if line["event"] == "request"] == ["/v1/jobs"]
+        text = client.get("/metrics").text
+        assert 'serval_http_requests_total{method="GET",route="/v1/jobs",status="200"} 1.0' in text

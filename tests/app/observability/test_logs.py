@@ -1,5 +1,6 @@
 """What log lines look like: for programs, and for a terminal."""
 
+import errno
 import json
 from collections.abc import Iterator
 
@@ -50,3 +51,23 @@ class TestJson:
         (line,) = capsys.readouterr().err.splitlines()
         assert line.isprintable()
         assert json.loads(line)["path"] == CLEARED
+
+
+class TestFullDisk:
+    def test_a_line_that_cannot_be_written_is_lost_without_an_error(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[str] = []
+
+        class Full:
+            def write(self, text: str = "") -> None:
+                asked.append(text)
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+            flush = write
+
+        logs.configure("info")
+        with monkeypatch.context() as patch:
+            patch.setattr("sys.stderr", Full())
+            structlog.get_logger().info("request")
+        assert "request" in asked[0]

@@ -9,7 +9,6 @@ from fastapi.testclient import TestClient
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.observability import logs
-from app.observability.access_log import AccessLog
 from app.observability.metrics import Metrics
 from app.observability.request_context import RequestContext
 
@@ -38,7 +37,6 @@ class TestAccessLog:
     ) -> None:
         logs.configure("info")
         answer = client.get("/v1/jobs")
-        app.state.access_log.flush()
         logs.configure("error")
         (line,) = capsys.readouterr().err.splitlines()
         told = json.loads(line)
@@ -53,7 +51,6 @@ class TestAccessLog:
     ) -> None:
         logs.configure("info")
         client.get("/healthz")
-        app.state.access_log.flush()
         logs.configure("error")
         assert capsys.readouterr().err == ""
 
@@ -90,8 +87,7 @@ class TestStopping:
             sent.append(message)
 
         async def run() -> None:
-            metrics = Metrics()
-            middleware = RequestContext(app, metrics, AccessLog(metrics))
+            middleware = RequestContext(app, Metrics())
             request = asyncio.ensure_future(middleware(dict(self.SCOPE), receive, send))
             await asyncio.sleep(0.01)
             request.cancel()
