@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 
 from fastapi import APIRouter, FastAPI
@@ -9,7 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi_offline import FastAPIOffline
 
 from app import __version__, openapi
-from app.access.auth import Keyring, may
+from app.access.auth import AccessState, Keyring, may
 from app.access.keys import endpoints as keys
 from app.access.rates import Rates
 from app.audits import endpoints as audits
@@ -18,22 +19,24 @@ from app.corpora import endpoints as corpora
 from app.corpora.tables import Corpus
 from app.http import body_timeout, problems
 from app.jobs.endpoints import job_routes
-from app.jobs.events import Waiters
+from app.jobs.events import Waiters, WaitersState
 from app.jobs.metrics import JobsCollector
-from app.jobs.queue import JobQueue, brief_client
+from app.jobs.queue import brief_client
+from app.jobs.services import Services
 from app.migrations import check_revision, upgrade
 from app.observability import health, logs
+from app.observability.health import ObservabilityState
 from app.observability.metrics import Metrics
 from app.observability.request_context import RequestContext
 from app.persistence import orphans
-from app.persistence.database import connect, sessions
-from app.persistence.storage import Storage
 from app.predictions.documented import documented_routes
 from app.predictions.endpoints import prediction_routes
-from app.predictions.service import Predictions
+from app.predictions.service import Predictions, PredictionState
 from app.registry import endpoints as registry
+from app.registry.loaded import RegistryState
 from app.registry.tables import Model
 from app.settings import Settings, load_settings
+from app.state import install_state, state_of
 from app.trainings import endpoints as trainings
 from app.trainings import examples as training_examples
 
@@ -47,9 +50,17 @@ ROUTERS: tuple[APIRouter, ...] = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class AppState(
+    Services, AccessState, WaitersState, ObservabilityState, RegistryState, PredictionState
+):
+    """All that endpoints find of the application; each package sees its own part."""
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The ASGI application. Nothing is opened or started before its lifespan begins."""
     settings = settings or load_settings()
+    state = _assemble(settings)
     app = FastAPIOffline(  # /docs and /redoc ask no other server for their scripts
         routes=prediction_routes(settings),  # before all others, so that they are found first
         title="Serval",
@@ -61,11 +72,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         form_limits={"max_fields": 20, "max_part_size": settings.max_json_bytes},
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    _equip(app, settings)
+    install_state(app, state)
     problems.install(app)
     openapi.install(app)
     body_timeout.install(app)
-    app.add_middleware(RequestContext, metrics=app.state.metrics)
+    app.add_middleware(RequestContext, metrics=state.metrics)
     for router in (documented_routes(settings), *ROUTERS):
         app.include_router(
             router,
@@ -76,54 +87,54 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def _equip(app: FastAPI, settings: Settings) -> None:
-    """Give the application its parts: what an endpoint finds in `request.app.state`."""
-    state = app.state
-    state.settings = settings
-    state.engine = connect(settings.database_url)
-    state.sessions = sessions(state.engine)
-    state.storage = Storage(settings.data_dir)
-    state.queue = JobQueue(
-        brief_client(settings.redis_url, timeout_seconds=settings.redis_timeout_seconds),
-        job_timeout_seconds=settings.job_timeout_seconds,
-        failure_ttl_seconds=settings.job_failure_ttl_seconds,
-    )
-    state.keyring = Keyring(state.sessions, cache_seconds=settings.key_cache_seconds)
-    state.rates = Rates(settings)
-    state.waiters = Waiters(settings.max_waiters)
-    state.metrics = Metrics()
-    state.metrics.registry.register(JobsCollector(state.sessions))
-    state.predictions = Predictions(settings, state.sessions, state.storage, state.metrics.registry)
-    state.checks = {
-        "predictions": state.predictions.check,
-        "database": partial(check_revision, state.engine),
-        "queue": state.queue.ping,
-        "storage": state.storage.check,
+def _assemble(settings: Settings) -> AppState:
+    redis = brief_client(settings.redis_url, timeout_seconds=settings.redis_timeout_seconds)
+    services = Services.open(settings, redis)
+    metrics = Metrics()
+    metrics.registry.register(JobsCollector(services.sessions))
+    predictions = Predictions(settings, services.sessions, services.storage, metrics.registry)
+    checks: dict[str, health.Check] = {
+        "predictions": predictions.check,
+        "database": partial(check_revision, services.engine),
+        "queue": services.queue.ping,
+        "storage": services.storage.check,
     }
-    state.readiness = health.Readiness(state.checks)
+    return AppState(
+        settings=settings,
+        engine=services.engine,
+        sessions=services.sessions,
+        storage=services.storage,
+        queue=services.queue,
+        keyring=Keyring(services.sessions, cache_seconds=settings.key_cache_seconds),
+        rates=Rates(settings),
+        waiters=Waiters(settings.max_waiters),
+        metrics=metrics,
+        readiness=health.Readiness(checks),
+        predictions=predictions,
+        loaded_models=predictions.models,
+    )
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Make ready what requests need; put it away at the end."""
-    settings: Settings = app.state.settings
-    logs.configure(settings.log_level, settings.log_format)
-    app.state.storage.prepare()
-    await run_in_threadpool(upgrade, settings.database_url)
-    await run_in_threadpool(_collect_orphans, app)
-    await app.state.predictions.start()
+    state = state_of(app, AppState)
+    logs.configure(state.settings.log_level, state.settings.log_format)
+    state.storage.prepare()
+    await run_in_threadpool(upgrade, state.settings.database_url)
+    await run_in_threadpool(_collect_orphans, state)
+    await state.predictions.start()
     try:
         yield
     finally:
-        await app.state.predictions.stop()
-        app.state.queue.close()
-        app.state.engine.dispose()
+        await state.predictions.stop()
+        state.close()
 
 
-def _collect_orphans(app: FastAPI) -> None:
+def _collect_orphans(state: AppState) -> None:
     """Remove what a crash left of corpora and models. What it left of jobs the reconciler does."""
-    orphans.collect(app.state.sessions, app.state.storage, "corpora", Corpus.id)
-    orphans.collect(app.state.sessions, app.state.storage, "models", Model.id)
+    orphans.collect(state.sessions, state.storage, "corpora", Corpus.id)
+    orphans.collect(state.sessions, state.storage, "models", Model.id)
 
 
 DESCRIPTION = """Predicts emotions from speech, audits how well a model withstands adversarial

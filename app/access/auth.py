@@ -22,8 +22,9 @@ from app.access.keys.scopes import Scope
 from app.access.keys.service import any_key, digest
 from app.access.keys.tables import ApiKey
 from app.access.loopback import check_loopback, check_origin
-from app.access.rates import Activity
+from app.access.rates import Activity, Rates
 from app.errors import Forbidden, Unauthorized
+from app.state import state_of
 
 _token = re.compile(r"sk_([0-9A-HJKMNP-TV-Z]{26})_([0-9a-f]{64})").fullmatch
 _MOST_CACHED = 10_000
@@ -100,6 +101,14 @@ class Keyring:
         return Caller(key.id, frozenset(key.scopes))
 
 
+@dataclass(frozen=True, kw_only=True)
+class AccessState:
+    """What access needs of the application's state."""
+
+    keyring: Keyring
+    rates: Rates
+
+
 async def _identify(keyring: Keyring, request: Request) -> Caller:
     authorization = request.headers.get("authorization")
     if authorization is not None:
@@ -140,7 +149,8 @@ class may(SecurityBase):  # noqa: N801  (reads as a verb: Depends(may(Scope.AUDI
         self._counts_as = counts_as
 
     async def __call__(self, request: Request) -> Caller:
-        caller = await _identify(request.app.state.keyring, request)
+        state = state_of(request, AccessState)
+        caller = await _identify(state.keyring, request)
         request.state.key_id = caller.key_id  # for the access log
         if self._scopes and not caller.may(*self._scopes):
             raise Forbidden(
@@ -149,7 +159,7 @@ class may(SecurityBase):  # noqa: N801  (reads as a verb: Depends(may(Scope.AUDI
                 code="scope_missing",
             )
         if self._counts_as is not None and caller is not LOCAL:
-            request.app.state.rates.take(self._counts_as, caller.key_id)
+            state.rates.take(self._counts_as, caller.key_id)
         return caller
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import Body, Depends, Path, Query, Request, Response
+from fastapi import Body, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.routing import APIRoute
@@ -19,7 +19,7 @@ from app.access.keys.scopes import Scope
 from app.access.quotas import ConcurrencyLimit
 from app.audits import examples, files, formats, service
 from app.audits.schemas import Artifact, AuditRequest, AuditRow, UploadedAuditRequest
-from app.audits.service import Services, Upload
+from app.audits.service import Upload
 from app.errors import Forbidden, Invalid
 from app.http.downloads import DOWNLOADED, download
 from app.http.etags import IfNoneMatch
@@ -31,6 +31,7 @@ from app.http.problems import problems
 from app.http.queries import NoQuery
 from app.jobs.endpoints import JobId, accepted, job_routes, resource
 from app.jobs.schemas import Job, path_of
+from app.jobs.services import ServicesDep
 from app.jobs.states import JobKind
 from app.persistence.database import SessionDep
 from app.schemas import Page, Schema
@@ -79,14 +80,6 @@ class FormRoute(APIRoute):
         return super().matches(scope)
 
 
-def _services(request: Request) -> Services:
-    state = request.app.state
-    return Services(state.queue, state.storage, state.settings)
-
-
-ServicesDep = Annotated[Services, Depends(_services)]
-
-
 async def create_from_files(
     request: Request,
     response: Response,
@@ -98,7 +91,7 @@ async def create_from_files(
     """`create_audit` for uploaded clips."""
 
     def work(wanted: UploadedAuditRequest, uploads: Sequence[Upload]) -> tuple[Job, str]:
-        with request.app.state.sessions() as session:
+        with services.sessions() as session:
             made = service.create_uploaded(
                 session,
                 services,
@@ -220,8 +213,8 @@ class ReportQuery(Schema):
 
 def get_results(
     job_id: JobId,
-    request: Request,
     session: SessionDep,
+    services: ServicesDep,
     caller: MayAudit,
     query: Annotated[ResultsQuery, Query()],
     accept: Accept = None,
@@ -229,7 +222,7 @@ def get_results(
 ) -> Response:
     """In the audit's order. JSON comes in pages; NDJSON and CSV (a line for each clip and strength)
     come whole."""
-    _, folder = service.findings(session, request.app.state.storage, job_id, owner=caller.owner)
+    _, folder = service.findings(session, services.storage, job_id, owner=caller.owner)
     rows = folder / files.ROWS
     kind = formats.chosen(accept, formats.ROWS, wanted=query.format)
     if kind == "ndjson":
@@ -274,25 +267,25 @@ router.add_api_route(
 )
 def get_report(
     job_id: JobId,
-    request: Request,
     session: SessionDep,
+    services: ServicesDep,
     caller: MayAudit,
     query: Annotated[ReportQuery, Query()],
     accept: Accept = None,
 ) -> Response:
     """The model with the SHA-256 of its weights, the clips, the attacks, the versions of what
     computed it, the result and the artifacts with their SHA-256. JSON only."""
-    job, folder = service.findings(session, request.app.state.storage, job_id, owner=caller.owner)
+    job, folder = service.findings(session, services.storage, job_id, owner=caller.owner)
     kind = formats.chosen(accept, formats.REPORTS, wanted=query.format)
     return JSONResponse(files.read_report(folder, job.result), media_type=formats.REPORTS[kind])
 
 
 @router.get("/{job_id}/artifacts", summary="The files that it made", responses=problems(404, 409))
 def list_artifacts(
-    job_id: JobId, request: Request, session: SessionDep, caller: MayAudit, _query: NoQuery
+    job_id: JobId, session: SessionDep, services: ServicesDep, caller: MayAudit, _query: NoQuery
 ) -> Page[Artifact]:
     """Pictures, adversarial log-mels and sounds, all of them."""
-    _, folder = service.findings(session, request.app.state.storage, job_id, owner=caller.owner)
+    _, folder = service.findings(session, services.storage, job_id, owner=caller.owner)
     base = f"{path_of(job_id, JobKind.AUDIT)}/artifacts"
     found = [
         Artifact.model_validate(one | {"url": f"{base}/{one['name']}"})
@@ -315,13 +308,13 @@ def list_artifacts(
 def get_artifact(
     job_id: JobId,
     name: Annotated[str, Path(max_length=100, examples=["uar-curve.png"])],
-    request: Request,
     session: SessionDep,
+    services: ServicesDep,
     caller: MayAudit,
     _query: NoQuery,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """With `Range` a part of it."""
-    _, folder = service.findings(session, request.app.state.storage, job_id, owner=caller.owner)
+    _, folder = service.findings(session, services.storage, job_id, owner=caller.owner)
     known, path = service.artifact(folder, name)
     return download(path, media_type=known["media_type"], name=name, if_none_match=if_none_match)

@@ -15,8 +15,8 @@ from app.corpora import service as corpora
 from app.corpora.tables import Corpus
 from app.errors import Conflict, FieldProblem, Invalid, NotFound, shown
 from app.jobs import service as jobs
-from app.jobs.queue import JobQueue
 from app.jobs.service import Submission
+from app.jobs.services import Services
 from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
 from app.persistence.storage import Storage
@@ -36,15 +36,6 @@ class Upload:
 
     name: str
     file: BinaryIO
-
-
-@dataclass(frozen=True)
-class Services:
-    """What submissions need of the application."""
-
-    queue: JobQueue
-    storage: Storage
-    settings: Settings
 
 
 def create(

@@ -18,8 +18,8 @@ from app.http.headers import answer, location
 from app.http.idempotency import NoIdempotencyKey
 from app.http.problems import problems
 from app.http.queries import NoQuery, PageQuery
+from app.jobs.services import Services, ServicesDep
 from app.persistence.database import SessionDep
-from app.persistence.storage import Storage
 from app.schemas import Page
 
 router = APIRouter(prefix="/v1/corpora", tags=["corpora"])
@@ -88,30 +88,31 @@ FORM: Final[dict[str, Any]] = {
 async def create_corpus(
     request: Request,
     response: Response,
+    services: ServicesDep,
     caller: MayUseCorpora,
     _query: NoQuery,
     _key: NoIdempotencyKey,
 ) -> Corpus:
     """It is decoded, its features are computed and it is partitioned by speaker
     (unless `index.csv` gives a split) before the answer comes."""
-    settings = request.app.state.settings
     with IMPORTS.one(caller.owner):
         async with multipart(
             request,
-            most_bytes=settings.max_corpus_bytes,
+            most_bytes=services.settings.max_corpus_bytes,
             most_files=2,  # the request may come as one
         ) as form:
             no_others(form, "file", "request")
             wanted = await the_request(form, CorpusRequest)
-            corpus = await _import(request, the_file(form).file, wanted, caller.owner)
+            corpus = await _import(request, services, the_file(form).file, wanted, caller.owner)
     response.headers["Location"] = f"{router.prefix}/{corpus.id}"
     return corpus
 
 
-async def _import(request: Request, upload: BinaryIO, wanted: CorpusRequest, owner: str) -> Corpus:
+async def _import(
+    request: Request, services: Services, upload: BinaryIO, wanted: CorpusRequest, owner: str
+) -> Corpus:
     """Import in a thread. While it unpacks and decodes, it ends within a second of the client's
     going away or the request's cancellation; what is then being published is published."""
-    state = request.app.state
     stopped = threading.Event()
 
     def watch(_done: int, _total: int) -> None:
@@ -124,9 +125,15 @@ async def _import(request: Request, upload: BinaryIO, wanted: CorpusRequest, own
         stopped.set()
 
     def work() -> Corpus:
-        with state.sessions() as session:
+        with services.sessions() as session:
             row = service.create(
-                session, state.storage, state.settings, upload, wanted, owner=owner, watch=watch
+                session,
+                services.storage,
+                services.settings,
+                upload,
+                wanted,
+                owner=owner,
+                watch=watch,
             )
             return Corpus.of(row)
 
@@ -162,12 +169,11 @@ def get_corpus(
 )
 def delete_corpus(
     corpus_id: str,
-    request: Request,
     session: SessionDep,
+    services: ServicesDep,
     caller: MayUseCorpora,
     _query: NoQuery,
 ) -> Response:
     """Delete a corpus that no unfinished job uses. Results and models made with it stay."""
-    storage: Storage = request.app.state.storage
-    service.delete(session, storage, corpus_id, owner=caller.owner)
+    service.delete(session, services.storage, corpus_id, owner=caller.owner)
     return Response(status_code=204)

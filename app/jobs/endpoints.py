@@ -23,10 +23,13 @@ from app.http.prefer import Prefer, wait_seconds
 from app.http.problems import problems
 from app.http.queries import NoQuery, PageQuery
 from app.jobs import deletion, events, service
+from app.jobs.events import WaitersState
 from app.jobs.schemas import Event, Job, JobStatus
+from app.jobs.services import Services, ServicesDep
 from app.jobs.states import JobKind
 from app.persistence.database import SessionDep
 from app.schemas import Page, Schema
+from app.state import state_of
 
 JobId = Annotated[str, Path(examples=["audit_01K9ZQ3W8M4V7T2X6B5N0C1DEF"])]
 
@@ -194,6 +197,7 @@ def _add_get(
         job_id: JobId,
         request: Request,
         response: Response,
+        services: ServicesDep,
         caller: MayRead,
         _query: NoQuery,
         prefer: Prefer = None,
@@ -201,16 +205,15 @@ def _add_get(
     ) -> Job | Response:
         """With `Prefer: wait=30` the answer comes when the job has ended, or after 30 seconds; at
         once if the service is being stopped."""
-        state = request.app.state
 
         def read() -> tuple[Job, str]:
-            with state.sessions() as session:
+            with services.sessions() as session:
                 return resource(session, job_id, caller, kind)
 
         job, tag = await run_in_threadpool(read)
-        seconds = wait_seconds(prefer, most=state.settings.max_wait_seconds)
+        seconds = wait_seconds(prefer, most=services.settings.max_wait_seconds)
         if seconds and not job.status.terminal:
-            await _wait(request, job_id, caller, seconds)
+            await _wait(request, services, job_id, caller, seconds)
             await ANY_KEY(request)
             job, tag = await run_in_threadpool(read)
         headers = {"ETag": tag}
@@ -222,15 +225,17 @@ def _add_get(
         return job
 
 
-async def _wait(request: Request, job_id: str, caller: Caller, seconds: float) -> None:
-    state = request.app.state
-    with state.waiters.one(caller.owner):
+async def _wait(
+    request: Request, services: Services, job_id: str, caller: Caller, seconds: float
+) -> None:
+    waiters = state_of(request, WaitersState).waiters
+    with waiters.one(caller.owner):
         await events.until_terminal(
-            state.sessions,
+            services.sessions,
             job_id,
             seconds=seconds,
-            poll_seconds=state.settings.poll_seconds,
-            waiters=state.waiters,
+            poll_seconds=services.settings.poll_seconds,
+            waiters=waiters,
             gone=request.is_disconnected,
         )
 
@@ -247,48 +252,51 @@ def _add_cancel(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None: 
 def _add_delete(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None:  # noqa: N803
     @router.delete("/{job_id}", summary="Delete it", status_code=204, responses=problems(404, 409))
     def delete_job(
-        job_id: JobId, request: Request, session: SessionDep, caller: MayRead, _query: NoQuery
+        job_id: JobId,
+        session: SessionDep,
+        services: ServicesDep,
+        caller: MayRead,
+        _query: NoQuery,
     ) -> Response:
         """Delete a job that has ended, with its events and files. A model that it trained stays.
         Jobs that it caused stay too, and must have ended."""
-        storage = request.app.state.storage
-        deletion.delete(session, storage, job_id, owner=caller.owner, kind=kind)
+        deletion.delete(session, services.storage, job_id, owner=caller.owner, kind=kind)
         return Response(status_code=204)
 
 
 def _add_stream(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None:  # noqa: N803
     def last_seen(
         job_id: JobId,
-        request: Request,
+        services: ServicesDep,
         caller: MayRead,
         query: Annotated[StreamQuery, Query()],
         last: LastEventId,
     ) -> int:
         """The event to go on after. What is to be refused is refused before the stream begins."""
         seq = query.after if last is None else last
-        with request.app.state.sessions() as session:
+        with services.sessions() as session:
             row = service.get(session, job_id, owner=caller.owner, kind=kind)
         if row.status.terminal and seq >= row.version:
             raise HTTPException(204)  # tells an EventSource to stop reconnecting
         return seq
 
     async def place(request: Request, caller: MayRead) -> AsyncIterator[None]:
-        with request.app.state.waiters.one(caller.owner):
+        with state_of(request, WaitersState).waiters.one(caller.owner):
             yield
 
     async def follow_job(
         job_id: JobId,
         request: Request,
+        services: ServicesDep,
         seq: Annotated[int, Depends(last_seen)],
         _place: Annotated[None, Depends(place)],
     ) -> AsyncIterator[ServerSentEvent]:
-        state = request.app.state
         async for event in events.follow(
-            state.sessions,
+            services.sessions,
             job_id,
             seq=seq,
-            poll_seconds=state.settings.poll_seconds,
-            waiters=state.waiters,
+            poll_seconds=services.settings.poll_seconds,
+            waiters=state_of(request, WaitersState).waiters,
             may_follow=partial(_still_may, request),
         ):
             yield event

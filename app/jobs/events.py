@@ -7,6 +7,7 @@ without an id.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import anyio
@@ -75,6 +76,13 @@ class Waiters:
         self._ended = True
         for sleeper in self._sleepers:
             sleeper.cancel()
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitersState:
+    """What waiting on jobs needs of the application's state."""
+
+    waiters: Waiters
 
 
 def _too_many(already: str) -> TooMany:

@@ -2,7 +2,8 @@
 
 import time
 from asyncio import Lock
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import structlog
@@ -13,7 +14,9 @@ from pydantic import Field
 
 from app.errors import FieldProblem, ServalError, Unavailable
 from app.http.problems import problems
+from app.observability.metrics import Metrics
 from app.schemas import Schema
+from app.state import state_of
 
 log = structlog.get_logger("serval.health")
 
@@ -34,8 +37,8 @@ class Readiness:
     Checks of their own would let a few hundred probes fill the thread pool while Redis is silent.
     """
 
-    def __init__(self, checks: Mapping[str, Check], now: Callable[[], float] = time.monotonic):
-        self._checks = checks
+    def __init__(self, checks: dict[str, Check], now: Callable[[], float] = time.monotonic):
+        self.checks = checks
         self._now = now
         self._running = Lock()
         self._failed: dict[str, str] = {}
@@ -50,8 +53,16 @@ class Readiness:
             return self._failed
 
     def _check(self) -> dict[str, str]:
-        found = {name: _why_not(name, check) for name, check in self._checks.items()}
+        found = {name: _why_not(name, check) for name, check in self.checks.items()}
         return {name: why for name, why in found.items() if why is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservabilityState:
+    """What the endpoints for machines need of the application's state."""
+
+    metrics: Metrics
+    readiness: Readiness
 
 
 class Alive(Schema):
@@ -79,14 +90,14 @@ async def healthz() -> Alive:
 async def readyz(request: Request) -> Ready:
     """Whether all that a request may need is there, or was a second ago; if not, what is missing
     and why."""
-    state = request.app.state
-    failed = await state.readiness.failed()
+    readiness = state_of(request, ObservabilityState).readiness
+    failed = await readiness.failed()
     if failed:
         message = "; ".join(f"{name}: {why}" for name, why in failed.items())
         error = Unavailable(f"Not ready: {message}", code="not_ready", retry_after=2)
         error.errors = [FieldProblem(field=name, message=why) for name, why in failed.items()]
         raise error
-    return Ready(checks=dict.fromkeys(state.checks, "ok"))
+    return Ready(checks=dict.fromkeys(readiness.checks, "ok"))
 
 
 def _why_not(name: str, check: Check) -> str | None:
@@ -110,5 +121,6 @@ def _why_not(name: str, check: Check) -> str | None:
 )
 async def metrics(request: Request) -> Response:
     """Prometheus metrics of this process, and the jobs by status while the database answers."""
-    content = await run_in_threadpool(generate_latest, request.app.state.metrics.registry)
+    registry = state_of(request, ObservabilityState).metrics.registry
+    content = await run_in_threadpool(generate_latest, registry)
     return Response(content, media_type=CONTENT_TYPE_LATEST)

@@ -12,6 +12,7 @@ import os
 import sqlite3
 import weakref
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -24,6 +25,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
 from app.schemas import finite
+from app.state import state_of
 
 BUSY_TIMEOUT_MS = 10_000  # how long a SQLite writer waits for another's commit
 CONNECT_TIMEOUT_SECONDS = 2  # a PostgreSQL that is there answers in milliseconds; libpq takes >= 2
@@ -210,9 +212,22 @@ def sessions(engine: Engine) -> sessionmaker[Session]:
     return sessionmaker(engine, expire_on_commit=False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class DatabaseState:
+    """What the database needs of the application's state.
+
+    Attributes:
+        engine: whose connections are closed at the end.
+        sessions: on it.
+    """
+
+    engine: Engine
+    sessions: sessionmaker[Session]
+
+
 async def _session(request: Request) -> AsyncIterator[Session]:
     """One session a request. Opening is free; only a transaction left open costs a thread."""
-    session: Session = request.app.state.sessions()
+    session = state_of(request, DatabaseState).sessions()
     try:
         yield session
     finally:

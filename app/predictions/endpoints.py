@@ -31,9 +31,10 @@ from app.predictions.schemas import (
     PredictQuery,
     Score,
 )
-from app.predictions.service import Predictions
+from app.predictions.service import PredictionState
 from app.registry.loaded import LoadedModel
 from app.settings import Settings
+from app.state import state_of
 
 WAV_TYPES = (
     "audio/wav",
@@ -102,7 +103,7 @@ async def classify(
     request: Request, caller: Caller, model: str, query: HuggingFaceQuery
 ) -> Response:
     """Hugging Face's answer, to a clip or to JSON with the clip in it."""
-    most = _settings(request).max_predict_bytes
+    most = state_of(request, PredictionState).settings.max_predict_bytes
     top_k = query.top_k
 
     async def read(request: Request) -> bytes:
@@ -127,24 +128,19 @@ def _answer(content: Prediction | list[Score], outcome: ClipScores) -> Response:
 async def _score(
     request: Request, model: str | None, owner: str, read: Callable[[Request], Awaitable[bytes]]
 ) -> tuple[LoadedModel, ClipScores]:
-    predictions: Predictions = request.app.state.predictions
+    state = state_of(request, PredictionState)
 
     async def gone() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
 
-    size = _announced(request, _settings(request).max_predict_bytes)
+    size = _announced(request, state.settings.max_predict_bytes)
     try:
-        return await predictions.score(
+        return await state.predictions.score(
             model, owner=owner, size=size, body=lambda: read(request), gone=gone
         )
     except ClientDisconnect:
         raise ClientGone from None
-
-
-def _settings(request: Request) -> Settings:
-    settings: Settings = request.app.state.settings
-    return settings
 
 
 def media_type(request: Request) -> str:
@@ -161,7 +157,7 @@ async def _clip(request: Request) -> bytes:
     """The WAV file of the request, which is its body or the one part of its form."""
     kind = media_type(request)
     if kind == "multipart/form-data":
-        most = _settings(request).max_predict_bytes
+        most = state_of(request, PredictionState).settings.max_predict_bytes
         async with multipart(request, most_bytes=most, most_fields=0) as form:
             no_others(form, "file")
             return await the_file(form).read()

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import structlog
 import torch
@@ -198,6 +199,14 @@ class Predictions:
                 code="non_finite_scores",
             )
         return model, outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionState:
+    """What predicting needs of the application's state."""
+
+    settings: Settings
+    predictions: Predictions
 
 
 async def _unless(

@@ -15,10 +15,13 @@ from app.http.headers import answer, location
 from app.http.idempotency import NoIdempotencyKey
 from app.http.problems import invalid, problems
 from app.http.queries import NoQuery, PageQuery
+from app.jobs.services import ServicesDep
 from app.persistence.database import SessionDep
 from app.registry import service
+from app.registry.loaded import RegistryState
 from app.registry.schemas import Model, ModelUpload
 from app.schemas import Page
+from app.state import state_of
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
@@ -81,25 +84,25 @@ FORM: Final[dict[str, Any]] = {
 async def create_model(
     request: Request,
     response: Response,
+    services: ServicesDep,
     caller: MayTrain,
     _query: NoQuery,
     _key: NoIdempotencyKey,
 ) -> Model:
     """Weights as safetensors and their configuration as JSON. Nothing is ever unpickled; both are
     checked against the architecture, and the model can be used at once."""
-    state = request.app.state
 
     def register(weights: bytes, config: bytes, name: str | None) -> Model:
-        with state.sessions() as session:
+        with services.sessions() as session:
             return Model.of(
                 service.register(
-                    session, state.storage, weights, config, owner=caller.owner, name=name
+                    session, services.storage, weights, config, owner=caller.owner, name=name
                 )
             )
 
     with UPLOADS.one(caller.owner):
         async with multipart(
-            request, most_bytes=state.settings.max_model_bytes, most_files=2, most_fields=2
+            request, most_bytes=services.settings.max_model_bytes, most_files=2, most_fields=2
         ) as form:
             no_others(form, "weights", "config", "name")
             weights, config = await the_file(form, "weights").read(), await _config(form)
@@ -110,40 +113,40 @@ async def create_model(
 
 @router.get("", summary="List models", responses=problems(422))
 def list_models(
-    request: Request, session: SessionDep, caller: MayUse, query: Annotated[PageQuery, Query()]
+    session: SessionDep,
+    services: ServicesDep,
+    caller: MayUse,
+    query: Annotated[PageQuery, Query()],
 ) -> Page[Model]:
     """Yours, newest first, and then the starters that ship with the service."""
-    storage = request.app.state.storage
     found, has_more = service.list_page(
-        session, storage, owner=caller.owner, after=query.after, limit=query.limit
+        session, services.storage, owner=caller.owner, after=query.after, limit=query.limit
     )
     return Page(data=[Model.of(entry) for entry in found], has_more=has_more)
 
 
 @router.get("/{model_id}", summary="One model", responses=problems(404))
 def get_model(
-    model_id: str, request: Request, session: SessionDep, caller: MayUse, _query: NoQuery
+    model_id: str, session: SessionDep, services: ServicesDep, caller: MayUse, _query: NoQuery
 ) -> Model:
     """Its labels, front end, defence, measured robustness, and the training that made it."""
-    storage = request.app.state.storage
-    return Model.of(service.get(session, storage, model_id, owner=caller.owner))
+    return Model.of(service.get(session, services.storage, model_id, owner=caller.owner))
 
 
 @router.delete(
     "/{model_id}", summary="Delete a model", status_code=204, responses=problems(403, 404, 409)
 )
 async def delete_model(
-    model_id: str, request: Request, caller: MayTrain, _query: NoQuery
+    model_id: str, request: Request, services: ServicesDep, caller: MayTrain, _query: NoQuery
 ) -> Response:
     """Delete a model that no unfinished job uses. A starter stays (403)."""
-    state = request.app.state
 
     def remove() -> None:
-        with state.sessions() as session:
-            service.remove(session, state.storage, model_id, owner=caller.owner)
+        with services.sessions() as session:
+            service.remove(session, services.storage, model_id, owner=caller.owner)
 
     await run_in_threadpool(remove)
-    state.predictions.models.forget(model_id)
+    state_of(request, RegistryState).loaded_models.forget(model_id)
     return Response(status_code=204)
 
 

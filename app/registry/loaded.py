@@ -146,6 +146,13 @@ class LoadedModels:
         return model
 
 
+@dataclass(frozen=True, kw_only=True)
+class RegistryState:
+    """What the registry needs of the application's state."""
+
+    loaded_models: LoadedModels
+
+
 def _make_ready(entry: service.Entry, device: torch.device) -> LoadedModel:
     """In a thread: read, check, arrange for the device."""
     network = served(service.load_entry(entry), device, entry.config.frames)

@@ -39,13 +39,15 @@ def serve(settings: Settings) -> None:
 def _run(settings: Settings, socket: Socket) -> None:
     import uvicorn
 
+    from app.jobs.events import WaitersState
     from app.main import create_app
+    from app.state import state_of
 
     class Server(uvicorn.Server):
         """Ends all waits first: it hangs up on no request that is being answered."""
 
         async def shutdown(self, sockets: list[Socket] | None = None) -> None:
-            app.state.waiters.end()
+            state_of(app, WaitersState).waiters.end()
             await super().shutdown(sockets)
 
     app = create_app(settings)

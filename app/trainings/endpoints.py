@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Body, Request, Response
+from fastapi import Body, Response
 
 from app.access.auth import MaySubmitTraining, may
 from app.access.keys.scopes import Scope
@@ -11,6 +11,7 @@ from app.http.problems import problems
 from app.http.queries import NoQuery
 from app.jobs.endpoints import accepted, job_routes, resource
 from app.jobs.schemas import Job
+from app.jobs.services import ServicesDep
 from app.jobs.states import JobKind
 from app.persistence.database import SessionDep
 from app.trainings import examples, service
@@ -27,9 +28,9 @@ router = job_routes(JobKind.TRAINING, may(Scope.TRAIN), examples.JOBS)
 )
 def create_training(
     wanted: Annotated[TrainingRequest, Body(openapi_examples=examples.REQUESTS)],
-    request: Request,
     response: Response,
     session: SessionDep,
+    services: ServicesDep,
     caller: MaySubmitTraining,
     _query: NoQuery,
     idempotency_key: IdempotencyKey = None,
@@ -41,12 +42,11 @@ def create_training(
     since then again, with the same numbers. When it has succeeded, `result.model` is in the
     registry.
     """
-    state = request.app.state
     made = service.create(
         session,
-        state.queue,
-        state.storage,
-        state.settings,
+        services.queue,
+        services.storage,
+        services.settings,
         wanted,
         owner=caller.owner,
         idempotency_key=idempotency_key,

@@ -1,42 +1,16 @@
 """What a worker works with: settings, database, files, queue. Opened once, before any fork."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from redis import Redis
-from sqlalchemy import Engine
-from sqlalchemy.orm import Session, sessionmaker
-
-from app.jobs.queue import JobQueue
-from app.persistence.database import connect, sessions
-from app.persistence.storage import Storage
-from app.settings import Settings
+from app.jobs.services import Services
 
 if TYPE_CHECKING:
     import torch
 
 
-@dataclass(frozen=True)
-class WorkerContext:
-    """The parts that jobs share. Safe to fork with: each process opens connections of its own."""
-
-    settings: Settings
-    engine: Engine
-    sessions: sessionmaker[Session]
-    storage: Storage
-    queue: JobQueue
-
-    @classmethod
-    def open(cls, settings: Settings, redis: Redis) -> Self:
-        """Connect to nothing yet, but know where everything is."""
-        engine = connect(settings.database_url)
-        queue = JobQueue(
-            redis,
-            job_timeout_seconds=settings.job_timeout_seconds,
-            failure_ttl_seconds=settings.job_failure_ttl_seconds,
-        )
-        return cls(settings, engine, sessions(engine), Storage(settings.data_dir), queue)
+class WorkerContext(Services):
+    """What jobs share: the services, and what only a worker asks of them."""
 
     def device(self) -> "torch.device":
         """Where networks run. Only for a work-horse: asking for CUDA opens it."""

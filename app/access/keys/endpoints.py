@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Request, Response
 
-from app.access.auth import MayAdmin
+from app.access.auth import AccessState, MayAdmin
 from app.access.keys import service
 from app.access.keys.schemas import Key, KeyRequest, NewKey
 from app.http.idempotency import NoIdempotencyKey
@@ -12,6 +12,7 @@ from app.http.problems import problems
 from app.http.queries import NoQuery
 from app.persistence.database import SessionDep
 from app.schemas import Page
+from app.state import state_of
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
 
@@ -40,7 +41,7 @@ def create_key(
     """Its token is in this answer and nowhere else. Once there is a key, every request needs one,
     and what was made before there was any waits for `serval keys adopt`."""
     made = service.create_key(session, name=wanted.name, scopes=wanted.scopes)
-    request.app.state.keyring.forget()
+    state_of(request, AccessState).keyring.forget()
     return NewKey(token=made.token, **Key.of(made.key).model_dump())
 
 
@@ -57,5 +58,5 @@ def revoke_key(
     """It opens nothing any more, and the streams of events that it opened end within seconds. What
     it owns stays, for another key: `serval keys adopt`."""
     service.revoke_key(session, key_id)
-    request.app.state.keyring.forget()
+    state_of(request, AccessState).keyring.forget()
     return Response(status_code=204)

@@ -18,6 +18,7 @@ from app.jobs.queue import JobQueue
 from app.jobs.tables import Job
 from app.persistence import orphans
 from models.checkpoint import weights_bytes
+from tests.app.state import change, state
 from tests.app.tiny import tiny_config, tiny_net
 
 WAIT_SECONDS = 10
@@ -91,7 +92,7 @@ class TestWhoIsSecond:
             def ping(self) -> None:
                 assert client.delete(delete).status_code == 204
 
-        app.state.queue = Meanwhile(app.state.queue.redis)
+        change(app, queue=Meanwhile(state(app).queue.redis))
         answer = client.post(submit, json=body)
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
         assert jobs(session) == 0
@@ -110,7 +111,7 @@ class TestWhoIsSecond:
             if any(isinstance(one, Job) for one in session.new):
                 event.listen(session, "before_commit", lambda _: before_commit.here(), once=True)
 
-        event.listen(app.state.sessions, "after_flush", inserted)
+        event.listen(state(app).sessions, "after_flush", inserted)
         submission = pool.submit(client.post, submit, json=body)
         before_commit.until_reached()
         deletion = pool.submit(client.delete, delete)

@@ -18,6 +18,7 @@ from app.persistence.ids import new_id
 from app.persistence.storage import Storage
 from app.settings import Settings
 from models.checkpoint import weights_bytes
+from tests.app.state import change, reconfigure
 from tests.app.tiny import tiny_config, tiny_net
 from tests.conftest import MakeKey, TestKey
 from tests.spoken import wav
@@ -154,7 +155,7 @@ class TestCreateAudit:
         first = client.post("/v1/audits", json=body, headers=headers).json()
         client.post(f"/v1/audits/{first['id']}/cancel")
         assert client.delete(f"/v1/corpora/{body['corpus']}").status_code == 204
-        app.state.settings = settings.model_copy(update={"max_audit_scores": 1})
+        reconfigure(app, max_audit_scores=1)
         second = client.post("/v1/audits", json=body, headers=headers)
         assert (second.status_code, second.json()["id"]) == (202, first["id"])
         other = client.post("/v1/audits", json=body | {"seed": 1}, headers=headers)
@@ -174,7 +175,7 @@ class TestCreateAudit:
     ) -> None:
         from app.jobs.queue import JobQueue, brief_client
 
-        app.state.queue = JobQueue(brief_client("redis://127.0.0.1:1/0", timeout_seconds=0.2))
+        change(app, queue=JobQueue(brief_client("redis://127.0.0.1:1/0", timeout_seconds=0.2)))
         answer = client.post("/v1/audits", json=body)
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) > 0
@@ -485,7 +486,7 @@ class TestUploads:
         assert "there are 1 files" in problem["detail"]
 
     def test_a_file_too_many_is_422(self, client: TestClient, app: Any, settings: Settings) -> None:
-        app.state.settings = settings.model_copy(update={"max_audit_files": 2})
+        reconfigure(app, max_audit_files=2)
         problem = self.post(client, [("a.wav", wav("anger"))] * 3).json()
         assert problem["code"] == "wrong_number_of_files"
         assert "1 to 2" in problem["detail"]
@@ -511,7 +512,7 @@ class TestUploads:
     def test_too_large_a_form_is_413(
         self, client: TestClient, app: Any, settings: Settings
     ) -> None:
-        app.state.settings = settings.model_copy(update={"max_audit_bytes": 1000})
+        reconfigure(app, max_audit_bytes=1000)
         assert self.post(client, [("a.wav", wav("anger"))]).status_code == 413
 
     def test_a_retry_with_the_same_key_is_the_same_job(
@@ -563,7 +564,7 @@ class TestSize:
     def test_more_scores_than_allowed_are_422(
         self, client: TestClient, body: Any, app: Any, settings: Settings
     ) -> None:
-        app.state.settings = settings.model_copy(update={"max_audit_scores": 100})
+        reconfigure(app, max_audit_scores=100)
         problem = refused(client, body)
         assert problem["code"] == "too_many_scores"
         assert "12 clips and 3 labels these are 108 scores" in problem["detail"]

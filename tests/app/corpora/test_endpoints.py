@@ -29,6 +29,7 @@ from app.persistence import orphans
 from app.persistence.ids import new_id
 from app.settings import Settings
 from tests.app.corpora.zips import corpus_zip, flac, index, packed, rows, step, upload, wav
+from tests.app.state import reconfigure, state
 from tests.conftest import MakeKey
 from tests.recorded import record
 
@@ -41,7 +42,7 @@ def left(settings: Settings) -> list[str]:
 
 def collect(app: FastAPI, older_than: float = -1) -> int:
     return orphans.collect(
-        app.state.sessions, app.state.storage, "corpora", Corpus.id, older_than=older_than
+        state(app).sessions, state(app).storage, "corpora", Corpus.id, older_than=older_than
     )
 
 
@@ -177,7 +178,7 @@ class TestCreate:
         assert [one["path"] for one in made["skipped"]] == [silent]
         assert "silent" in made["skipped"][0]["reason"]
         corpus = service.get(session, made["id"], owner="local")
-        chosen = service.dataset(app.state.storage, corpus, "all", ["anger", "neutral"])
+        chosen = service.dataset(state(app).storage, corpus, "all", ["anger", "neutral"])
         assert [clip.path for clip in chosen.clips] == [p for p, *_ in listed if p != silent]
         assert chosen.files[-1].read_bytes() == clips[last]
         assert len(list(chosen.files[0].parent.iterdir())) == 3
@@ -358,9 +359,7 @@ class TestLimits:
     def test_features_that_outgrow_the_archive_end_the_import(
         self, client: TestClient, settings: Settings
     ) -> None:
-        client.app.state.settings = settings.model_copy(  # type: ignore[attr-defined]
-            update={"max_corpus_unpacked_bytes": 13_000}
-        )
+        reconfigure(client.app, max_corpus_unpacked_bytes=13_000)
         listed = rows({"ann": "train", "bob": "test"})
         clips = {path: step(seconds=2) for path, *_ in listed}
         assert sum(map(len, clips.values())) < 10_000
@@ -381,14 +380,14 @@ class TestAtomicity:
         self, client: TestClient, monkeypatch: pytest.MonkeyPatch, settings: Settings
     ) -> None:
         seen: list[Any] = []
-        publish = client.app.state.storage.publish  # type: ignore[attr-defined]
+        publish = state(client.app).storage.publish
 
         def look(staged: Path, final: Path) -> None:
             assert not final.exists()
             seen.append(client.get("/v1/corpora").json()["data"])
             publish(staged, final)
 
-        monkeypatch.setattr(client.app.state.storage, "publish", look)  # type: ignore[attr-defined]
+        monkeypatch.setattr(state(client.app).storage, "publish", look)
         assert upload(client, corpus_zip()).status_code == 201
         assert seen == [[]]
 
@@ -420,7 +419,7 @@ class TestAtomicity:
         with pytest.raises(OperationalError):
             service.create(
                 session,
-                app.state.storage,
+                state(app).storage,
                 settings,
                 io.BytesIO(corpus_zip()),
                 CorpusRequest(name="small"),
@@ -428,19 +427,19 @@ class TestAtomicity:
                 watch=lambda _done, _total: None,
             )
         (corpus_id,) = left(settings)
-        folder = app.state.storage.corpus_dir(corpus_id)
+        folder = state(app).storage.corpus_dir(corpus_id)
         assert (folder / orphans.MARK).exists()
         assert collect(app) == 0
         assert not (folder / orphans.MARK).exists()
-        with app.state.sessions() as other:
+        with state(app).sessions() as other:
             row = service.get(other, corpus_id, owner="local")
-        assert len(service.dataset(app.state.storage, row, "all", ["anger"]).dataset) == 4
+        assert len(service.dataset(state(app).storage, row, "all", ["anger"]).dataset) == 4
 
     def test_what_a_crash_left_is_gone_after_the_next_start(
         self, app: FastAPI, settings: Settings, client: TestClient
     ) -> None:
         made = upload(client, corpus_zip()).json()
-        storage = app.state.storage
+        storage = state(app).storage
         orphan = storage.corpus_dir(new_id("corpus"))
         orphan.mkdir()
         orphans.mark(orphan)
@@ -452,7 +451,7 @@ class TestAtomicity:
         self, app: FastAPI, settings: Settings, client: TestClient
     ) -> None:
         made = upload(client, corpus_zip()).json()
-        orphans.mark(app.state.storage.corpus_dir(made["id"]))
+        orphans.mark(state(app).storage.corpus_dir(made["id"]))
         assert collect(app) == 0
         assert left(settings) == [made["id"]]
 
@@ -473,7 +472,7 @@ class TestAtomicity:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         made = upload(client, corpus_zip()).json()
-        storage = app.state.storage
+        storage = state(app).storage
         monkeypatch.setattr(storage, "remove", lambda _: None)
         client.delete(f"/v1/corpora/{made['id']}")
         monkeypatch.undo()
@@ -485,7 +484,7 @@ class TestAtomicity:
         self, app: FastAPI, settings: Settings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("app.persistence.storage.UNLOCKED_SECONDS", -1)
-        storage = app.state.storage
+        storage = state(app).storage
         storage.prepare()
         abandoned = settings.data_dir / "staging" / "abandoned"
         abandoned.mkdir()
@@ -501,19 +500,19 @@ class TestAtomicity:
             stopped.set()
             raise ClientGone
 
-        state = client.app.state  # type: ignore[attr-defined]
-        with state.sessions() as session, pytest.raises(ClientGone):
+        parts = state(client.app)
+        with parts.sessions() as session, pytest.raises(ClientGone):
             service.create(
                 session,
-                state.storage,
-                state.settings,
+                parts.storage,
+                parts.settings,
                 io.BytesIO(corpus_zip()),
                 CorpusRequest(name="x"),
                 owner="local",
                 watch=gone,
             )
         assert stopped.is_set()
-        assert left(state.settings) == []
+        assert left(parts.settings) == []
 
     def test_it_ends_while_it_unpacks_too(
         self, client: TestClient, monkeypatch: pytest.MonkeyPatch
@@ -525,11 +524,11 @@ class TestAtomicity:
             raise ClientGone
 
         monkeypatch.setattr(importing, "extract", extract)
-        state = client.app.state  # type: ignore[attr-defined]
+        parts = state(client.app)
         upload_ = io.BytesIO(corpus_zip())
         with pytest.raises(ClientGone):
             importing.import_archive(
-                upload_, state.storage.root, format_="auto", settings=state.settings, watch=gone
+                upload_, parts.storage.root, format_="auto", settings=parts.settings, watch=gone
             )
 
     def test_it_ends_when_the_client_goes_away(
@@ -609,13 +608,13 @@ class TestDelete:
 
         def accept(_connection: object, _cursor: object, statement: str, *_: object) -> None:
             if statement.startswith("DELETE FROM corpora"):
-                with app.state.sessions() as other:
+                with state(app).sessions() as other:
                     record(other, Submission(JobKind.AUDIT, "local", {"corpus": made["id"]}))
 
-        event.listen(app.state.engine, "before_cursor_execute", accept)
+        event.listen(state(app).engine, "before_cursor_execute", accept)
         problem(client.delete(f"/v1/corpora/{made['id']}"), 409, "corpus_in_use")
         assert client.get(f"/v1/corpora/{made['id']}").status_code == 200
-        assert not (app.state.storage.corpus_dir(made["id"]) / orphans.MARK).exists()
+        assert not (state(app).storage.corpus_dir(made["id"]) / orphans.MARK).exists()
 
     @pytest.mark.parametrize(
         "id_", ["corpus_1", "..", "%2e%2e%2f", "model_01K9ZQ3W8M4V7T2X6B5N0C1DEF"]
@@ -634,7 +633,7 @@ class TestDataset:
     def test_a_partition_in_the_order_of_the_networks_outputs(
         self, app: FastAPI, corpus: Corpus
     ) -> None:
-        chosen = service.dataset(app.state.storage, corpus, "test", ["neutral", "anger"])
+        chosen = service.dataset(state(app).storage, corpus, "test", ["neutral", "anger"])
         assert [(clip.path, clip.emotion) for clip in chosen.clips] == [
             ("dan/anger.wav", "anger"),
             ("dan/neutral.wav", "neutral"),
@@ -647,7 +646,7 @@ class TestDataset:
     def test_clips_of_other_emotions_are_left_out_and_counted(
         self, app: FastAPI, corpus: Corpus
     ) -> None:
-        chosen = service.dataset(app.state.storage, corpus, "all", ["anger", "joy"])
+        chosen = service.dataset(state(app).storage, corpus, "all", ["anger", "joy"])
         assert len(chosen.dataset) == 4
         assert chosen.left_out == {"neutral": 4}
 
@@ -657,6 +656,6 @@ class TestDataset:
         made = upload(client, corpus_zip({"ann": "train", "bob": "test"})).json()
         corpus = service.get(session, made["id"], owner="local")
         with pytest.raises(Exception, match="dev"):
-            service.dataset(app.state.storage, corpus, "dev", ["anger"])
+            service.dataset(state(app).storage, corpus, "dev", ["anger"])
         with pytest.raises(Exception, match="anger, neutral"):
-            service.dataset(app.state.storage, corpus, "test", ["joy"])
+            service.dataset(state(app).storage, corpus, "test", ["joy"])

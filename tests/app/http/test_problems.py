@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from app.errors import Invalid, NotFound, TooMany, Unavailable, shown
 from app.persistence.database import connect
 from app.schemas import Metadata, Name, Schema
+from tests.app.state import state
 
 MEMBERS = {"type", "title", "status", "detail", "instance", "code", "errors", "request_id"}
 
@@ -167,12 +168,12 @@ class TestWhileTheDatabaseIsAway:
     ) -> None:
         answers = {"/v1/jobs", "/v1/corpora", "/v1/models", "/v1/keys", "/v1/jobs/audit_1"}
         absent = connect("postgresql://serval:hush@127.0.0.1:1/serval")
-        app.state.sessions.configure(bind=absent)
+        state(app).sessions.configure(bind=absent)
         for path in answers:
             answer = client.get(path)
             assert (answer.status_code, body(answer)["code"]) == (503, "database_unavailable")
             assert "127.0.0.1:1" not in answer.text
-        app.state.sessions.configure(bind=app.state.engine)
+        state(app).sessions.configure(bind=state(app).engine)
         assert client.get("/v1/jobs").status_code == 200
 
 

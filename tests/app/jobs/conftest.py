@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Response
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -16,6 +16,7 @@ from app.jobs import events, service
 from app.jobs.attempts import Attempt, claim
 from app.jobs.schemas import Job
 from app.jobs.service import Submission
+from app.jobs.services import ServicesDep
 from app.jobs.states import JobKind
 from app.jobs.tables import Job as Row
 from app.persistence.database import SessionDep, connect, sessions
@@ -32,9 +33,9 @@ router = APIRouter(prefix="/v1/probes")
 @router.post("", status_code=202)
 def submit(
     wanted: dict[str, Any],
-    request: Request,
     response: Response,
     session: SessionDep,
+    services: ServicesDep,
     caller: MaySubmitAudit,
     key: IdempotencyKey = None,
 ) -> Job:
@@ -42,8 +43,7 @@ def submit(
     submission = Submission(
         kind=JobKind.AUDIT, owner=caller.owner, request=wanted, idempotency_key=key
     )
-    state = request.app.state
-    accepted = service.accept(session, state.queue, state.storage, submission)
+    accepted = service.accept(session, services.queue, services.storage, submission)
     response.headers["Location"] = f"/v1/jobs/{accepted.id}"
     return Job.of(accepted)
 

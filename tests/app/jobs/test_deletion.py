@@ -18,6 +18,7 @@ from app.persistence import orphans
 from app.persistence.storage import Storage
 from app.registry.tables import Model
 from tests.app.jobs.conftest import Claim, Make
+from tests.app.state import state
 from tests.conftest import MakeKey
 
 Read = Callable[[str], dict[str, Any]]
@@ -92,7 +93,7 @@ class TestDeleteJob:
         kind: JobKind,
     ) -> None:
         job_id = ended(kind)
-        folder: Path = app.state.storage.job_dir(job_id)
+        folder: Path = state(app).storage.job_dir(job_id)
         (folder / "attempt-0001").mkdir(parents=True)
         answer = client.delete(path_of(job_id))
         assert (answer.status_code, answer.content) == (204, b"")
@@ -145,7 +146,7 @@ class TestDeleteJob:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         job_id = ended()
-        folder: Path = app.state.storage.job_dir(job_id)
+        folder: Path = state(app).storage.job_dir(job_id)
         folder.mkdir(parents=True)
         monkeypatch.setattr(Storage, "remove", lambda *_: None)
         assert client.delete(path_of(job_id)).status_code == 204

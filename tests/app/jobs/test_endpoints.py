@@ -17,6 +17,7 @@ from app.jobs.endpoints import job_routes
 from app.jobs.service import Submission
 from app.jobs.states import JobKind
 from tests.app.jobs.conftest import AtLook, Claim, Looked, Make
+from tests.app.state import reconfigure, state
 from tests.conftest import MakeKey
 from tests.recorded import record
 
@@ -158,15 +159,14 @@ class TestPreferWait:
         assert 0.9 < time.monotonic() - began < 50
 
     def test_the_wait_is_bounded(self, app: FastAPI, client: TestClient, make_job: Make) -> None:
-        short = app.state.settings.model_copy(update={"max_wait_seconds": 0.1})
-        app.state.settings = short
+        reconfigure(app, max_wait_seconds=0.1)
         answer = client.get(f"/v1/jobs/{make_job().id}", headers={"Prefer": "wait=99999"})
         assert answer.headers["preference-applied"] == "wait=0.1"
 
     def test_an_ended_job_is_answered_at_once(
         self, app: FastAPI, client: TestClient, make_job: Make, run: Claim
     ) -> None:
-        app.state.waiters.most = 0  # whoever waits is refused
+        state(app).waiters.most = 0  # whoever waits is refused
         job = make_job()
         run(job.id).succeed({})
         answer = client.get(f"/v1/jobs/{job.id}", headers={"Prefer": "wait=30"})
@@ -201,7 +201,7 @@ class TestPreferWait:
     def test_one_waiter_too_many_is_429(
         self, app: FastAPI, client: TestClient, make_job: Make
     ) -> None:
-        app.state.waiters.most = 0
+        state(app).waiters.most = 0
         job = make_job()
         for headers in ({"Prefer": "wait=9"}, {"Accept": "text/event-stream"}):
             path = "/events" if "Accept" in headers else ""
@@ -212,10 +212,10 @@ class TestPreferWait:
     def test_one_key_has_half_of_the_places_and_leaves_the_others(
         self, app: FastAPI, client: TestClient, make_job: Make, run: Claim, make_key: MakeKey
     ) -> None:
-        app.state.waiters.most = 4
+        state(app).waiters.most = 4
         keys = [make_key("audit") for _ in range(2)]
         jobs = [make_job(owner=key.id).id for key in keys]
-        with app.state.waiters.one(keys[0].id), app.state.waiters.one(keys[0].id):
+        with state(app).waiters.one(keys[0].id), state(app).waiters.one(keys[0].id):
             for more, path in (({"Prefer": "wait=9"}, ""), (STREAM, "/events")):
                 got = client.get(f"/v1/jobs/{jobs[0]}{path}", headers=keys[0].headers | more)
                 assert (got.status_code, got.json()["code"]) == (429, "too_many_waiters")
@@ -247,7 +247,7 @@ class TestPreferWait:
 
     def test_places_are_given_back(self, app: FastAPI, client: TestClient, make_job: Make) -> None:
         client.get(f"/v1/jobs/{make_job().id}", headers={"Prefer": "wait=1"})
-        assert app.state.waiters.waiting == 0
+        assert state(app).waiters.waiting == 0
 
     def test_waiting_holds_no_thread(
         self, app: FastAPI, client: TestClient, make_job: Make
@@ -258,14 +258,14 @@ class TestPreferWait:
         def wait() -> None:
             answers.append(client.get(f"/v1/jobs/{job.id}", headers={"Prefer": "wait=60"}))
 
-        app.state.settings = app.state.settings.model_copy(update={"poll_seconds": 0.5})
+        reconfigure(app, poll_seconds=0.5)
         threads = [threading.Thread(target=wait) for _ in range(60)]
         for thread in threads:
             thread.start()
         until = time.monotonic() + 50
-        while app.state.waiters.waiting < 60 and time.monotonic() < until:
+        while state(app).waiters.waiting < 60 and time.monotonic() < until:
             time.sleep(0.01)
-        assert app.state.waiters.waiting == 60
+        assert state(app).waiters.waiting == 60
         client.post(f"/v1/jobs/{job.id}/cancel")
         for thread in threads:
             thread.join()
@@ -349,7 +349,7 @@ class TestCancelJob:
         make_job: Make,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(app.state.queue, "redis", None)  # whoever asks it fails
+        monkeypatch.setattr(state(app).queue, "redis", None)  # whoever asks it fails
         assert client.post(f"/v1/jobs/{make_job().id}/cancel").json()["status"] == "cancelled"
 
     def test_many_that_race_agree(

@@ -14,6 +14,7 @@ from app.migrations import check_revision
 from app.observability import health
 from app.observability.health import Readiness
 from app.persistence.database import connect
+from tests.app.state import state
 
 
 class TestHealthz:
@@ -29,7 +30,7 @@ class TestHead:
         assert answer.headers["content-type"] == client.get(path).headers["content-type"]
 
     def test_what_is_not_ready_is_503_to_them_too(self, app: FastAPI, client: TestClient) -> None:
-        app.state.checks["never"] = lambda: (_ for _ in ()).throw(RuntimeError("no"))
+        state(app).readiness.checks["never"] = lambda: (_ for _ in ()).throw(RuntimeError("no"))
         assert client.head("/readyz").status_code == 503
 
 
@@ -46,7 +47,7 @@ class TestReadyz:
         def broken() -> None:
             raise Unavailable("The disk is full.")
 
-        app.state.checks["storage"] = broken
+        state(app).readiness.checks["storage"] = broken
         answer = client.get("/readyz")
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) >= 1
@@ -60,7 +61,7 @@ class TestReadyz:
         def broken() -> None:
             raise OSError(28, "No space left on device", "/srv/secret/staging")
 
-        app.state.checks["storage"] = broken
+        state(app).readiness.checks["storage"] = broken
         answer = client.get("/readyz")
         assert answer.status_code == 503
         told = "it failed with OSError; the service's log says more"
@@ -71,15 +72,15 @@ class TestReadyz:
         self, app: FastAPI, client: TestClient
     ) -> None:
         away = connect("postgresql://serval:hush@127.0.0.1:1/serval")
-        app.state.checks["database"] = partial(check_revision, away)
+        state(app).readiness.checks["database"] = partial(check_revision, away)
         answer = client.get("/readyz")
         assert answer.status_code == 503
         assert "database: it failed with OperationalError" in answer.json()["detail"]
         assert "127.0.0.1" not in answer.text
 
     def test_alive_stays_alive_while_not_ready(self, app: FastAPI, client: TestClient) -> None:
-        app.state.engine.dispose()
-        app.state.checks["never"] = lambda: (_ for _ in ()).throw(RuntimeError("no"))
+        state(app).engine.dispose()
+        state(app).readiness.checks["never"] = lambda: (_ for _ in ()).throw(RuntimeError("no"))
         assert client.get("/healthz").status_code == 200
 
 
@@ -116,7 +117,7 @@ class TestReadiness:
     ) -> None:
         monkeypatch.setattr(health, "BELIEVED_SECONDS", 1e9)
         ran: list[None] = []
-        app.state.checks["storage"] = lambda: ran.append(None)
+        state(app).readiness.checks["storage"] = lambda: ran.append(None)
         assert [client.get("/readyz").status_code for _ in range(3)] == [200] * 3
         assert len(ran) == 1
 
@@ -142,7 +143,7 @@ class TestMetrics:
     def test_while_the_database_is_away_it_answers_without_the_jobs(
         self, app: FastAPI, client: TestClient
     ) -> None:
-        app.state.sessions.configure(bind=connect("postgresql://127.0.0.1:1/serval"))
+        state(app).sessions.configure(bind=connect("postgresql://127.0.0.1:1/serval"))
         answer = client.get("/metrics")
         assert answer.status_code == 200
         names = {family.name for family in text_string_to_metric_families(answer.text)}

@@ -24,6 +24,7 @@ from app.predictions import hooks
 from app.settings import Settings
 from tests.app.listening import listening
 from tests.app.predictions.clips import BAD, good_wav
+from tests.app.state import state
 from tests.conftest import MakeKey
 
 Hook = Callable[..., Tensor]
@@ -75,12 +76,12 @@ class Served:
         return text
 
     def under_way(self) -> int:
-        requests: int = self.app.state.predictions.admission.requests
+        requests: int = state(self.app).predictions.admission.requests
         return requests
 
     def have_patience(self, seconds: float) -> None:
         """From now on a prediction may take so long."""
-        predictions = self.app.state.predictions
+        predictions = state(self.app).predictions
         changes = {"predict_timeout_seconds": seconds}
         predictions._settings = predictions._settings.model_copy(update=changes)
 
@@ -186,7 +187,7 @@ class TestLoad:
         assert served.predict()[0] == 200
 
     def test_bodies_that_would_fill_the_memory_are_429(self, served: Served, gate: Gate) -> None:
-        served.app.state.predictions.admission._most_bytes = 2 * len(good_wav())
+        state(served.app).predictions.admission._most_bytes = 2 * len(good_wav())
         waiting = [served.begin() for _ in range(2)]
         until(lambda: served.under_way() == 2)
         assert served.predict()[0] == 429
@@ -209,7 +210,7 @@ class TestLoad:
     def test_a_body_that_does_not_come_is_503_and_its_place_is_free(
         self, served: Served, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        admission = served.app.state.predictions.admission
+        admission = state(served.app).predictions.admission
         take, taken = admission.take, list[int]()
 
         def noted(size: int) -> None:
@@ -248,7 +249,7 @@ class TestLoad:
         assert gate.entered == 2  # the first and the last: the second never got there
 
     def test_many_at_once_each_get_their_own(self, served: Served) -> None:
-        served.app.state.predictions.admission._most = 100
+        state(served.app).predictions.admission._most = 100
         clips = [good_wav(0.3 + 0.05 * n, seed=n) for n in range(24)]
         alone = [served.predict(clip)[2]["scores"] for clip in clips]
         with ThreadPoolExecutor(12) as pool:
@@ -259,7 +260,7 @@ class TestLoad:
             assert scores == pytest.approx([score["score"] for score in other], abs=1e-6)
 
     def test_good_and_bad_at_once(self, served: Served) -> None:
-        served.app.state.predictions.admission._most = 100
+        state(served.app).predictions.admission._most = 100
         wanted = [(good_wav(seed=n), 200) for n in range(10)]
         wanted += [(body, status) for body, status, _ in BAD.values()]
         with ThreadPoolExecutor(9) as pool:

@@ -16,6 +16,7 @@ from app.persistence.storage import Storage
 from app.registry import endpoints
 from app.settings import Settings
 from models.checkpoint import WEIGHTS, sha256, weights_bytes
+from tests.app.state import reconfigure
 from tests.app.tiny import tiny_config, tiny_net
 from tests.conftest import MakeKey
 
@@ -171,8 +172,7 @@ class TestUpload:
     def test_one_too_large_is_413_also_without_a_declared_length(
         self, client: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        small = settings.model_copy(update={"max_model_bytes": 5000})
-        monkeypatch.setattr(client.app.state, "settings", small)  # type: ignore[attr-defined]
+        reconfigure(client.app, max_model_bytes=5000)
         big = b"\0" * 6000
         assert upload(client, big).status_code == 413
         request = client.build_request("POST", "/v1/models", files={"weights": (WEIGHTS, big)})

@@ -19,6 +19,7 @@ from app.jobs.tables import Job
 from app.persistence.storage import Storage
 from models.corpus.index import write_index
 from models.corpus.manifest import Manifest
+from tests.app.state import reconfigure, state
 from tests.conftest import MakeKey
 from tests.speechless import add_corpus, manifest
 
@@ -27,7 +28,7 @@ Post = Callable[..., Any]
 
 @pytest.fixture
 def storage(app: FastAPI) -> Storage:
-    storage: Storage = app.state.storage
+    storage: Storage = state(app).storage
     return storage
 
 
@@ -69,7 +70,7 @@ class TestCreateTraining:
         assert job["metadata"] == {"for": "the table"}
         assert answer.headers["Location"] == f"/v1/trainings/{job['id']}" == job["urls"]["self"]
         assert client.get(job["urls"]["self"]).json() == job
-        assert app.state.queue.waiting(JobKind.TRAINING) == {job["id"]}
+        assert state(app).queue.waiting(JobKind.TRAINING) == {job["id"]}
 
     def test_defaults_are_the_papers_and_are_spelt_out(self, post: Post, corpus: Corpus) -> None:
         assert post().json()["input"] == {
@@ -123,7 +124,7 @@ class TestCreateTraining:
         first = post(headers=headers).json()
         client.post(f"/v1/trainings/{first['id']}/cancel")
         assert client.delete(f"/v1/corpora/{corpus.id}").status_code == 204
-        app.state.settings = app.state.settings.model_copy(update={"max_iterations": 1})
+        reconfigure(app, max_iterations=1)
         second = post(headers=headers)
         assert (second.status_code, second.json()["id"]) == (202, first["id"])
         assert post(headers=headers, seed=1).json()["code"] == "idempotency_key_reused"
@@ -350,7 +351,7 @@ class TestWithoutRedis:
         self, post: Post, session: Session, app: FastAPI, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         away = brief_client("redis://127.0.0.1:1/0", timeout_seconds=0.2)
-        monkeypatch.setattr(app.state.queue, "redis", away)
+        monkeypatch.setattr(state(app).queue, "redis", away)
         answer = post()
         assert answer.status_code == 503
         assert int(answer.headers["Retry-After"]) >= 1

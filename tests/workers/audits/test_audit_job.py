@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -374,10 +375,7 @@ class TestArtifacts:
         self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext
     ) -> None:
         few = context.settings.model_copy(update={"max_saved_wavs": 3, "max_saved_clips": 2})
-        configure(
-            WorkerContext(few, context.engine, context.sessions, context.storage, context.queue),
-            PERFORM,
-        )
+        configure(replace(context, settings=few), PERFORM)
         job = done(client, submit(client, request(model, corpus)))
         folder = findings(context, job["id"]) / files.ARTIFACTS
         assert len(list(folder.glob("*.wav"))) <= 3

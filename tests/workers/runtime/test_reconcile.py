@@ -4,6 +4,7 @@ import errno
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -73,13 +74,7 @@ def attempt(context: WorkerContext, submit: Submit) -> Attempt:
 def away(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerContext]:
     """A context whose Redis does not answer."""
     redis = brief_client("redis://127.0.0.1:1/0", timeout_seconds=0.1)
-    yield WorkerContext(
-        context.settings,
-        context.engine,
-        context.sessions,
-        context.storage,
-        JobQueue(redis),
-    )
+    yield replace(context, queue=JobQueue(redis))
     redis.close()
 
 

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import event
 
+from tests.app.state import state
 from tests.conftest import MakeKey
 
 WANTED = {"name": "call centre", "scopes": ["predict", "audit"]}
@@ -72,7 +73,7 @@ class TestRevokeKey:
         """PostgreSQL takes no text with NUL in it: asked for such a key, it would fail."""
         asked: list[str] = []
 
-        @event.listens_for(app.state.engine, "before_cursor_execute")
+        @event.listens_for(state(app).engine, "before_cursor_execute")
         def note(_: Any, __: Any, ___: str, given: Any, *____: Any) -> None:
             asked.append(repr(given))
 
