@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from app.access.auth import Caller, may
 from app.access.keys.scopes import Scope
 from app.access.quotas import ConcurrencyLimit
-from app.corpora import service
+from app.corpora import service, tables
 from app.corpora.schemas import Corpus, CorpusRequest
 from app.errors import ClientGone
 from app.http.forms import ANY_SIZE, multipart, no_others, the_file, the_request
@@ -20,6 +20,7 @@ from app.http.problems import problems
 from app.http.queries import NoQuery, PageQuery
 from app.jobs.services import Services, ServicesDep
 from app.persistence.database import SessionDep
+from app.persistence.pages import newest_first
 from app.schemas import Page
 
 router = APIRouter(prefix="/v1/corpora", tags=["corpora"])
@@ -150,8 +151,8 @@ def list_corpora(
     session: SessionDep, caller: MayUseCorpora, query: Annotated[PageQuery, Query()]
 ) -> Page[Corpus]:
     """Yours, newest first."""
-    rows, has_more = service.list_page(
-        session, owner=caller.owner, after=query.after, limit=query.limit
+    rows, has_more = newest_first(
+        session, tables.Corpus, owner=caller.owner, after=query.after, limit=query.limit
     )
     return Page(data=[Corpus.of(row) for row in rows], has_more=has_more)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from sqlalchemy import delete as delete_from
-from sqlalchemy import exists, select, tuple_
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from app.corpora.importing import Imported, Watch, audio_file, import_archive
@@ -142,28 +142,6 @@ def lock_for_share(session: Session, corpus_id: str) -> None:
 
 def _absent(corpus_id: str) -> NotFound:
     return NotFound(f"There is no corpus {shown(corpus_id)}. GET /v1/corpora lists yours.")
-
-
-def list_page(
-    session: Session, *, owner: str, after: str | None = None, limit: int = 20
-) -> tuple[list[Corpus], bool]:
-    """The owner's corpora, newest first, and whether there are more.
-
-    Raises:
-        Invalid: ``after`` is not the id of one of the owner's corpora.
-    """
-    query = select(Corpus).where(Corpus.owner == owner)
-    if after is not None:
-        last = session.get(Corpus, after) if is_id(after, "corpus") else None
-        if last is None or last.owner != owner:
-            raise Invalid(
-                f"after={shown(after)} is not the id of one of your corpora. Give the last id of"
-                " the page before, or leave it out."
-            )
-        query = query.where(tuple_(Corpus.created_at, Corpus.id) < (last.created_at, last.id))
-    query = query.order_by(Corpus.created_at.desc(), Corpus.id.desc()).limit(limit + 1)
-    corpora = list(session.scalars(query))
-    return corpora[:limit], len(corpora) > limit
 
 
 def delete(session: Session, storage: Storage, corpus_id: str, *, owner: str) -> None:

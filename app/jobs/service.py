@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, select, tuple_, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -25,6 +25,7 @@ from app.jobs.transitions import move
 from app.persistence import orphans
 from app.persistence.database import now
 from app.persistence.ids import is_id, new_id
+from app.persistence.pages import newest_first
 from app.persistence.storage import Storage
 
 # A submission is through in two seconds or gives up, unless it waits for SQLite's lock: of a row
@@ -288,22 +289,12 @@ def list_page(
     Raises:
         Invalid: ``after`` is not the id of one of the owner's jobs.
     """
-    query = select(Job).where(Job.owner == owner)
+    wanted = []
     if kind is not None:
-        query = query.where(Job.kind == kind)
+        wanted.append(Job.kind == kind)
     if status is not None:
-        query = query.where(Job.status == status)
-    if after is not None:
-        last = session.get(Job, after) if is_id(after) else None
-        if last is None or last.owner != owner:
-            raise Invalid(
-                f"after={shown(after)} is not the id of one of your jobs. Give the last id of the"
-                " page before, or leave it out."
-            )
-        query = query.where(tuple_(Job.created_at, Job.id) < (last.created_at, last.id))
-    query = query.order_by(Job.created_at.desc(), Job.id.desc()).limit(limit + 1)
-    jobs = list(session.scalars(query))
-    return jobs[:limit], len(jobs) > limit
+        wanted.append(Job.status == status)
+    return newest_first(session, Job, *wanted, owner=owner, after=after, limit=limit)
 
 
 class Link(NamedTuple):

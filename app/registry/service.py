@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import delete, exists, select, tuple_
+from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
 from app.errors import Conflict, Forbidden, Invalid, NotFound, ServalError, shown
@@ -19,6 +19,7 @@ from app.jobs.tables import Job
 from app.persistence import orphans
 from app.persistence.database import now
 from app.persistence.ids import is_id, new_id
+from app.persistence.pages import newest_first
 from app.persistence.storage import Storage
 from app.registry.starters import Starter, starters
 from app.registry.tables import Model
@@ -217,17 +218,11 @@ def list_page(
     if after in names:
         rest = shared[names.index(after) + 1 :]
         return rest[:limit], len(rest) > limit
-    query = select(Model).where(Model.owner == owner)
-    if after is not None:
-        last = session.get(Model, after) if is_id(after, "model") else None
-        if last is None or last.owner != owner:
-            raise Invalid(
-                f"after={shown(after)} is not the id of a model of yours. Give the last id of the"
-                " page before, or leave it out."
-            )
-        query = query.where(tuple_(Model.created_at, Model.id) < (last.created_at, last.id))
-    query = query.order_by(Model.created_at.desc(), Model.id.desc()).limit(limit + 1)
-    found = [_entry(storage, row) for row in session.scalars(query)] + shared
+    rows, has_more = newest_first(session, Model, owner=owner, after=after, limit=limit)
+    found = [_entry(storage, row) for row in rows]
+    if has_more:
+        return found, True
+    found += shared
     return found[:limit], len(found) > limit
 
 
