@@ -20,8 +20,8 @@ from app.corpora.tables import Corpus
 from app.http import body_timeout, problems
 from app.jobs.endpoints import job_routes
 from app.jobs.events import Waiters, WaitersState
-from app.jobs.metrics import JobsCollector
-from app.jobs.queue import brief_client
+from app.jobs.metrics import JobsCollector, WorkersCollector
+from app.jobs.queue import brief_client, living_workers
 from app.jobs.services import Services
 from app.migrations import check_revision, upgrade
 from app.observability import health, logs
@@ -92,6 +92,7 @@ def _assemble(settings: Settings) -> AppState:
     services = Services.open(settings, redis)
     metrics = Metrics()
     metrics.registry.register(JobsCollector(services.sessions))
+    metrics.registry.register(WorkersCollector(services.queue))
     predictions = Predictions(settings, services.sessions, services.storage, metrics.registry)
     checks: dict[str, health.Check] = {
         "predictions": predictions.check,
@@ -109,7 +110,7 @@ def _assemble(settings: Settings) -> AppState:
         rates=Rates(settings),
         waiters=Waiters(settings.max_waiters),
         metrics=metrics,
-        readiness=health.Readiness(checks),
+        readiness=health.Readiness(checks, partial(living_workers, services.queue)),
         predictions=predictions,
         loaded_models=predictions.models,
     )

@@ -4,12 +4,33 @@ import ctypes
 import os
 import signal
 import sys
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
+
+OURS: Final = Path(__file__).resolve().parents[1]
+"""The folder of `app`, `models` and `workers`."""
 
 PR_SET_PDEATHSIG: Final = 1
 
 # Loaded here: between fork and exec nothing may be imported.
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def python_command(module: str, *arguments: str) -> list[str]:
+    """What runs a module of ours, whatever the current folder is: without -P, its `models/` or
+    `torch.py` would be imported in place of ours."""
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def python_environment(given: Mapping[str, str]) -> dict[str, str]:
+    """``given``, with a path on which a `python_command` finds the same modules as this process."""
+    paths = [path for path in given.get("PYTHONPATH", "").split(os.pathsep) if path]
+    if str(OURS) not in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
+        paths = [str(OURS), *(path for path in paths if path != str(OURS))]
+    # An empty entry would be the current folder again.
+    return {**given, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def die_with(parent: int) -> None:

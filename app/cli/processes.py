@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from app.cli.errors import CliError
+from app.processes import python_command, python_environment
 from app.settings import load_settings
 
 Host = Annotated[str | None, typer.Option(help="Address of the API.", envvar="SERVAL_HOST")]
@@ -57,4 +58,5 @@ def worker(queue: Queue) -> None:
     """Start one worker, of audits or of trainings. It needs REDIS_URL and the API's database."""
     load_settings()
     # By name: the service never imports its workers. This process becomes the worker.
-    os.execv(sys.executable, [sys.executable, "-m", "workers", queue.value])  # noqa: S606
+    command = python_command("workers", queue.value)
+    os.execve(sys.executable, command, python_environment(os.environ))  # noqa: S606

@@ -1,4 +1,4 @@
-"""Prometheus metrics of the jobs, by kind and status."""
+"""Prometheus metrics of jobs, by kind and status, and of the workers, by queue."""
 
 from collections.abc import Iterable
 
@@ -9,6 +9,8 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.errors import Unavailable
+from app.jobs.queue import JobQueue, living_workers
 from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
 
@@ -39,3 +41,22 @@ class JobsCollector(Collector):
         query = select(Job.kind, Job.status, func.count()).group_by(Job.kind, Job.status)
         with self._sessions() as session:
             return {(kind, status): count for kind, status, count in session.execute(query)}
+
+
+class WorkersCollector(Collector):
+    """Workers that live, by queue, counted in Redis when somebody asks."""
+
+    def __init__(self, queue: JobQueue) -> None:
+        self._queue = queue
+
+    def collect(self) -> Iterable[Metric]:
+        """One sample for each queue; none while Redis is away."""
+        try:
+            workers = living_workers(self._queue)
+        except Unavailable as error:
+            log.warning("workers are not counted", error=error.detail)
+            return []
+        family = GaugeMetricFamily("serval_workers", "Workers that live.", labels=["queue"])
+        for queue, count in workers.items():
+            family.add_metric([queue], count)
+        return [family]

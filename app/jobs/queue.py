@@ -15,12 +15,15 @@ from rq.exceptions import DuplicateJobError
 from rq.executions import ExecutionRegistry
 from rq.job import Job as RqJob
 from rq.serializers import JSONSerializer
+from rq.worker_registration import get_keys
 
 from app.errors import Unavailable
 from app.jobs.states import JobKind
 
 JOB_FUNCTION = "workers.runtime.run.run"
 RETRY_AFTER_SECONDS = 5
+WORKER_SILENT_SECONDS = 45
+"""After so long without a sign of life a worker counts as dead."""
 
 
 def brief_client(url: str, *, timeout_seconds: float) -> Redis:
@@ -96,6 +99,19 @@ class JobQueue:
         except (RedisError, OSError) as error:
             raise _away(error) from error
 
+    def workers(self, kind: JobKind) -> int:
+        """How many workers of that kind live. One that was killed counts for
+        `WORKER_SILENT_SECONDS` more.
+
+        Raises:
+            Unavailable: Redis did not answer in time.
+        """
+        try:
+            keys = get_keys(self._queue(kind))
+            return self.redis.exists(*keys) if keys else 0
+        except (RedisError, OSError) as error:
+            raise _away(error) from error
+
     def forget(self, job_id: str) -> None:
         """Drop Redis' record of the job, so that it can be queued anew. Its row is untouched.
 
@@ -126,6 +142,15 @@ class JobQueue:
 
     def _queue(self, kind: JobKind) -> Queue:
         return Queue(kind.collection, connection=self.redis, serializer=JSONSerializer)
+
+
+def living_workers(queue: JobQueue) -> dict[str, int]:
+    """How many workers live, by the name of their queue.
+
+    Raises:
+        Unavailable: Redis did not answer in time.
+    """
+    return {kind.collection: queue.workers(kind) for kind in JobKind}
 
 
 def _away(error: Exception) -> Unavailable:

@@ -2,9 +2,9 @@
 
 import time
 from asyncio import Lock
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import structlog
 from fastapi import APIRouter, Request, Response
@@ -31,30 +31,54 @@ BELIEVED_SECONDS: Final = 1.0
 """How long a result counts: anybody may ask, as often as he likes."""
 
 
+class Seen(NamedTuple):
+    """What one look found.
+
+    Attributes:
+        failed: what is not ready, and why.
+        workers: how many live, by queue; empty if something is not ready.
+    """
+
+    failed: Mapping[str, str]
+    workers: Mapping[str, int]
+
+
 class Readiness:
     """Runs the checks for all who ask: in one thread, and not again before the last result is old.
 
     Checks of their own would let a few hundred probes fill the thread pool while Redis is silent.
+
+    Args:
+        checks: what requests cannot do without.
+        workers: counts the living, by queue. Requests do without them.
+        now: a clock, in seconds.
     """
 
-    def __init__(self, checks: dict[str, Check], now: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        checks: dict[str, Check],
+        workers: Callable[[], Mapping[str, int]] = dict,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.checks = checks
+        self._workers = workers
         self._now = now
         self._running = Lock()
-        self._failed: dict[str, str] = {}
+        self._seen = Seen({}, {})
         self._until = float("-inf")
 
-    async def failed(self) -> dict[str, str]:
-        """What is not ready, and why."""
+    async def look(self) -> Seen:
+        """What was found now, or a moment ago."""
         async with self._running:
             if self._now() >= self._until:
-                self._failed = await run_in_threadpool(self._check)
+                self._seen = await run_in_threadpool(self._look)
                 self._until = self._now() + BELIEVED_SECONDS
-            return self._failed
+            return self._seen
 
-    def _check(self) -> dict[str, str]:
+    def _look(self) -> Seen:
         found = {name: _why_not(name, check) for name, check in self.checks.items()}
-        return {name: why for name, why in found.items() if why is not None}
+        failed = {name: why for name, why in found.items() if why is not None}
+        return Seen(failed, {} if failed else self._workers())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,10 +96,16 @@ class Alive(Schema):
 
 
 class Ready(Schema):
-    """Every part answers."""
+    """Every part that requests need answers."""
 
-    status: Literal["ready"] = "ready"
+    status: Literal["ready", "degraded"] = Field(
+        description="`degraded`: no worker lives for one of the queues, so its jobs wait."
+    )
     checks: dict[str, Literal["ok"]] = Field(examples=[{"database": "ok", "queue": "ok"}])
+    workers: dict[str, int] = Field(
+        description="How many live, by queue. One that was killed is missed within a minute.",
+        examples=[{"audits": 1, "trainings": 1}],
+    )
 
 
 @router.head("/healthz", include_in_schema=False)
@@ -89,15 +119,20 @@ async def healthz() -> Alive:
 @router.get("/readyz", summary="Ready?", responses=problems(503))
 async def readyz(request: Request) -> Ready:
     """Whether all that a request may need is there, or was a second ago; if not, what is missing
-    and why."""
+    and why. Workers that are dead are told and no reason to send requests elsewhere: predictions go
+    on, jobs are accepted and wait, and other instances have no other workers."""
     readiness = state_of(request, ObservabilityState).readiness
-    failed = await readiness.failed()
+    failed, workers = await readiness.look()
     if failed:
         message = "; ".join(f"{name}: {why}" for name, why in failed.items())
         error = Unavailable(f"Not ready: {message}", code="not_ready", retry_after=2)
         error.errors = [FieldProblem(field=name, message=why) for name, why in failed.items()]
         raise error
-    return Ready(checks=dict.fromkeys(readiness.checks, "ok"))
+    return Ready(
+        status="ready" if all(workers.values()) else "degraded",
+        checks=dict.fromkeys(readiness.checks, "ok"),
+        workers=dict(workers),
+    )
 
 
 def _why_not(name: str, check: Check) -> str | None:

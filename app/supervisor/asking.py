@@ -12,8 +12,12 @@ def why_not_ready(url: str) -> str | None:
     """What the /readyz of the API at ``url`` says is missing, or None if nothing is."""
     try:
         status, body = _get(url, "/readyz")
-        return None if status == 200 else str(json.loads(body)["detail"])
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        told = json.loads(body)
+        if status != 200:
+            return str(told["detail"])
+        idle = [queue for queue, workers in told["workers"].items() if workers == 0]
+        return f"no worker works on {' or '.join(idle)} yet." if idle else None
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError):
         return "the API does not answer yet."
 
 

@@ -33,6 +33,7 @@ class Child:
         stop_seconds: how long it may take to end after SIGTERM.
         niceness: by how much others go first, from 0 to 19.
         deaths: how often it has died since it last lived for a minute.
+        has_settled: whether it has ever died after a minute or more: it can be started, then.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Child:
     stop_seconds: float
     niceness: int = 0
     deaths: int = 0
+    has_settled: bool = False
     _process: "subprocess.Popen[bytes] | None" = None
     _started: float = 0.0
     _start_at: float = field(default=float("inf"))
@@ -79,6 +81,7 @@ class Child:
         self._process = None
         settled = time.monotonic() - self._started > SETTLED_SECONDS
         self.deaths = 1 if settled else self.deaths + 1
+        self.has_settled |= settled
         pause = min(FIRST_PAUSE_SECONDS * 2 ** (self.deaths - 1), LONGEST_PAUSE_SECONDS)
         self._start_at = time.monotonic() + pause
         return f"{self.name} {ending(status)}; starting it again in {pause:g} s"

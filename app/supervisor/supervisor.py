@@ -4,7 +4,8 @@
     API ──> both workers ──> reconciler ──> Valkey                           (stop)
 
 Nobody new comes in before the workers put their jobs down, and Valkey is there until they have. The
-API brings the database up to date; it is ready when that is done.
+API brings the database up to date, and is ready when that is done; the service is when its workers
+are there, too.
 """
 
 import fcntl
@@ -17,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from app.processes import python_command, python_environment
 from app.server.listening import base_url, refuse_a_used_port, require_key_beyond_loopback
 from app.settings import Settings
 from app.supervisor import asking
@@ -28,7 +30,7 @@ from app.supervisor.valkey import Valkey
 LOOK_SECONDS: Final = 0.2
 VALKEY_SECONDS: Final = 30.0
 SLOW_START_SECONDS: Final = 60.0
-# Whoever dies so often before the service was ever ready will go on dying.
+# Who dies so often, and has never lived for a minute, dies of its start, and will go on so.
 HOPELESS_DEATHS: Final = 4
 MOST_LOG_BYTES: Final = 32 * 1024 * 1024
 LOG_LOOK_SECONDS: Final = 10.0
@@ -54,17 +56,14 @@ class Part(NamedTuple):
     niceness: int = 0
 
 
-def _python(*arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", *arguments)
+def _worker(queue: str) -> Part:
+    command = python_command("workers", queue)
+    return Part(queue, command, WORKER_STOP_SECONDS, WORKER_NICENESS)
 
 
-API: Final = Part("api", _python("app.cli", "serve"), STOP_SECONDS)
-AUDITS: Final = Part("audits", _python("workers", "audits"), WORKER_STOP_SECONDS, WORKER_NICENESS)
-TRAININGS: Final = Part(
-    "trainings", _python("workers", "trainings"), WORKER_STOP_SECONDS, WORKER_NICENESS
-)
-RECONCILER: Final = Part("reconciler", _python("workers.runtime.reconcile"), STOP_SECONDS)
-PARTS: Final = (API, AUDITS, TRAININGS, RECONCILER)
+API: Final = Part("api", python_command("app.cli", "serve"), STOP_SECONDS)
+RECONCILER: Final = Part("reconciler", python_command("workers.runtime.reconcile"), STOP_SECONDS)
+PARTS: Final = (API, _worker("audits"), _worker("trainings"), RECONCILER)
 ENDING: Final = ({"api"}, {"audits", "trainings"}, {"reconciler"})
 
 
@@ -155,7 +154,7 @@ class Supervisor:
         }
         dropped = {"SERVAL_DATABASE_URL", "SERVAL_REDIS_URL"}
         ours = {name: value for name, value in os.environ.items() if name not in dropped}
-        return ours | settled
+        return python_environment(ours | settled)
 
     def _wait_for_valkey(self) -> None:
         if self._store is None or self._valkey is None or self._valkey.wait(VALKEY_SECONDS):
@@ -173,7 +172,7 @@ class Supervisor:
             said = child.revive()
             if said is not None:
                 say(f"{said} (see {child.log})")
-            if not self._ready and child.deaths >= HOPELESS_DEATHS:
+            if child.deaths >= HOPELESS_DEATHS and not child.has_settled:
                 raise CannotStart(
                     f"{child.name} died {child.deaths} times. The end of {child.log}:\n"
                     f"{child.tail()}"

@@ -1,13 +1,50 @@
-"""A process that dies with its parent, and how one ended in words."""
+"""How our own processes are started, how one dies with its parent, and how it ended in words."""
 
 import os
 import signal
+import subprocess
+import sysconfig
 import time
 from pathlib import Path
 
 import pytest
 
-from app.processes import die_with, ending
+from app.processes import OURS, die_with, ending, python_command, python_environment
+
+
+class TestPythonCommand:
+    def test_modules_of_the_current_folder_are_not_imported_in_place_of_ours(
+        self, tmp_path: Path
+    ) -> None:
+        for name in ("app/__init__.py", "models/__init__.py", "torch.py", "typer.py", "json.py"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(f"raise SystemExit('{name} is not ours')")
+        done = subprocess.run(
+            python_command("app.cli", "--version"),
+            cwd=tmp_path,
+            env=python_environment(os.environ),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.stderr, done.returncode) == ("", 0)
+        assert done.stdout.startswith("serval ")
+
+
+class TestPythonEnvironment:
+    def test_our_modules_are_found_before_others_and_the_current_folder_is_nowhere(self) -> None:
+        given = {"PYTHONPATH": os.pathsep.join(["", "/one", str(OURS), "", "/two"]), "HOME": "/me"}
+        assert python_environment(given) == {
+            "PYTHONPATH": os.pathsep.join([str(OURS), "/one", "/two"]),
+            "HOME": "/me",
+        }
+
+    def test_what_is_installed_comes_in_its_usual_place(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """In front of it all, site-packages could hide a module of the standard library."""
+        monkeypatch.setattr(sysconfig, "get_path", lambda _: str(OURS))
+        assert python_environment({"PYTHONPATH": "/one"}) == {"PYTHONPATH": "/one"}
 
 
 class TestDieWith:
@@ -46,7 +83,7 @@ class TestEnding:
             (-signal.SIGKILL, "was killed by SIGKILL"),
         ],
     )
-    def test_it_is_said_in_words(self, code: int, words: str) -> None:
+    def test_an_exit_code_is_said_in_words(self, code: int, words: str) -> None:
         assert ending(code) == words
 
 

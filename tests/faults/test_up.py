@@ -30,14 +30,20 @@ PARTS = {"valkey", "api", "audits", "trainings", "reconciler"}
 class Up:
     """`serval up` on a folder and a port, and what it says."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, *, cwd: Path = ROOT) -> None:
         given = {"SERVAL_DATA_DIR": str(folder), "SERVAL_PORT": str(port), "SERVAL_DEVICE": "cpu"}
         dropped = {"REDIS_URL", "DATABASE_URL", "SERVAL_REDIS_URL", "SERVAL_DATABASE_URL"}
         kept = {name: value for name, value in os.environ.items() if name not in dropped}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", "up"],
-            cwd=ROOT,
-            env=kept | given | {"SERVAL_CHECKPOINT_SECONDS": "1", "OMP_NUM_THREADS": "1"},
+            [sys.executable, "-P", "-m", "app.cli", "up"],  # -P: as the script `serval` does
+            cwd=cwd,
+            env=kept
+            | given
+            | {
+                "SERVAL_CHECKPOINT_SECONDS": "1",
+                "OMP_NUM_THREADS": "1",
+                "PYTHONPATH": str(ROOT),
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -125,6 +131,25 @@ def submit(up: Up, **wanted: Any) -> str:
 def job(up: Up, path: str) -> dict[str, Any]:
     found: dict[str, Any] = httpx.get(f"{up.url}{path}", timeout=30).json()
     return found
+
+
+class TestAnyFolder:
+    def test_modules_that_lie_in_the_current_folder_are_left_alone(self, tmp_path: Path) -> None:
+        for name in ("app/__init__.py", "models/__init__.py", "workers/__init__.py", "torch.py"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(f"raise SystemExit('{name} is not ours')")
+        up = Up(tmp_path / "data", free_port(), cwd=tmp_path)
+        try:
+            up.wait_until_ready()
+            found = httpx.get(f"{up.url}/readyz", timeout=30).json()
+            assert (found["status"], found["workers"]) == ("ready", {"audits": 1, "trainings": 1})
+            assert up.ctrl_c() == 0, up.said
+        finally:
+            up.close()
+        assert " died " not in up.said
+        assert "starting it again" not in up.said
+        for log in (tmp_path / "data" / "logs").glob("*.log"):
+            assert "is not ours" not in log.read_text()
 
 
 class TestUp:

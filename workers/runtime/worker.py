@@ -29,7 +29,7 @@ from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
-from rq import Queue, Worker
+from rq import Queue, Worker, worker_registration
 from rq.exceptions import NoSuchJobError, StopRequested
 from rq.executions import Execution
 from rq.job import Job
@@ -38,7 +38,7 @@ from rq.timeouts import JobTimeoutException
 from rq.worker import WorkerStatus
 
 from app.devices import chosen_device
-from app.jobs.queue import JOB_FUNCTION
+from app.jobs.queue import JOB_FUNCTION, WORKER_SILENT_SECONDS
 from app.jobs.states import JobKind
 from app.observability import logs
 from app.processes import die_with, ending
@@ -54,9 +54,6 @@ log = structlog.get_logger("workers.worker")
 
 MONITORING_SECONDS: Final = 5
 """How often the parent tells Redis that its job is alive; three misses, and RQ gives it up."""
-WORKER_TTL_SECONDS: Final = 60
-"""An idle worker's key lives this long; it blocks on the queue for 15 s less, so that a connection
-which was cut without a word is noticed within a minute."""
 MAINTENANCE_SECONDS: Final = 60
 RESULT_TTL_SECONDS: Final = 60
 LEAVE_SECONDS: Final = 14.0
@@ -126,12 +123,19 @@ class HorseWorker(Worker):
             job_class=RunJob,
             serializer=JSONSerializer,
             default_result_ttl=RESULT_TTL_SECONDS,
-            worker_ttl=WORKER_TTL_SECONDS,
+            # It blocks on the queue for 15 s less, and then gives a sign of life.
+            worker_ttl=WORKER_SILENT_SECONDS,
             maintenance_interval=MAINTENANCE_SECONDS,
             job_monitoring_interval=MONITORING_SECONDS,
         )
         self.context = context
         self._horse_status: int | None = None
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:  # noqa: ARG002
+        """Give a sign of life, which counts for `WORKER_SILENT_SECONDS` in any case; and register
+        again, for a Redis that was wiped knows no worker any more."""
+        super().heartbeat(WORKER_SILENT_SECONDS, pipeline)
+        worker_registration.register(self, pipeline)
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:  # noqa: ARG002
         """How long RQ believes in a run after its last sign of life, in seconds."""

@@ -2,23 +2,43 @@
 
 import asyncio
 import threading
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
+from redis import Redis
+from rq import Worker
 
 from app.errors import Unavailable
+from app.jobs.queue import brief_client
 from app.migrations import check_revision
 from app.observability import health
-from app.observability.health import Readiness
+from app.observability.health import Readiness, Seen
 from app.persistence.database import connect
 from tests.app.state import state
 
+Register = Callable[..., None]
+
+
+@pytest.fixture
+def register(redis_url: str) -> Iterator[Register]:
+    """Makes Redis know a worker of each of the queues, as RQ does."""
+    with Redis.from_url(redis_url) as redis:
+
+        def register(*queues: str) -> None:
+            for queue in queues:
+                worker: Any = Worker([queue], connection=redis)
+                worker.register_birth()
+
+        yield register
+
 
 class TestHealthz:
-    def test_it_says_that_the_process_is_alive(self, client: TestClient) -> None:
+    def test_a_process_that_answers_is_alive(self, client: TestClient) -> None:
         assert client.get("/healthz").json() == {"status": "alive"}
 
 
@@ -35,13 +55,28 @@ class TestHead:
 
 
 class TestReadyz:
-    def test_it_names_every_part_that_is_ready(self, client: TestClient) -> None:
+    def test_every_part_that_is_ready_is_named(self, client: TestClient) -> None:
         answer = client.get("/readyz")
         assert answer.status_code == 200
-        assert answer.json()["status"] == "ready"
         assert {"database", "queue"} <= answer.json()["checks"].keys()
 
-    def test_it_is_503_with_the_reason_while_a_part_is_not(
+    def test_the_service_is_ready_while_each_queue_has_a_worker(
+        self, client: TestClient, register: Register
+    ) -> None:
+        register("audits", "trainings")
+        assert client.get("/readyz").json()["workers"] == {"audits": 1, "trainings": 1}
+        assert client.get("/readyz").json()["status"] == "ready"
+
+    def test_a_queue_without_a_worker_is_named_and_the_answer_degraded_and_200(
+        self, client: TestClient, register: Register
+    ) -> None:
+        register("audits")
+        answer = client.get("/readyz")
+        assert answer.status_code == 200  # other instances have no other workers
+        assert answer.json()["status"] == "degraded"
+        assert answer.json()["workers"] == {"audits": 1, "trainings": 0}
+
+    def test_a_part_that_is_not_ready_is_503_with_the_reason(
         self, app: FastAPI, client: TestClient
     ) -> None:
         def broken() -> None:
@@ -95,21 +130,21 @@ class TestReadiness:
             assert done.wait(60)
             raise Unavailable("Redis is silent.")
 
-        async def probes() -> list[dict[str, str]]:
+        async def probes() -> list[Seen]:
             readiness = Readiness({"queue": slow})
-            asking = [asyncio.create_task(readiness.failed()) for _ in range(400)]
+            asking = [asyncio.create_task(readiness.look()) for _ in range(400)]
             await asyncio.sleep(0)  # each has asked now
             done.set()
             return await asyncio.gather(*asking)
 
-        assert asyncio.run(probes()) == [{"queue": "Redis is silent."}] * 400
+        assert asyncio.run(probes()) == [Seen({"queue": "Redis is silent."}, {})] * 400
         assert len(ran) == 1
 
     def test_their_result_counts_for_a_second(self) -> None:
         now, ran = [100.0], []
         readiness = Readiness({"queue": lambda: ran.append(now[0])}, now=lambda: now[0])
         for now[0] in (100.0, 100.5, 100.99, 101.0, 101.99, 102.5):
-            assert asyncio.run(readiness.failed()) == {}
+            assert asyncio.run(readiness.look()) == Seen({}, {})
         assert ran == [100.0, 101.0, 102.5]
 
     def test_probes_share_it(
@@ -123,7 +158,7 @@ class TestReadiness:
 
 
 class TestMetrics:
-    def test_it_counts_requests_by_route_and_jobs_by_status(self, client: TestClient) -> None:
+    def test_requests_are_counted_by_route_and_jobs_by_status(self, client: TestClient) -> None:
         client.get("/v1/jobs/audit_01K9ZQ3W8M4V7T2X6B5N0C1DEF")
         families = text_string_to_metric_families(client.get("/metrics").text)
         samples = [sample for family in families for sample in family.samples]
@@ -136,11 +171,28 @@ class TestMetrics:
         jobs = {(s.labels["kind"], s.labels["status"]) for s in samples if s.name == "serval_jobs"}
         assert ("training", "queued") in jobs
 
-    def test_it_counts_the_requests_that_are_being_answered(self, client: TestClient) -> None:
+    def test_requests_that_are_being_answered_are_counted(self, client: TestClient) -> None:
         for _ in range(2):  # this one alone
             assert "serval_http_requests_in_flight 1.0" in client.get("/metrics").text
 
-    def test_while_the_database_is_away_it_answers_without_the_jobs(
+    def test_workers_that_live_are_counted_by_queue(
+        self, client: TestClient, register: Register
+    ) -> None:
+        register("trainings", "trainings")
+        text = client.get("/metrics").text
+        assert 'serval_workers{queue="audits"} 0.0' in text
+        assert 'serval_workers{queue="trainings"} 2.0' in text
+
+    def test_workers_are_left_out_while_redis_is_away(
+        self, app: FastAPI, client: TestClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        away = brief_client("redis://127.0.0.1:1/0", timeout_seconds=0.2)
+        monkeypatch.setattr(state(app).queue, "redis", away)
+        text = client.get("/metrics").text
+        assert "serval_http_requests" in text
+        assert "serval_workers" not in text
+
+    def test_jobs_are_left_out_while_the_database_is_away(
         self, app: FastAPI, client: TestClient
     ) -> None:
         state(app).sessions.configure(bind=connect("postgresql://127.0.0.1:1/serval"))

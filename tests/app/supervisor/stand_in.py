@@ -1,11 +1,13 @@
 """A supervisor as a process of its own, with parts that start at once and do nothing.
 
-    python stand_in.py            an API that is ready, two workers, a reconciler
-    python stand_in.py closed     an API that wants a key
-    python stand_in.py broken     an API that dies of its start
-    python stand_in.py stubborn   an API that does not end when asked
+    python stand_in.py                   an API that is ready, two workers, a reconciler
+    python stand_in.py api=closed        an API that wants a key
+    python stand_in.py PART=broken       a part that dies of its start
+    python stand_in.py PART=stubborn     a part that does not end when asked
+    python stand_in.py PART=late         a part that takes its time to start
 
-Each part writes a line when it starts and another when it is asked to end, all into one file.
+Each part writes a line when it starts and another when it is asked to end, all into one file. A
+worker counts as living from its line on.
 """
 
 import sys
@@ -17,7 +19,7 @@ from app.settings import load_settings
 from app.supervisor.supervisor import CannotStart, Part, Supervisor
 
 PART: Final = """
-import http.server, os, signal, sys, time
+import http.server, json, os, signal, sys, time
 name, kind = sys.argv[1:]
 path = os.path.join(os.environ["SERVAL_DATA_DIR"], "told")
 
@@ -35,11 +37,18 @@ class Ready(http.server.BaseHTTPRequestHandler):
         closed = kind == "closed" and self.path != "/readyz"
         self.send_response(401 if closed else 200)
         self.end_headers()
+        with open(path) as file:
+            told = file.read()
+        queues = ("audits", "trainings")
+        workers = {queue: told.count(f"{queue} started") for queue in queues}
+        self.wfile.write(json.dumps({"workers": workers}).encode())
 
     def log_message(self, *_):
         pass
 
 signal.signal(signal.SIGTERM, end)
+if kind == "late":
+    time.sleep(1)
 tell("started")
 if kind == "broken":
     sys.exit("the disk is made of cheese")
@@ -55,8 +64,8 @@ STOP_SECONDS: Final = {"stubborn": 1.0}
 """How long a part of that kind may take to end; all others end by themselves."""
 
 
-def main(api: str = "ready") -> int:
-    kinds: Mapping[str, str] = {"api": api}
+def main(*given: str) -> int:
+    kinds: Mapping[str, str] = dict(one.split("=") for one in given)
     names = ("api", "audits", "trainings", "reconciler")
     parts = [_part(name, kinds.get(name, "")) for name in names]
     try:

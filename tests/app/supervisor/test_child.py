@@ -31,7 +31,7 @@ class TestChild:
         assert one.wait_for_end()
         assert one.tail() == "hello"
 
-    def test_it_is_a_session_of_its_own_so_that_ctrl_c_does_not_reach_it(
+    def test_a_child_is_a_session_of_its_own_so_that_ctrl_c_does_not_reach_it(
         self, tmp_path: Path
     ) -> None:
         one = child(tmp_path, "import time; print('up', flush=True); time.sleep(60)")

@@ -127,7 +127,9 @@ def gone(processes: list[psutil.Process]) -> bool:
 
 
 class TestStart:
-    def test_it_starts_the_parts_and_says_when_and_where_it_is_ready(self, start: Start) -> None:
+    def test_the_parts_are_started_and_it_is_said_when_and_where_all_is_ready(
+        self, start: Start
+    ) -> None:
         up = start().ready()
         assert sorted(up.told()) == [
             "api started",
@@ -138,12 +140,17 @@ class TestStart:
         up.wait_until_it_says("http://127.0.0.1:")
         up.wait_until_it_says("curl --data-binary @samples/")
 
-    def test_with_a_redis_url_no_valkey_is_started(self, start: Start, redis_url: str) -> None:
+    def test_the_service_is_not_ready_before_its_workers_are(self, start: Start) -> None:
+        up = start("audits=late")
+        up.wait_until_it_says("is ready")
+        assert "audits started" in up.told()
+
+    def test_no_valkey_is_started_with_a_redis_url(self, start: Start, redis_url: str) -> None:
         up = start().ready()
         assert len(up.children()) == 4
         assert redis_url in (up.data / "told").read_text()
 
-    def test_without_one_an_embedded_valkey_asks_for_a_password(self, start: Start) -> None:
+    def test_the_embedded_valkey_asks_for_a_password(self, start: Start) -> None:
         from redis import AuthenticationError, Redis
 
         up = start(REDIS_URL="").ready()
@@ -158,7 +165,7 @@ class TestStart:
         assert (up.data / "valkey" / "valkey.conf").stat().st_mode & 0o077 == 0
 
     def test_a_line_of_curl_for_a_closed_service_sends_the_key(self, start: Start) -> None:
-        start("closed").ready().wait_until_it_says('-H "Authorization: Bearer $SERVAL_API_KEY"')
+        start("api=closed").ready().wait_until_it_says('-H "Authorization: Bearer $SERVAL_API_KEY"')
 
 
 class TestRefusal:
@@ -199,10 +206,20 @@ class TestRefusal:
         assert "SERVAL_DATA_DIR" in up.said
 
     def test_a_part_that_dies_of_its_start_ends_it_all_and_shows_why(self, start: Start) -> None:
-        up = start("broken")
+        up = start("api=broken")
         assert up.ended() == 1
         assert "the disk is made of cheese" in up.said
         assert "api.log" in up.said
+
+    @pytest.mark.parametrize("part", ["audits", "reconciler"])
+    def test_a_part_that_dies_of_its_start_ends_it_all_while_the_api_is_there_too(
+        self, start: Start, part: str
+    ) -> None:
+        up = start(f"{part}=broken", "trainings=late")
+        assert up.ended() == 1
+        assert f"{part} died 4 times" in up.said
+        assert "the disk is made of cheese" in up.said
+        assert "api ended" not in up.told()  # the API was well: it is killed with the rest
 
 
 class TestRestart:
@@ -247,7 +264,7 @@ class TestRestart:
 
 class TestEnd:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-    def test_it_ends_the_parts_in_order_and_leaves_none(self, start: Start, number: int) -> None:
+    def test_the_parts_are_ended_in_order_and_none_is_left(self, start: Start, number: int) -> None:
         up = start(REDIS_URL="").ready()
         children = up.children()
         assert len(children) == 5
@@ -259,7 +276,7 @@ class TestEnd:
         assert ended[3:] == ["reconciler ended"]
 
     def test_a_part_that_does_not_end_is_killed(self, start: Start) -> None:
-        up = start("stubborn").ready()
+        up = start("api=stubborn").ready()
         children = up.children()
         assert up.end() == 1
         assert gone(children)
@@ -272,7 +289,9 @@ class TestEnd:
         up.process.wait()
         up.wait_until(lambda: gone(children))
 
-    def test_after_its_end_or_its_death_another_one_may_start(self, start: Start) -> None:
+    def test_another_one_may_start_after_the_end_or_the_death_of_the_first(
+        self, start: Start
+    ) -> None:
         first = start().ready()
         first.process.kill()
         first.process.wait()

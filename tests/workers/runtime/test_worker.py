@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException, TimerDeathPenalty
 from sqlalchemy.exc import OperationalError
 
-from app.jobs.queue import JOB_FUNCTION
+from app.jobs.queue import JOB_FUNCTION, WORKER_SILENT_SECONDS
 from app.jobs.states import JobKind
 from tests.workers.conftest import Submit
 from workers.jobs import PERFORM
@@ -65,6 +66,44 @@ def fetched(queue: Queue, job_id: str = ID) -> RunJob:
     return job
 
 
+class TestSignsOfLife:
+    def test_a_worker_counts_from_its_birth_to_its_death(
+        self, context: WorkerContext, horse_worker: Any
+    ) -> None:
+        counted = [context.queue.workers(JobKind.TRAINING)]
+        horse_worker.register_birth()
+        counted.append(context.queue.workers(JobKind.TRAINING))
+        assert context.queue.workers(JobKind.AUDIT) == 0
+        horse_worker.register_death()
+        counted.append(context.queue.workers(JobKind.TRAINING))
+        assert counted == [0, 1, 0]
+
+    @pytest.mark.parametrize("seconds", [None, 15, 600])  # as RQ gives them: idle or at work
+    def test_each_counts_for_the_same_time_so_that_a_killed_worker_is_missed_soon(
+        self, horse_worker: Any, redis: Redis, seconds: int | None
+    ) -> None:
+        horse_worker.register_birth()
+        horse_worker.heartbeat(seconds)
+        left = redis.ttl(horse_worker.key)
+        assert WORKER_SILENT_SECONDS - 5 <= left <= WORKER_SILENT_SECONDS
+        assert horse_worker.dequeue_timeout < WORKER_SILENT_SECONDS - 10  # the next one comes
+
+    def test_one_whose_time_is_over_counts_no_more(
+        self, context: WorkerContext, horse_worker: Any, redis: Redis
+    ) -> None:
+        horse_worker.register_birth()
+        redis.delete(horse_worker.key)  # as Redis does when it expires
+        assert context.queue.workers(JobKind.TRAINING) == 0
+
+    def test_after_redis_was_wiped_the_next_one_makes_the_worker_known_again(
+        self, context: WorkerContext, horse_worker: Any, redis: Redis
+    ) -> None:
+        horse_worker.register_birth()
+        redis.flushdb()
+        horse_worker.heartbeat()
+        assert context.queue.workers(JobKind.TRAINING) == 1
+
+
 class TestWhatMayRun:
     @pytest.fixture(autouse=True)
     def ran(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -88,7 +127,7 @@ class TestWhatMayRun:
             ("workers.runtime.run.run", []),
         ],
     )
-    def test_nothing_else(
+    def test_no_other_function_may_run(
         self, queue: Queue, ran: list[str], function: str, arguments: list[str]
     ) -> None:
         queue.enqueue_call(function, args=arguments, job_id=ID)
@@ -131,7 +170,7 @@ class TestWhatMayRun:
         horse_worker.perform_job(fetched(queue), queue, Execution("1", job.id, queue.connection))
         assert given == [context.settings.job_timeout_seconds]
 
-    def test_nor_does_the_parent_believe_the_hashs_time_limit(
+    def test_the_parent_does_not_believe_the_hashs_time_limit(
         self,
         horse_worker: HorseWorker,
         context: WorkerContext,
@@ -155,7 +194,7 @@ class TestWhatMayRun:
 
 
 class TestHorseWorker:
-    def test_it_serves_one_queue_under_a_name_of_its_own(
+    def test_a_worker_serves_one_queue_under_a_name_of_its_own(
         self, horse_worker: HorseWorker, context: WorkerContext
     ) -> None:
         other = HorseWorker(JobKind.TRAINING, context, horse_worker.connection)
@@ -168,7 +207,7 @@ class TestHorseWorker:
         job = AnyJob.create(JOB_FUNCTION, connection=horse_worker.connection, timeout=3600)
         assert horse_worker.get_heartbeat_ttl(job) == 15
 
-    def test_its_client_waits_for_redis_for_ever(self, context: WorkerContext) -> None:
+    def test_a_workers_client_waits_for_redis_for_ever(self, context: WorkerContext) -> None:
         client = patient_client(context.settings.redis_url)
         assert client.get_retry().get_retries() < 0  # type: ignore[union-attr]
 
@@ -181,7 +220,7 @@ class TestHorseWorker:
         assert queue.job_ids == []
         assert not AnyJob.exists(ID, connection=context.queue.redis)
 
-    def test_on_a_full_disk_it_does_not_start_the_same_job_over_and_over(
+    def test_a_worker_on_a_full_disk_does_not_start_the_same_job_over_and_over(
         self,
         horse_worker: HorseWorker,
         context: WorkerContext,
@@ -222,7 +261,7 @@ class TestEnding:
 
 
 class TestEnvironment:
-    def test_is_set_before_torch_reads_it(self) -> None:
+    def test_the_environment_is_set_before_torch_reads_it(self) -> None:
         program = """
 import os, sys
 
@@ -267,13 +306,13 @@ class TestCommandLine:
         assert "this machine has no CUDA device" in capsys.readouterr().err
 
     @pytest.mark.parametrize("arguments", [[], ["predictions"], ["audits", "trainings"]])
-    def test_it_names_the_queues(
+    def test_a_wrong_command_line_is_told_the_queues(
         self, arguments: list[str], capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main(PERFORM, arguments) == 2
         assert "audits|trainings" in capsys.readouterr().err
 
-    def test_it_serves_the_named_queue(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_named_queue_is_served(self, monkeypatch: pytest.MonkeyPatch) -> None:
         served: list[JobKind] = []
         monkeypatch.setattr(worker, "serve", lambda kind, *_: served.append(kind))
         monkeypatch.setattr("app.observability.logs.configure", lambda *_: None)
