@@ -72,7 +72,7 @@ def cycle(arrows: Graph) -> str | None:
 
 class TestPackages:
     @pytest.mark.parametrize("layer", LAYERS)
-    def test_they_form_no_cycle(self, layer: str) -> None:
+    def test_packages_form_no_cycle(self, layer: str) -> None:
         found = cycle(graph(ROOT, layer))
         assert found is None, f"a cycle of packages:\n{found}"
 
@@ -84,6 +84,13 @@ class TestPackages:
             if LAYERS.index(here.split(".")[0]) < LAYERS.index(there.split(".")[0])
         ]
         assert back == []
+
+    def test_every_package_with_endpoints_has_schemas_and_a_service(self) -> None:
+        folders = [path.parent for path in (ROOT / "app").rglob("endpoints.py")]
+        assert len(folders) >= 6
+        for folder in folders:
+            assert (folder / "schemas.py").is_file(), folder.name
+            assert (folder / "service.py").is_file(), folder.name
 
     @pytest.mark.parametrize(
         "domain", ["audits", "corpora", "jobs", "predictions", "registry", "trainings"]

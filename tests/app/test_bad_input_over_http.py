@@ -108,7 +108,7 @@ def server(settings: Settings, starters: Path) -> Iterator[Server]:
 
 class TestABodyOverTheLimit:
     @pytest.mark.parametrize(("path", "kind", "head"), CHUNKED.values(), ids=CHUNKED)
-    def test_in_many_small_chunks_it_is_413_and_not_read_to_its_end(
+    def test_a_body_in_many_small_chunks_is_413_and_not_read_to_its_end(
         self, server: Server, path: str, kind: str, head: bytes
     ) -> None:
         endless = 50 * LIMIT
@@ -122,7 +122,7 @@ class TestABodyOverTheLimit:
         assert server.predict() == 200
 
     @pytest.mark.parametrize(("path", "kind", "head"), CHUNKED.values(), ids=CHUNKED)
-    def test_with_its_length_declared_it_is_413_too(
+    def test_a_body_of_a_declared_length_is_413_too(
         self, server: Server, path: str, kind: str, head: bytes
     ) -> None:
         answer = server.post(path, head + b"A" * (2 * LIMIT), kind)

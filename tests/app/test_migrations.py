@@ -14,14 +14,16 @@ from app.persistence.database import connect
 
 
 class TestUpgrade:
-    def test_it_leaves_no_difference_to_the_tables(self, database_url: str) -> None:
+    def test_an_upgrade_leaves_no_difference_to_the_tables(self, database_url: str) -> None:
         engine = connect(database_url)
         with engine.connect() as connection:
             context = MigrationContext.configure(connection, opts={"compare_type": True})
             assert compare_metadata(context, tables.metadata) == []
         engine.dispose()
 
-    def test_it_comes_to_the_newest_revision_and_twice_is_once(self, tmp_path: Path) -> None:
+    def test_an_upgrade_comes_to_the_newest_revision_and_twice_is_once(
+        self, tmp_path: Path
+    ) -> None:
         url = f"sqlite:///{tmp_path}/new.db"
         for _ in range(2):
             upgrade(url)

@@ -89,7 +89,7 @@ class TestAdopt:
         assert give(session, old.id, new.id) == Owned(1, 0, 0)
         assert owned_by(session, LOCAL) == Owned(1, 0, 0)
 
-    def test_not_while_a_job_is_under_way(
+    def test_nothing_is_adopted_while_a_job_is_under_way(
         self,
         session: Session,
         make: Make,
@@ -119,7 +119,7 @@ class TestAdopt:
         assert claim(workers_sessions, make(key.id).id) is not None
         assert give(session, LOCAL, key.id) == Owned(1, 0, 0)
 
-    def test_of_two_jobs_under_one_idempotency_key_the_adopters_keeps_it(
+    def test_the_adopters_job_keeps_an_idempotency_key_that_both_have(
         self, session: Session, make: Make, make_key: MakeKey
     ) -> None:
         key = make_key("audit")
@@ -157,5 +157,5 @@ class TestEstate:
             (Owned(2, 0, 3), "2 jobs, 3 models"),
         ],
     )
-    def test_it_is_told_in_words(self, owned: Owned, told: str) -> None:
+    def test_what_is_owned_is_told_in_words(self, owned: Owned, told: str) -> None:
         assert str(owned) == told

@@ -14,7 +14,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestAddresses:
-    def test_without_any_a_file_in_the_data_folder_is_the_database(
+    def test_the_database_is_a_file_in_the_data_folder_without_an_address(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         monkeypatch.setenv("SERVAL_DATA_DIR", str(tmp_path))
@@ -86,7 +86,7 @@ class TestPlaces:
             ("SERVAL_DEVICE", "cuda:", "give auto, cpu, cuda or cuda:N"),
         ],
     )
-    def test_that_cannot_be_are_refused_by_the_name_that_was_set(
+    def test_a_place_that_cannot_be_is_refused_by_the_name_that_was_set(
         self, monkeypatch: pytest.MonkeyPatch, name: str, value: str, remedy: str
     ) -> None:
         monkeypatch.setenv(name, value)
@@ -101,7 +101,9 @@ class TestPlaces:
         assert "hush" not in str(refused.value)
 
     @pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:1"])
-    def test_that_can_be_are_taken(self, monkeypatch: pytest.MonkeyPatch, device: str) -> None:
+    def test_a_device_that_can_be_is_taken(
+        self, monkeypatch: pytest.MonkeyPatch, device: str
+    ) -> None:
         monkeypatch.setenv("SERVAL_DEVICE", device)
         monkeypatch.setenv("REDIS_URL", "rediss://:secret@queue:6380/1")
         monkeypatch.setenv("DATABASE_URL", "postgres://u:p@db/serval?connect_timeout=3")

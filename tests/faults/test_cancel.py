@@ -34,7 +34,7 @@ def check_it_ended_once(stack: Stack, job_id: str) -> JobStatus:
 
 
 class TestCancel:
-    def test_of_a_queued_job_is_at_once(
+    def test_a_queued_job_is_cancelled_at_once(
         self, stack: Stack, submit: Submit, measure: Measure
     ) -> None:
         busy = [submit(iterations=FOR_HOURS) for _ in stack.workers]
@@ -53,7 +53,7 @@ class TestCancel:
         assert {check_it_ended_once(stack, job_id) for job_id in waiting} == {JobStatus.CANCELLED}
         assert all(stack.row(job_id).attempt == 0 for job_id in waiting), "none was ever started"
 
-    def test_of_a_running_job_takes_less_than_a_second(
+    def test_a_running_job_is_cancelled_in_less_than_a_second(
         self, stack: Stack, submit: Submit, measure: Measure
     ) -> None:
         jobs = [submit(iterations=FOR_HOURS, seed=seed) for seed in range(RUNNING)]

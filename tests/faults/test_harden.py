@@ -79,7 +79,7 @@ def only_child(stack: Stack, job_id: str) -> Job:
 
 
 class TestHarden:
-    def test_with_every_horse_killed_each_of_the_three_is_done_once(
+    def test_each_of_the_three_is_done_once_with_every_horse_killed(
         self, stack: Stack, audit: Callable[[], str]
     ) -> None:
         first = audit()

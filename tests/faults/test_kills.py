@@ -149,7 +149,7 @@ def check_one_exact_result(
 
 
 class TestSigkill:
-    def test_of_the_horse_five_times_in_one_job(
+    def test_a_job_whose_horse_is_killed_five_times_is_done(
         self, stack: Stack, submit: Submit, losses: dict[int, float], measure: Measure
     ) -> None:
         def horse() -> tuple[int, int]:
@@ -165,7 +165,7 @@ class TestSigkill:
         assert all(worker.running for worker in stack.workers)
 
     @pytest.mark.parametrize("number", range(KILLS))
-    def test_of_the_worker(
+    def test_a_job_whose_worker_is_killed_is_done(
         self,
         stack: Stack,
         submit: Submit,
@@ -299,7 +299,7 @@ class TestSigterm:
         (resumed,) = stack.events(job_id, "resumed")
         assert 8 <= resumed.data["iteration"] < 24
 
-    def test_of_a_worker_without_work(self, stack: Stack, measure: Measure) -> None:
+    def test_a_worker_without_work_ends(self, stack: Stack, measure: Measure) -> None:
         for worker in list(stack.workers):
             stack.wait_for_worker(worker)
         worker = stack.workers[0]

@@ -86,7 +86,9 @@ class TestWaits:
 
 
 class TestRequestsThatTakeTooLong:
-    def test_are_answered_503_before_they_are_given_up(self, api: Process, port: int) -> None:
+    def test_requests_that_take_too_long_are_answered_503_before_they_are_given_up(
+        self, api: Process, port: int
+    ) -> None:
         with socket.create_connection(("127.0.0.1", port), 30) as client:
             client.sendall(
                 b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\n"

@@ -41,7 +41,7 @@ class TestPlaces:
             with pytest.raises((TooMany, Unavailable)):
                 taken.enter_context(places.one("key_a"))
 
-    def test_where_there_are_no_keys_nobody_is_left_any(self, places: ConcurrencyLimit) -> None:
+    def test_an_owner_without_keys_may_take_all_places(self, places: ConcurrencyLimit) -> None:
         with places.one("local"), places.one("local"), pytest.raises(Unavailable):
             places.one("local").__enter__()
 

@@ -34,12 +34,12 @@ def corpus(serval: Serval, url: str, speech: Path) -> str:
 
 
 class TestTheCommandLine:
-    def test_it_says_what_it_can_do(self, serval: Serval) -> None:
+    def test_the_help_names_every_command(self, serval: Serval) -> None:
         said = serval("--help").out
         for command in ("up", "serve", "worker", "predict", "audit", "train", "corpus", "keys"):
             assert f" {command} " in said
 
-    def test_it_knows_its_version(self, serval: Serval) -> None:
+    def test_the_version_is_shown(self, serval: Serval) -> None:
         assert serval("--version").out.startswith("serval 0.")
 
     def test_a_service_that_does_not_answer_is_named_with_the_remedy(self, serval: Serval) -> None:
@@ -64,14 +64,16 @@ class TestTheCommandLine:
 
 
 class TestPredict:
-    def test_it_shows_the_emotions_of_each_clip(self, serval: Serval, url: str, clip: Path) -> None:
+    def test_the_emotions_of_each_clip_are_shown(
+        self, serval: Serval, url: str, clip: Path
+    ) -> None:
         said = serval("predict", clip, clip, "--model", "tiny-a")
         assert said.status == 0, said.err
         assert said.out.count("calm") == 2
         assert "tiny-a" in said.out
         assert "0.20 s" in said.out
 
-    def test_as_json_it_prints_the_answers(self, serval: Serval, url: str, clip: Path) -> None:
+    def test_json_holds_the_answers(self, serval: Serval, url: str, clip: Path) -> None:
         (found,) = json.loads(serval("predict", clip, "--model", "tiny-a", "--json").out)
         assert found["object"] == "prediction"
         assert found["file"] == str(clip)
@@ -131,7 +133,7 @@ class TestCorpus:
         assert "mine (index" in said.out
         assert "skipped notes.txt: neither WAV nor FLAC" in said.err
 
-    def test_it_is_listed_shown_and_removed_by_its_name(
+    def test_a_corpus_is_listed_shown_and_removed_by_its_name(
         self, serval: Serval, url: str, corpus: str
     ) -> None:
         assert corpus in serval("corpus", "list").out
@@ -173,7 +175,7 @@ class TestTrain:
         return ("train", "--corpus", "speech", "--architecture", "tiny", "--iterations", "3",
                 "--batch-size", "2")  # fmt: skip
 
-    def test_it_is_followed_to_its_end(
+    def test_a_training_is_followed_to_its_end(
         self, serval: Serval, worker: WorkerContext, short: tuple[str, ...]
     ) -> None:
         said = serval(*short, "--defense", "vanilla", "--alpha", "0.4", "--epsilon", "0.05")
@@ -184,7 +186,7 @@ class TestTrain:
         assert "loss" in said.err
         assert "succeeded" in said.err
 
-    def test_as_json_it_prints_the_job_as_it_ended(
+    def test_json_holds_the_job_as_it_ended(
         self, serval: Serval, worker: WorkerContext, short: tuple[str, ...]
     ) -> None:
         said = serval(*short, "--json", "--seed", "7")
@@ -193,7 +195,9 @@ class TestTrain:
         assert job["input"]["seed"] == 7
         assert said.err == ""
 
-    def test_without_waiting_it_prints_the_id(self, serval: Serval, short: tuple[str, ...]) -> None:
+    def test_a_command_that_does_not_wait_prints_the_id(
+        self, serval: Serval, short: tuple[str, ...]
+    ) -> None:
         assert serval(*short, "--no-wait").out.startswith("train_")
 
     def test_what_the_service_refuses_is_shown(self, serval: Serval, corpus: str) -> None:
@@ -317,7 +321,7 @@ class TestKeys:
         assert "first" in serval("keys", "list").out
         assert serval("keys", "--help").out.count("no running service") == 1
 
-    def test_they_are_listed_without_their_tokens_and_revoked(self, serval: Serval) -> None:
+    def test_keys_are_listed_without_their_tokens_and_revoked(self, serval: Serval) -> None:
         args = ("keys", "create", "--name", "x", "--scope", "train", "--scope", "audit", "--json")
         made = json.loads(serval(*args).out)
         assert made["scopes"] == ["audit", "train"]
@@ -351,7 +355,9 @@ class TestKeys:
         assert serval("keys", "adopt", "--from", key_id, "--to", heir_id).status == 0
         assert corpus in serval("corpus", "list", "--key", heir.out.strip()).out
 
-    def test_or_at_once(self, serval: Serval, url: str, speech: Path) -> None:
+    def test_what_was_made_before_the_first_key_is_adopted_with_it(
+        self, serval: Serval, url: str, speech: Path
+    ) -> None:
         corpus = json.loads(serval("corpus", "add", speech, "--json").out)["id"]
         made = serval("keys", "create", "--name", "x", "--scope", "audit", "--adopt-local")
         assert "adopt" not in made.err
@@ -409,7 +415,7 @@ class TestFollowing:
         "urls": {"self": "/v1/trainings/train_1", "cancel": "/v1/trainings/train_1/cancel"},
     }
 
-    def test_it_goes_on_after_the_last_event_when_the_service_was_restarted(
+    def test_a_stream_goes_on_after_its_last_event_when_the_service_was_restarted(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         asked: list[str] = []

@@ -12,7 +12,7 @@ from tests.app.cli.conftest import Serval
 
 
 class TestStarting:
-    def test_on_a_fresh_machine_the_data_folder_is_made_first(
+    def test_the_data_folder_is_made_first_on_a_fresh_machine(
         self, serval: Serval, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         monkeypatch.delenv("DATABASE_URL")

@@ -53,7 +53,7 @@ class TestWhatIsRead:
             assert found.read("a/one.wav") == b"1"
             assert found.skipped == []
 
-    def test_while_an_entry_is_read_somebody_may_look_and_end_it(self) -> None:
+    def test_an_entry_that_is_being_read_can_be_watched_and_ended(self) -> None:
         looks: list[None] = []
 
         def look() -> None:

@@ -100,7 +100,7 @@ class TestWhoMay:
 
 
 class TestCreate:
-    def test_it_answers_with_what_the_corpus_holds(self, client: TestClient) -> None:
+    def test_the_answer_says_what_the_corpus_holds(self, client: TestClient) -> None:
         answer = upload(client, corpus_zip(), name="small", format="index")
         assert answer.status_code == 201
         made = answer.json()
@@ -133,7 +133,7 @@ class TestCreate:
         assert [one["name"] for one in rest["data"]] == ["one"]
         assert not rest["has_more"]
 
-    def test_without_splits_the_speakers_are_kept_apart(self, client: TestClient) -> None:
+    def test_speakers_are_kept_apart_where_no_split_is_given(self, client: TestClient) -> None:
         speakers = dict.fromkeys(["ann", "bob", "cid", "dan", "eve"], "")
         made = upload(client, corpus_zip(speakers)).json()
         assert {name: part["speakers"] for name, part in made["partitions"].items()} == {
@@ -376,7 +376,7 @@ class TestLimits:
 
 
 class TestAtomicity:
-    def test_while_it_is_imported_it_is_nowhere_to_be_seen(
+    def test_a_corpus_is_nowhere_to_be_seen_while_it_is_imported(
         self, client: TestClient, monkeypatch: pytest.MonkeyPatch, settings: Settings
     ) -> None:
         seen: list[Any] = []
@@ -514,7 +514,7 @@ class TestAtomicity:
         assert stopped.is_set()
         assert left(parts.settings) == []
 
-    def test_it_ends_while_it_unpacks_too(
+    def test_an_import_ends_while_it_unpacks_too(
         self, client: TestClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def extract(*_: object, **__: object) -> None:
@@ -531,7 +531,7 @@ class TestAtomicity:
                 upload_, parts.storage.root, format_="auto", settings=parts.settings, watch=gone
             )
 
-    def test_it_ends_when_the_client_goes_away(
+    def test_an_import_ends_when_the_client_goes_away(
         self, app: FastAPI, client: TestClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def endless(*_: object, watch: Watch, **__: object) -> None:
@@ -578,7 +578,9 @@ class TestAtomicity:
 
 
 class TestDelete:
-    def test_it_is_gone_with_its_files(self, client: TestClient, settings: Settings) -> None:
+    def test_a_deleted_corpus_is_gone_with_its_files(
+        self, client: TestClient, settings: Settings
+    ) -> None:
         made = upload(client, corpus_zip()).json()
         assert client.delete(f"/v1/corpora/{made['id']}").status_code == 204
         problem(client.get(f"/v1/corpora/{made['id']}"), 404, "not_found")

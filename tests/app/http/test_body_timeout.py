@@ -119,13 +119,13 @@ class TestPace:
         assert "65536 bytes a second" in got.body["detail"]
         assert 60 < got.seconds < 62
 
-    def test_it_is_a_problem_and_ends_the_connection(self, app: FastAPI) -> None:
+    def test_a_slow_body_is_a_problem_and_ends_the_connection(self, app: FastAPI) -> None:
         got = answer(app, "/v1/trainings", JSON, [b"{"])
         assert got.headers[b"content-type"] == b"application/problem+json"
         assert got.headers[b"connection"] == b"close"
         assert got.body["instance"] == "/v1/trainings"
 
-    def test_nor_is_one_waited_for_whose_sender_has_no_key(
+    def test_a_body_whose_sender_has_no_key_is_not_waited_for(
         self, app: FastAPI, make_key: MakeKey
     ) -> None:
         make_key("train")
@@ -141,7 +141,7 @@ class TestPace:
         assert (got.status, got.body) == (200, 60_000)
         assert got.seconds > 600
 
-    def test_after_the_body_the_client_may_stay_as_long_as_it_likes(self) -> None:
+    def test_a_client_may_stay_as_long_as_it_likes_after_its_body(self) -> None:
         got = answer(echo(stay=True), "/", JSON, [b"1", b""])
         assert got.status == 200
         assert got.seconds > DAY

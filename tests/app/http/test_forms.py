@@ -24,7 +24,7 @@ class TestDeclaredLength:
         ("length", "bytes_"),
         [(b"0", 0), (b"123", 123), (b"", None), (b"-1", None), (b"x", None), (b"\xb2", None)],
     )
-    def test_it_is_a_number_or_none(self, length: bytes, bytes_: int | None) -> None:
+    def test_a_declared_length_is_a_number_or_none(self, length: bytes, bytes_: int | None) -> None:
         scope = {"type": "http", "headers": [(b"content-length", length)]}
         assert declared_length(Request(scope)) == bytes_
 
@@ -32,7 +32,7 @@ class TestDeclaredLength:
         scope = {"type": "http", "headers": [(b"content-length", b"9" * 5000)]}
         assert (declared_length(Request(scope)) or 0) > forms.ANY_SIZE
 
-    def test_there_need_be_none(self) -> None:
+    def test_a_request_need_not_declare_one(self) -> None:
         assert declared_length(Request({"type": "http", "headers": []})) is None
 
 
@@ -47,7 +47,7 @@ def wanted(*parts: tuple[str, Any]) -> CorpusRequest:
 
 
 class TestRequestPart:
-    def test_it_is_text_or_a_browsers_blob(self) -> None:
+    def test_the_request_is_text_or_a_browsers_blob(self) -> None:
         text = '{"name": "é"}'
         assert wanted(("request", text)) == wanted(("request", blob(text.encode())))
 

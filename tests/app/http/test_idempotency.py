@@ -17,6 +17,8 @@ class TestWithoutIdempotency:
         assert f"POST {path}" in answer.json()["detail"]
         assert client.get("/v1/keys").json()["data"] == []
 
-    def test_but_first_it_is_asked_who_asks(self, client: TestClient, make_key: MakeKey) -> None:
+    def test_who_asks_is_looked_at_before_the_key(
+        self, client: TestClient, make_key: MakeKey
+    ) -> None:
         make_key("audit")
         assert client.post("/v1/corpora", headers=KEY).status_code == 401

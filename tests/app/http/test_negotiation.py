@@ -26,7 +26,7 @@ def test_the_best_liked(accept: str | None, expected: str) -> None:
 
 
 @pytest.mark.parametrize("accept", ["text/csv, application/json", "text/csv, */*"])
-def test_of_those_liked_as_much_the_one_named_first(accept: str) -> None:
+def test_the_first_named_wins_among_those_liked_as_much(accept: str) -> None:
     assert best(accept, OFFERS) == "csv"
 
 
@@ -49,5 +49,5 @@ def test_the_most_specific_range_decides(accept: str, expected: str) -> None:
     "accept",
     ["text/html", "*/*;q=0", "text/csv;q=0", "text/csv;q=x", "text/csv;q=nan", "text/csv;q=-1"],
 )
-def test_nothing_that_there_is(accept: str) -> None:
+def test_no_form_is_chosen_where_none_is_liked(accept: str) -> None:
     assert best(accept, OFFERS) is None

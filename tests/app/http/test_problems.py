@@ -139,7 +139,7 @@ class TestWhileTheDatabaseIsAway:
         ]
 
     @pytest.mark.parametrize("number", range(4))
-    def test_it_is_503_and_tells_no_statement(
+    def test_an_endpoint_answers_503_and_tells_no_statement(
         self, probes: TestClient, app: FastAPI, number: int
     ) -> None:
         def fail() -> None:
@@ -163,7 +163,7 @@ class TestWhileTheDatabaseIsAway:
         assert (body(answer)["status"], body(answer)["code"]) == (500, "internal_error")
         assert "api_keys" not in answer.text
 
-    def test_so_it_is_for_every_endpoint_and_the_next_good_request_works(
+    def test_every_endpoint_answers_503_and_the_next_good_request_works(
         self, client: TestClient, app: FastAPI
     ) -> None:
         answers = {"/v1/jobs", "/v1/corpora", "/v1/models", "/v1/keys", "/v1/jobs/audit_1"}
@@ -178,7 +178,7 @@ class TestWhileTheDatabaseIsAway:
 
 
 class TestValidation:
-    def test_it_names_the_field_the_value_and_the_remedy(self, probes: TestClient) -> None:
+    def test_a_problem_names_the_field_the_value_and_the_remedy(self, probes: TestClient) -> None:
         problem = body(probes.get("/v1/probes?what=nothing&n=11"))
         assert problem["status"] == 422
         assert problem["errors"] == [
@@ -200,7 +200,7 @@ class TestValidation:
         problem = body(post(probes, json.dumps({"name": "n" * 500})))
         assert len(problem["errors"][0]["value"]) <= 80
 
-    def test_of_many_errors_some_are_listed(self, probes: TestClient) -> None:
+    def test_some_of_many_errors_are_listed(self, probes: TestClient) -> None:
         wrong = json.dumps({f"f{i}": i for i in range(60)})
         problem = body(post(probes, wrong))
         assert len(problem["errors"]) == 20
@@ -264,7 +264,7 @@ class TestValidation:
 
 
 class TestShown:
-    def test_it_is_short_and_ascii_whatever_it_shows(self) -> None:
+    def test_what_is_shown_is_short_and_ascii(self) -> None:
         for value in ["ä" * 500, "\ud800", [[[[[1]]]]] * 50, {"a": "b" * 200}, float("nan"), None]:
             text = shown(value)
             assert len(text) <= 80

@@ -89,14 +89,14 @@ class TestAccept:
         with Redis.from_url(redis_url) as redis:
             assert redis.lrange("rq:queue:audits", 0, -1) == [row.id.encode()]
 
-    def test_without_redis_nothing_is_left_behind(self, session: Session, storage: Storage) -> None:
+    def test_nothing_is_left_behind_without_redis(self, session: Session, storage: Storage) -> None:
         away = JobQueue(brief_client("redis://127.0.0.1:1/0", timeout_seconds=0.2))
         with storage.staging() as folder, pytest.raises(Unavailable):
             accept(session, away, storage, submission("k", staged=folder))
         assert rows(session) == []
         assert list((storage.root / "jobs").iterdir()) == []
 
-    def test_if_redis_goes_in_between_the_row_and_the_files_are_taken_back(
+    def test_the_row_and_the_files_are_taken_back_if_redis_goes_in_between(
         self, session: Session, broken: JobQueue, storage: Storage
     ) -> None:
         with storage.staging() as folder:
@@ -194,7 +194,7 @@ class TestIdempotency:
         first, second = (accept(session, queue, storage, submission("k")) for _ in range(2))
         assert first.id == second.id
 
-    def test_it_needs_no_redis_to_answer_again(
+    def test_a_replay_needs_no_redis(
         self, session: Session, queue: JobQueue, storage: Storage
     ) -> None:
         first = accept(session, queue, storage, submission("k"))
@@ -223,7 +223,7 @@ class TestIdempotency:
         made = [accept(session, queue, storage, submission("k", **other)) for other in others]
         assert len({accepted.id for accepted in made}) == len(others)
 
-    def test_while_the_first_is_under_way_the_second_is_told_to_wait(
+    def test_the_second_is_told_to_wait_while_the_first_is_under_way(
         self, session: Session, queue: JobQueue, storage: Storage, make_job: Make
     ) -> None:
         make_job(request=BODY, idempotency_key="k")  # committed, not yet queued
@@ -314,7 +314,7 @@ class TestOverHttp:
         answer = client.post("/v1/probes", json={"other": 1}, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
 
-    def test_without_redis_it_is_503_with_retry_after_and_reading_goes_on(
+    def test_a_submission_without_redis_is_503_with_retry_after_and_reading_goes_on(
         self, settings: Settings
     ) -> None:
         app = create_app(settings.model_copy(update={"redis_url_setting": "redis://127.0.0.1:1/0"}))

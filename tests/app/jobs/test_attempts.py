@@ -257,7 +257,7 @@ class TestCancelling:
             run(job.id).cancelled()
         assert fresh(session, job.id).status is JobStatus.RUNNING
 
-    def test_of_a_cancel_and_a_finish_that_race_one_wins(
+    def test_one_wins_of_a_cancel_and_a_finish_that_race(
         self, session: Session, make_job: Make, run: Claim, make_sessions: sessionmaker[Session]
     ) -> None:
         ends = set()
@@ -292,7 +292,7 @@ class TestCancelling:
 
 
 class TestReleasing:
-    def test_it_goes_back_to_the_queue_with_the_reason(
+    def test_a_released_job_goes_back_to_the_queue_with_the_reason(
         self, session: Session, make_job: Make, run: Claim
     ) -> None:
         job = make_job()
@@ -309,7 +309,7 @@ class TestReleasing:
         service.cancel(session, job.id, owner="local")
         assert attempt.release("lost") is JobStatus.CANCELLED
 
-    def test_after_too_many_attempts_it_fails_and_says_so(
+    def test_a_job_with_too_many_attempts_fails_and_says_so(
         self, session: Session, make_job: Make, run: Claim
     ) -> None:
         job = make_job()

@@ -84,7 +84,7 @@ class TestDeleteJob:
         assert client.delete(f"/v1/trainings/{ended()}").status_code == 404
 
     @pytest.mark.parametrize("kind", JobKind)
-    def test_it_takes_the_row_the_events_and_the_files(
+    def test_a_deletion_takes_the_row_the_events_and_the_files(
         self,
         app: FastAPI,
         client: TestClient,
@@ -118,7 +118,7 @@ class TestDeleteJob:
         for job in (queued, running):
             assert client.delete(path_of(job.id)).status_code == 204
 
-    def test_its_model_stays_and_names_it_no_more(
+    def test_the_model_of_a_deleted_training_stays_and_names_it_no_more(
         self, client: TestClient, ended: Callable[..., str], session: Session
     ) -> None:
         training = ended(JobKind.TRAINING)
@@ -158,7 +158,7 @@ class TestDeleteFromAChain:
     def urls(self, job: dict[str, Any]) -> tuple[str | None, list[str]]:
         return job["urls"]["caused_by"], job["urls"]["caused"]
 
-    def test_without_the_training_the_audits_are_linked_to_each_other(
+    def test_audits_are_linked_to_each_other_without_their_training(
         self, client: TestClient, chain: Chain, read: Read
     ) -> None:
         tags = [client.get(path_of(one)).headers["etag"] for one in (chain.first, chain.second)]
@@ -172,14 +172,14 @@ class TestDeleteFromAChain:
             answer = client.get(path_of(one), headers={"If-None-Match": tag})
             assert answer.status_code == 200
 
-    def test_without_the_first_audit_the_training_has_no_cause(
+    def test_a_training_without_the_first_audit_has_no_cause(
         self, client: TestClient, chain: Chain, read: Read
     ) -> None:
         assert client.delete(path_of(chain.first)).status_code == 204
         assert self.urls(read(chain.training)) == (None, [path_of(chain.second)])
         assert self.urls(read(chain.second)) == (path_of(chain.training), [])
 
-    def test_without_the_second_audit_no_result_names_it(
+    def test_no_result_names_the_second_audit_once_it_is_gone(
         self, client: TestClient, chain: Chain, read: Read
     ) -> None:
         assert client.delete(path_of(chain.second)).status_code == 204
@@ -187,7 +187,7 @@ class TestDeleteFromAChain:
         assert hardening == {"triggered": True, "training": chain.training, "audit": None}
         assert self.urls(read(chain.training)) == (path_of(chain.first), [])
 
-    def test_in_whatever_order_they_go_nothing_names_what_is_gone(
+    def test_nothing_names_what_is_gone_in_whatever_order_jobs_go(
         self, client: TestClient, chain: Chain, read: Read
     ) -> None:
         client.delete(path_of(chain.training))

@@ -51,7 +51,7 @@ class TestGetJob:
         assert answer.status_code == 404
         assert answer.json()["code"] == "not_found"
 
-    def test_it_has_the_members_that_clients_rely_on(self, make_job: Make, read: Read) -> None:
+    def test_a_job_has_the_members_that_clients_rely_on(self, make_job: Make, read: Read) -> None:
         job = make_job(metadata={"ticket": 7}, warnings=["odd"], model="cnn4-single")
         found = read(job.id)
         assert found.keys() == MEMBERS
@@ -62,7 +62,7 @@ class TestGetJob:
         assert found["created_at"].endswith("Z")
         assert found["urls"]["self"] == f"/v1/audits/{job.id}"
 
-    def test_it_tells_a_whole_life(self, make_job: Make, run: Claim, read: Read) -> None:
+    def test_a_job_tells_its_whole_life(self, make_job: Make, run: Claim, read: Read) -> None:
         job = make_job(JobKind.TRAINING)
         attempt = run(job.id)
         attempt.progress(30, 100, "iterations", eta_seconds=7)
@@ -106,7 +106,7 @@ class TestETag:
         assert (answer.status_code, answer.content) == (304, b"")
         assert answer.headers["etag"] == tag
 
-    def test_those_that_the_client_holds_may_come_in_several_lines(
+    def test_the_tags_that_a_client_holds_may_come_in_several_lines(
         self, client: TestClient, make_job: Make
     ) -> None:
         url = f"/v1/jobs/{make_job().id}"
@@ -133,7 +133,7 @@ class TestETag:
 
 
 class TestPreferWait:
-    def test_it_answers_when_the_job_has_ended(
+    def test_the_answer_comes_when_the_job_has_ended(
         self, client: TestClient, make_job: Make, run: Claim, looked: Looked
     ) -> None:
         job = make_job()
@@ -152,7 +152,9 @@ class TestPreferWait:
         assert answer.headers["preference-applied"] == "wait=60"
         assert time.monotonic() - began < 50
 
-    def test_or_as_it_is_when_the_time_is_over(self, client: TestClient, make_job: Make) -> None:
+    def test_the_answer_is_the_job_as_it_is_when_the_time_is_over(
+        self, client: TestClient, make_job: Make
+    ) -> None:
         began = time.monotonic()
         answer = client.get(f"/v1/jobs/{make_job().id}", headers={"Prefer": "wait=1"})
         assert answer.json()["status"] == "queued"
@@ -292,7 +294,7 @@ class TestListJobs:
         ]
         assert [[one["id"] for one in data] for data in found] == [[job.id], []]
 
-    def test_they_can_be_asked_for_by_status(
+    def test_jobs_can_be_asked_for_by_status(
         self, client: TestClient, make_job: Make, run: Claim
     ) -> None:
         queued, running = make_job(), make_job()
@@ -342,7 +344,7 @@ class TestCancelJob:
         found = client.post(f"/v1/jobs/{job.id}/cancel").json()
         assert (found["status"], found["result"]) == ("succeeded", {"n": 1})
 
-    def test_it_needs_no_redis(
+    def test_a_cancel_needs_no_redis(
         self,
         app: FastAPI,
         client: TestClient,
@@ -369,7 +371,7 @@ class TestCancelJob:
 
 
 class TestRoutesOfOneKind:
-    def test_they_show_that_kind_alone_and_ask_for_its_scope(
+    def test_the_routes_of_a_kind_show_that_kind_alone_and_ask_for_its_scope(
         self, app: FastAPI, client: TestClient, session: Session, make_key: MakeKey
     ) -> None:
         router = job_routes(JobKind.TRAINING, may(Scope.TRAIN))

@@ -38,7 +38,7 @@ def ended(make_job: Make, run: Claim) -> str:
 
 
 class TestAsAList:
-    def test_they_come_in_order_with_rising_ids(self, client: TestClient, ended: str) -> None:
+    def test_events_come_in_order_with_rising_ids(self, client: TestClient, ended: str) -> None:
         page = client.get(f"/v1/jobs/{ended}/events").json()
         assert [e["type"] for e in page["data"]] == [
             "queued",
@@ -52,7 +52,7 @@ class TestAsAList:
         assert page["data"][2]["data"] == {"loss": 0}
         assert page["data"][0]["created_at"].endswith("Z")
 
-    def test_in_pages(self, client: TestClient, ended: str) -> None:
+    def test_events_come_in_pages(self, client: TestClient, ended: str) -> None:
         first = client.get(f"/v1/jobs/{ended}/events?limit=2").json()
         assert first["has_more"] is True
         after = first["data"][-1]["id"]
@@ -100,11 +100,15 @@ class TestAsAStream:
             "application/json;q=0.5, text/event-stream",
         ],
     )
-    def test_is_what_it_is_asked_for(self, client: TestClient, ended: str, accept: str) -> None:
+    def test_a_stream_is_answered_if_one_is_asked_for(
+        self, client: TestClient, ended: str, accept: str
+    ) -> None:
         answer = client.get(f"/v1/jobs/{ended}/events", headers={"Accept": accept})
         assert answer.headers["content-type"].startswith("text/event-stream")
 
-    def test_may_be_asked_for_in_a_second_line(self, client: TestClient, ended: str) -> None:
+    def test_a_stream_may_be_asked_for_in_a_second_line(
+        self, client: TestClient, ended: str
+    ) -> None:
         headers = [("Accept", "application/json;q=0.5"), ("Accept", "text/event-stream")]
         answer = client.get(f"/v1/jobs/{ended}/events", headers=headers)
         assert answer.headers["content-type"].startswith("text/event-stream")
@@ -119,13 +123,15 @@ class TestAsAStream:
         assert str(last["id"]) == events[-1]["id"]
         assert last["created_at"].endswith("Z")
 
-    def test_it_goes_on_after_the_last_one_seen(self, client: TestClient, ended: str) -> None:
+    def test_a_stream_goes_on_after_the_last_event_seen(
+        self, client: TestClient, ended: str
+    ) -> None:
         events = parsed(client.get(f"/v1/jobs/{ended}/events", headers=STREAM).text)
         headers = STREAM | {"Last-Event-ID": events[2]["id"]}
         rest = parsed(client.get(f"/v1/jobs/{ended}/events", headers=headers).text)
         assert rest == events[3:]
 
-    def test_or_where_the_address_says_until_it_has_seen_one(
+    def test_a_stream_begins_where_the_address_says_until_an_event_was_seen(
         self, client: TestClient, ended: str
     ) -> None:
         """A browser's EventSource sends no header at first, and the address again at last."""
@@ -136,7 +142,7 @@ class TestAsAStream:
         headers = STREAM | {"Last-Event-ID": events[2]["id"]}
         assert parsed(client.get(url, params=at, headers=headers).text) == events[3:]
 
-    def test_when_nothing_can_follow_an_event_source_is_told_to_stop(
+    def test_an_event_source_is_told_to_stop_when_nothing_can_follow(
         self, client: TestClient, ended: str
     ) -> None:
         events = parsed(client.get(f"/v1/jobs/{ended}/events", headers=STREAM).text)
@@ -144,7 +150,7 @@ class TestAsAStream:
         answer = client.get(f"/v1/jobs/{ended}/events", headers=headers)
         assert (answer.status_code, answer.content) == (204, b"")
 
-    def test_they_come_as_they_happen_with_progress_between(
+    def test_events_come_as_they_happen_with_progress_between(
         self, client: TestClient, make_job: Make, run: Claim, looked: Looked
     ) -> None:
         job = make_job()
@@ -191,7 +197,7 @@ class TestAsAStream:
         assert ": ping\n\n" in text
 
     @pytest.mark.parametrize("how", ["its key is revoked", "the first key is made"])
-    def test_it_ends_at_its_next_look_when(
+    def test_a_stream_ends_at_its_next_look_when(
         self,
         client: TestClient,
         make_job: Make,

@@ -48,7 +48,7 @@ def frozen_server(tmp_path: Path) -> Iterator[tuple[str, int]]:
 
 
 class TestEnqueue:
-    def test_it_carries_one_dotted_path_and_one_id_as_json(
+    def test_the_queue_carries_one_dotted_path_and_one_id_as_json(
         self, queue: JobQueue, redis_url: str
     ) -> None:
         job_id = new_id("audit")
@@ -68,7 +68,9 @@ class TestEnqueue:
         with Redis.from_url(redis_url) as redis:
             assert redis.lrange("rq:queue:trainings", 0, -1) == [job_id.encode()]
 
-    def test_twice_is_once_even_in_a_race(self, queue: JobQueue, redis_url: str) -> None:
+    def test_a_job_queued_twice_is_queued_once_even_in_a_race(
+        self, queue: JobQueue, redis_url: str
+    ) -> None:
         job_id = new_id("audit")
         threads = [
             threading.Thread(target=queue.enqueue, args=[job_id, JobKind.AUDIT]) for _ in range(10)
@@ -80,7 +82,7 @@ class TestEnqueue:
         with Redis.from_url(redis_url) as redis:
             assert redis.llen("rq:queue:audits") == 1
 
-    def test_it_can_be_queued_again_once_it_was_forgotten(
+    def test_a_job_can_be_queued_again_once_it_was_forgotten(
         self, queue: JobQueue, redis_url: str
     ) -> None:
         job_id = new_id("audit")
@@ -93,7 +95,7 @@ class TestEnqueue:
 
 
 class TestWhenRedisIsAway:
-    def test_nobody_listens(self) -> None:
+    def test_an_address_where_nobody_listens_is_given_up(self) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             queue = job_queue(f"redis://127.0.0.1:{free.getsockname()[1]}/0")
@@ -105,7 +107,7 @@ class TestWhenRedisIsAway:
         assert away.value.code == "queue_unavailable"
 
     @pytest.mark.parametrize("connected", [False, True])
-    def test_it_listens_but_does_not_answer(
+    def test_a_redis_that_listens_but_does_not_answer_is_given_up(
         self, frozen_server: tuple[str, int], connected: bool
     ) -> None:
         url, process = frozen_server
@@ -131,5 +133,7 @@ class TestWhenRedisIsAway:
         with Redis.from_url(url) as redis:
             redis.client_kill_filter(_type="normal", skipme=True)
         queue.ping()
-        queue.enqueue(new_id("audit"), JobKind.AUDIT)
+        job_id = new_id("audit")
+        queue.enqueue(job_id, JobKind.AUDIT)
+        assert queue.waiting(JobKind.AUDIT) == {job_id}
         queue.close()

@@ -30,7 +30,9 @@ class TestConsole:
         structlog.get_logger().info("request", path=CLEARED)
         assert r"/v1/\x1b[2J\x9b2J\x07\u202e\ud800" in capsys.readouterr().err
 
-    def test_nor_does_what_an_error_says(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_what_an_error_says_does_nothing_to_the_terminal(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         try:
             raise ValueError(CLEARED)
         except ValueError:

@@ -32,7 +32,7 @@ class TestRequestId:
 
 
 class TestAccessLog:
-    def test_it_is_one_line_of_json_with_id_status_time_and_key(
+    def test_a_request_is_one_line_of_json_with_id_status_time_and_key(
         self, app: FastAPI, client: TestClient, capsys: pytest.CaptureFixture[str]
     ) -> None:
         logs.configure("info")

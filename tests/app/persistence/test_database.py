@@ -43,7 +43,7 @@ def job(**values: object) -> Job:
 
 
 class TestMoments:
-    def test_they_come_back_in_utc_to_the_microsecond(self, session: Session) -> None:
+    def test_moments_come_back_in_utc_to_the_microsecond(self, session: Session) -> None:
         berlin = timezone(timedelta(hours=1))
         moment = datetime(2026, 3, 1, 13, 0, 0, 123456, tzinfo=berlin)
         row = job(created_at=moment)
@@ -63,7 +63,7 @@ class TestMoments:
 
 
 class TestJson:
-    def test_it_keeps_the_order_of_keys(self, session: Session) -> None:
+    def test_json_keeps_the_order_of_keys(self, session: Session) -> None:
         recall = {"sadness": 0.5, "anger": 0.25, "fear": 1}
         row = job(result={"recall": recall})
         session.add(row)
@@ -119,7 +119,7 @@ class TestWriters:
         session.refresh(row)
         assert row.version == 81
 
-    def test_of_two_conditional_updates_one_wins(self, session: Session, database_url: str) -> None:
+    def test_one_wins_of_two_conditional_updates(self, session: Session, database_url: str) -> None:
         row = job()
         session.add(row)
         session.commit()
@@ -192,7 +192,7 @@ class TestConnecting:
         assert asked.items() >= POSTGRESQL.items()
         assert asked["connect_timeout"] == CONNECT_TIMEOUT_SECONDS
 
-    def test_or_as_long_as_the_url_says(self) -> None:
+    def test_postgresql_may_be_silent_as_long_as_the_url_says(self) -> None:
         asked = self._asked("postgresql://db/x?connect_timeout=7&keepalives_idle=60")
         assert (asked["connect_timeout"], asked["keepalives_idle"]) == ("7", "60")
         assert asked["tcp_user_timeout"] == POSTGRESQL["tcp_user_timeout"]
@@ -239,7 +239,7 @@ class TestIsAway:
     def test_a_pool_without_a_free_connection_is(self) -> None:
         assert is_away(PoolTimeout("QueuePool limit reached"))
 
-    def test_nor_is_what_has_nothing_to_do_with_it(self) -> None:
+    def test_an_error_of_something_else_is_not_its_absence(self) -> None:
         assert not is_away(RuntimeError("no"))
 
 
@@ -253,7 +253,7 @@ class TestSqliteIsAway:
             yield connection
         engine.dispose()
 
-    def test_while_another_writes_for_too_long(
+    def test_a_database_in_which_another_writes_for_too_long_is_away(
         self, tmp_path: Path, connection: Connection
     ) -> None:
         connection.exec_driver_sql("PRAGMA busy_timeout = 0")
@@ -263,7 +263,7 @@ class TestSqliteIsAway:
                 connection.execute(text("INSERT INTO t VALUES ('x')"))
         assert is_away(failed.value)
 
-    def test_but_not_when_the_disk_is_full(self, connection: Connection) -> None:
+    def test_a_database_on_a_full_disk_is_not_away(self, connection: Connection) -> None:
         connection.exec_driver_sql("PRAGMA max_page_count = 1")
         with pytest.raises(OperationalError, match="disk is full") as failed:
             connection.execute(text("INSERT INTO t VALUES (:x)"), {"x": "x" * 100_000})

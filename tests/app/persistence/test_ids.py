@@ -6,7 +6,7 @@ from app.persistence.ids import is_id, new_id
 
 
 class TestIds:
-    def test_they_say_what_they_name_and_differ(self) -> None:
+    def test_ids_say_what_they_name_and_differ(self) -> None:
         made = {new_id("audit") for _ in range(1000)}
         assert len(made) == 1000
         assert all(is_id(one, "audit") and not is_id(one, "train") for one in made)
@@ -31,5 +31,5 @@ class TestIds:
             "audit_0\x00K9ZQ3W8M4V7T2X6B5N0C1DEF",
         ],
     )
-    def test_nothing_else_is_one(self, text: str) -> None:
+    def test_nothing_else_is_an_id(self, text: str) -> None:
         assert not is_id(text)

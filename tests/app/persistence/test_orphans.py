@@ -23,7 +23,9 @@ class TestUnmarkOnCommit:
         session.commit()
         assert not (folder / MARK).exists()
 
-    def test_after_a_rollback_no_later_commit_does(self, session: Session, folder: Path) -> None:
+    def test_a_commit_after_a_rollback_unmarks_nothing(
+        self, session: Session, folder: Path
+    ) -> None:
         session.execute(text("SELECT 1"))
         unmark_on_commit(session, folder)
         session.rollback()

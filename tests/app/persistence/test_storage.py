@@ -59,7 +59,7 @@ class TestPublishing:
 
 
 class TestRemoving:
-    def test_it_vanishes_and_twice_is_once(self, storage: Storage) -> None:
+    def test_a_removed_folder_vanishes_and_twice_is_once(self, storage: Storage) -> None:
         folder = storage.job_dir(new_id("audit"))
         folder.mkdir()
         (folder / "x").touch()

@@ -62,7 +62,7 @@ def expected(folder: Path, wav: bytes) -> list[float]:
 
 
 class TestAnswer:
-    def test_it_says_what_was_found(self, client: TestClient, starters: Path) -> None:
+    def test_a_prediction_says_what_was_found(self, client: TestClient, starters: Path) -> None:
         answer = predict(client)
         assert answer.status_code == 200
         prediction = answer.json()
@@ -177,7 +177,7 @@ class TestWaysToSend:
 
 class TestBadAudio:
     @pytest.mark.parametrize(("clip", "status", "code"), BAD.values(), ids=BAD)
-    def test_it_is_a_problem_and_the_next_request_works(
+    def test_bad_audio_is_a_problem_and_the_next_request_works(
         self, client: TestClient, clip: bytes, status: int, code: str
     ) -> None:
         refused = predict(client, clip)
@@ -190,7 +190,7 @@ class TestBadAudio:
         assert predict(client).status_code == 200
 
     @pytest.mark.parametrize(("clip", "status", "code"), BAD.values(), ids=BAD)
-    def test_it_is_the_same_in_a_form(
+    def test_bad_audio_in_a_form_is_the_same_problem(
         self, client: TestClient, clip: bytes, status: int, code: str
     ) -> None:
         refused = client.post("/v1/predict", files={"file": ("x.wav", clip)})
@@ -221,7 +221,7 @@ class TestModels:
         assert refused.status_code == 404
         assert "tiny-z" in refused.json()["detail"]
 
-    def test_without_the_default_one_it_is_404_and_says_so(self, settings: Settings) -> None:
+    def test_a_default_model_that_is_not_there_is_404_and_named(self, settings: Settings) -> None:
         for client in limited(settings, default_model="tiny-z", warm_up=True):
             refused = predict(client)
             assert refused.status_code == 404

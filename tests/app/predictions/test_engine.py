@@ -207,7 +207,7 @@ class TestInBatches:
     def test_short_clips_first_and_no_batch_too_large(self) -> None:
         assert self.parts([1, 40, 1, 2, 3], 4) == [[1, 1, 2], [3], [40]]
 
-    def test_none_from_none(self) -> None:
+    def test_no_clips_make_no_batches(self) -> None:
         assert self.parts([], 4) == []
 
     def test_all_that_fit_in_one(self) -> None:
@@ -215,7 +215,7 @@ class TestInBatches:
 
 
 class TestLanes:
-    def test_they_work_at_the_same_time_each_with_a_core(
+    def test_lanes_work_at_the_same_time_each_with_a_core(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(engine_module, "THREADS", 2)
@@ -306,7 +306,9 @@ class TestFailures:
 
         run(test)
 
-    def test_after_three_in_a_row_it_is_not_ready_until_one_succeeds(self) -> None:
+    def test_an_engine_that_failed_three_times_in_a_row_is_not_ready_until_one_succeeds(
+        self,
+    ) -> None:
         async def test() -> None:
             network = Held()
             model = loaded(network)

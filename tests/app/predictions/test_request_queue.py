@@ -57,7 +57,7 @@ class TestLine:
         put(queue, model("m"), "abc", future)
         assert take(queue) == ["a", "b", "c"]
 
-    def test_no_more_than_fit(self, future: NewFuture) -> None:
+    def test_a_batch_has_no_more_than_fit(self, future: NewFuture) -> None:
         queue = RequestQueue(2)
         put(queue, model("m"), "abcde", future)
         assert take(queue) == ["a", "b"]

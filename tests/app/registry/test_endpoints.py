@@ -63,7 +63,7 @@ def torch_saved() -> bytes:
 
 
 class TestUpload:
-    def test_it_is_created_and_there(self, client: TestClient) -> None:
+    def test_an_uploaded_model_is_created_and_there(self, client: TestClient) -> None:
         weights = weights_bytes(tiny_net())
         made = upload(client, weights)
         assert made.status_code == 201
@@ -218,7 +218,7 @@ class TestList:
         assert [model["id"] for model in second["data"]] == ["tiny-b"]
         assert not second["has_more"]
 
-    def test_after_nothing_is_422(self, client: TestClient) -> None:
+    def test_an_after_that_is_no_id_is_422(self, client: TestClient) -> None:
         assert client.get("/v1/models?after=tiny-z").status_code == 422
 
 
@@ -247,7 +247,7 @@ class TestOwnership:
 
 
 class TestDelete:
-    def test_it_is_gone(self, client: TestClient, settings: Settings) -> None:
+    def test_a_deleted_model_is_gone(self, client: TestClient, settings: Settings) -> None:
         path = upload(client).headers["location"]
         assert client.delete(path).status_code == 204
         assert client.get(path).status_code == 404

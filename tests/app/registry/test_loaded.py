@@ -82,7 +82,7 @@ def publish(session: Session, storage: Storage, owner: str = "key_me") -> str:
 
 
 class TestGet:
-    def test_it_is_loaded_once(
+    def test_a_model_is_loaded_once(
         self, maker: sessionmaker[Session], storage: Storage, loads: list[str]
     ) -> None:
         async def test() -> None:
@@ -94,7 +94,7 @@ class TestGet:
         asyncio.run(test())
         assert loads == ["tiny-a"]
 
-    def test_after_an_adoption_it_is_the_adopters_alone(
+    def test_an_adopted_model_is_the_adopters_alone(
         self, session: Session, maker: sessionmaker[Session], storage: Storage, loads: list[str]
     ) -> None:
         model_id = publish(session, storage)

@@ -160,7 +160,7 @@ class TestList:
             seen += [entry.id for entry in page]
         assert seen == [entry.id for entry in whole]
 
-    def test_after_an_id_that_is_not_ones_own_is_refused(
+    def test_an_after_that_is_not_ones_own_is_refused(
         self, session: Session, storage: Storage
     ) -> None:
         other = publish(session, storage, owner="key_other")

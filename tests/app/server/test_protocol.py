@@ -28,16 +28,17 @@ def connected(port: int) -> Iterator[socket.socket]:
 
 
 def everything(connection: socket.socket) -> bytes:
-    """What comes until the server closes."""
+    """What comes until the server closes, or resets, which it does where it leaves bytes unread."""
     pieces = []
-    while piece := connection.recv(65536):
-        pieces.append(piece)
+    with contextlib.suppress(ConnectionError):
+        while piece := connection.recv(65536):
+            pieces.append(piece)
     return b"".join(pieces)
 
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.server.protocol.HEAD_SECONDS", 0.2)
+    monkeypatch.setattr("app.server.protocol.HEAD_SECONDS", 0.5)
 
 
 @pytest.mark.usefixtures("soon")
@@ -51,7 +52,7 @@ class TestTime:
             slow.sendall(WHOLE[:30])
             assert everything(slow).startswith(b"HTTP/1.1 408 ")
 
-    def test_also_in_a_later_request(self, port: int) -> None:
+    def test_a_later_request_that_does_not_end_its_head_is_told_so_too(self, port: int) -> None:
         with connected(port) as slow:
             slow.sendall(WHOLE)
             assert slow.recv(65536).startswith(b"HTTP/1.1 200 ")
@@ -63,7 +64,7 @@ class TestTime:
             for _ in range(2):
                 patient.sendall(WHOLE)
                 assert patient.recv(65536).startswith(b"HTTP/1.1 200 ")
-                time.sleep(0.5)  # longer than a head may take
+                time.sleep(1)  # longer than a head may take
 
 
 class TestSize:
@@ -72,8 +73,7 @@ class TestSize:
         with connected(port) as large:
             with contextlib.suppress(ConnectionError):  # it may hang up before all is sent
                 large.sendall(WHOLE[:-2] + endless)
-            with contextlib.suppress(ConnectionError):
-                assert everything(large).startswith(b"HTTP/1.1 431 ")
+            assert everything(large).startswith(b"HTTP/1.1 431 ")
 
     def test_a_body_is_no_part_of_it(self, port: int) -> None:
         with connected(port) as usual:
@@ -84,7 +84,7 @@ class TestSize:
             usual.sendall(WHOLE)
             assert usual.recv(65536).startswith(b"HTTP/1.1 200 ")
 
-    def test_nor_is_the_end_of_the_request_before(self, port: int) -> None:
+    def test_the_end_of_the_request_before_is_no_part_of_it(self, port: int) -> None:
         """Of a client that waits for no answer, in one piece with the next head's beginning."""
         with connected(port) as hasty:
             body = b"x" * 3 * HEAD_BYTES

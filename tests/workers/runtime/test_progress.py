@@ -128,7 +128,7 @@ class TestWatchdog:
         assert asked.wait(timeout=10)
         assert not left.wait(timeout=0.5)
 
-    def test_while_the_result_is_published_it_lives_and_only_the_main_thread_may_end_it(
+    def test_a_job_lives_while_its_result_is_published_and_only_the_main_thread_may_end_it(
         self, attempt: Attempt, left: Left, row: Row, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         clock = Clock()
@@ -159,7 +159,7 @@ class TestWatchdog:
             assert not left.is_set()
         assert row(attempt.job_id).status is JobStatus.SUCCEEDED
 
-    def test_after_the_work_nothing_is_watched_any_more(
+    def test_nothing_is_watched_any_more_after_the_work(
         self, attempt: Attempt, left: Left, row: Row
     ) -> None:
         with Watchdog(attempt, time_limit_seconds=60, leave=left.set):
@@ -170,7 +170,7 @@ class TestWatchdog:
 
 
 class TestWhatTheMainThreadSays:
-    def test_it_learns_that_it_is_to_stop(self, watchdog: Watchdog) -> None:
+    def test_the_main_thread_learns_that_it_is_to_stop(self, watchdog: Watchdog) -> None:
         watchdog.check()
         watchdog.stop()
         with pytest.raises(Stopped):

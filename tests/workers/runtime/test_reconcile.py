@@ -117,7 +117,7 @@ class TestQueuedJobs:
         looks(20)
         assert waiting(context) == set()
 
-    def test_after_a_flushall_every_one_is_queued_again(
+    def test_every_queued_job_is_queued_again_after_a_flushall(
         self, context: WorkerContext, submit: Submit, looks: Looks
     ) -> None:
         ids = {submit(seed=seed).id for seed in range(3)}
@@ -196,7 +196,7 @@ class TestRunningJobs:
         assert row(attempt.job_id).status is JobStatus.QUEUED
         assert row(attempt.job_id).deaths == 1
 
-    def test_after_an_outage_of_the_database_silence_counts_anew(
+    def test_silence_counts_anew_after_an_outage_of_the_database(
         self, attempt: Attempt, looks: Looks, row: Row
     ) -> None:
         looks(0)
@@ -266,7 +266,7 @@ class TestWithoutRedis:
 
 
 class TestProcess:
-    def test_it_is_small_because_it_does_without_torch(self) -> None:
+    def test_the_process_is_small_because_it_does_without_torch(self) -> None:
         look = (
             "import sys, workers.runtime.reconcile;"
             "print(sorted({'torch', 'numpy'} & set(sys.modules)))"

@@ -89,8 +89,14 @@ class TestSettle:
         settle(context, job.id, attempt.number, "its process ended with status 0")
         assert waiting(context, JobKind.AUDIT) == {child.id}
 
-    def test_a_job_without_a_row_is_nobodys(self, context: WorkerContext) -> None:
-        settle(context, "train_01K9ZQ3W8M4V7T2X6B5N0C1DEF", 1, KILLED)
+    def test_a_job_without_a_row_is_forgotten_by_redis_and_not_queued(
+        self, context: WorkerContext
+    ) -> None:
+        job_id = "train_01K9ZQ3W8M4V7T2X6B5N0C1DEF"
+        context.queue.enqueue(job_id, JobKind.TRAINING)
+        settle(context, job_id, 1, KILLED)
+        assert waiting(context) == set()
+        assert not AnyJob.exists(job_id, connection=context.queue.redis)
 
     def test_records_torn_by_an_outage_do_not_stand_in_the_way(
         self, context: WorkerContext, submit: Submit
@@ -108,10 +114,13 @@ class TestSettle:
         assert not AnyJob.exists(job.id, connection=context.queue.redis)
         assert redis.zcard("rq:wip:trainings") == 0
 
-    def test_a_bug_in_it_does_not_end_the_worker(
-        self, context: WorkerContext, submit: Submit, monkeypatch: pytest.MonkeyPatch
+    def test_a_bug_in_it_leaves_the_job_to_the_reconciler_and_the_worker_alive(
+        self, context: WorkerContext, submit: Submit, row: Row, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def bug(*_: object) -> None:
+        met: list[str] = []
+
+        def bug(_queue: JobQueue, job_id: str) -> None:
+            met.append(job_id)
             raise KeyError("created_at")
 
         monkeypatch.setattr(JobQueue, "forget", bug)
@@ -119,6 +128,9 @@ class TestSettle:
         attempt = claim(context.sessions, job.id)
         assert attempt is not None
         settle(context, job.id, attempt.number, KILLED)
+        assert met == [job.id]
+        assert row(job.id).status is JobStatus.QUEUED
+        assert waiting(context) == set()  # as the reconciler will see
 
 
 class TestFilesOfAnAuditThatHasEnded:
@@ -146,13 +158,13 @@ class TestFilesOfAnAuditThatHasEnded:
         folder: Path = context.storage.job_dir(attempt.job_id)
         return {path.name for path in folder.glob("*")}
 
-    def test_of_one_that_succeeded_its_clips_and_what_counts_stay(
+    def test_the_clips_and_what_counts_stay_of_one_that_succeeded(
         self, context: WorkerContext, audit: Attempt
     ) -> None:
         audit.succeed({})
         assert self.left(context, audit) == {"inputs", "attempt-0002"}
 
-    def test_of_one_whose_cancel_won_when_it_had_published_nothing_stays(
+    def test_nothing_stays_of_one_whose_cancel_won_when_it_had_published(
         self, context: WorkerContext, audit: Attempt
     ) -> None:
         with context.sessions() as session:
@@ -160,10 +172,12 @@ class TestFilesOfAnAuditThatHasEnded:
         audit.cancelled()
         assert self.left(context, audit) == set()
 
-    def test_of_one_that_failed_nothing_stays(self, context: WorkerContext, audit: Attempt) -> None:
+    def test_nothing_stays_of_one_that_failed(self, context: WorkerContext, audit: Attempt) -> None:
         audit.fail({"code": "clip_damaged", "message": "Clip 3 cannot be read any more."})
         assert self.left(context, audit) == set()
 
-    def test_of_one_that_goes_on_all_stay(self, context: WorkerContext, audit: Attempt) -> None:
+    def test_all_files_stay_of_one_that_goes_on(
+        self, context: WorkerContext, audit: Attempt
+    ) -> None:
         audit.release("the worker was stopped")
         assert len(self.left(context, audit)) == 4

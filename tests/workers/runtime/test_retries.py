@@ -41,7 +41,7 @@ class TestPatience:
             retry_while_database_is_away(call)
         assert call.calls == 1
 
-    def test_it_ends(self) -> None:
+    def test_patience_ends(self) -> None:
         call = Flaky(*[AWAY] * 100)
         with pytest.raises(OperationalError):
             retry_while_database_is_away(call, seconds=0)

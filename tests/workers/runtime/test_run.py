@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
 from app.errors import Invalid, ServalError
@@ -62,8 +63,16 @@ class TestRun:
         work(context, job)
         assert row(job.id).version == before.version
 
-    def test_nothing_happens_for_an_id_without_a_row(self, context: WorkerContext) -> None:
+    def test_nothing_is_done_nor_claimed_for_an_id_without_a_row(
+        self, context: WorkerContext, perform: Callable[..., None]
+    ) -> None:
+        done: list[str] = []
+        perform(lambda _context, attempt, _watchdog: done.append(attempt.job_id))
+        claimed.write(0)
         running._run(context, PERFORM, "train_01K9ZQ3W8M4V7T2X6B5N0C1DEF")
+        assert (done, claimed.read()) == ([], 0)
+        with context.sessions() as session:
+            assert session.scalar(select(func.count()).select_from(Job)) == 0
 
     def test_a_cancel_that_comes_during_the_work_wins(
         self, context: WorkerContext, submit: Submit, row: Row, perform: Callable[..., None]

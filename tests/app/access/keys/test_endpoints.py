@@ -26,7 +26,7 @@ class TestCreateKey:
         headers = {"authorization": f"Bearer {made.json()['token']}"}
         assert client.get("/v1/jobs", headers=headers).status_code == 200
 
-    def test_it_takes_an_admin(self, client: TestClient, make_key: MakeKey) -> None:
+    def test_a_key_is_made_by_an_admin_alone(self, client: TestClient, make_key: MakeKey) -> None:
         mortal, admin = make_key("train"), make_key("admin")
         assert client.post("/v1/keys", json=WANTED).status_code == 401
         assert client.post("/v1/keys", json=WANTED, headers=mortal.headers).status_code == 403
@@ -42,7 +42,9 @@ class TestCreateKey:
 
 
 class TestListKeys:
-    def test_it_shows_all_and_no_secret(self, client: TestClient, make_key: MakeKey) -> None:
+    def test_the_list_shows_all_keys_and_no_secret(
+        self, client: TestClient, make_key: MakeKey
+    ) -> None:
         admin, other = make_key("admin"), make_key("audit")
         answer = client.get("/v1/keys", headers=admin.headers)
         assert {key["id"] for key in answer.json()["data"]} == {admin.id, other.id}
@@ -52,7 +54,7 @@ class TestListKeys:
 
 
 class TestRevokeKey:
-    def test_it_ends_at_once_and_once_is_as_good_as_twice(
+    def test_a_revoked_key_opens_nothing_at_once_and_twice_is_as_good_as_once(
         self, client: TestClient, make_key: MakeKey
     ) -> None:
         admin, other = make_key("admin"), make_key("audit")
