@@ -38,11 +38,10 @@ from app.registry.tables import Model
 from app.settings import Settings, load_settings
 from app.state import install_state, state_of
 from app.trainings import endpoints as trainings
-from app.trainings import examples as training_examples
 
 ROUTERS: tuple[APIRouter, ...] = (
     registry.router,
-    job_routes(None, may(), audit_examples.JOBS | training_examples.JOBS),
+    job_routes(None, may(), audit_examples.JOBS | trainings.JOBS),
     audits.router,
     trainings.router,
     corpora.router,

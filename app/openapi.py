@@ -13,7 +13,7 @@ from app.audits import examples as audits
 from app.audits.result import AuditResult
 from app.audits.schemas import UploadedAuditRequest
 from app.http.problems import Problem
-from app.trainings import examples as trainings
+from app.trainings import endpoints as trainings
 from app.trainings.schemas import TrainingResult
 
 REFERENCE: Final = "#/components/schemas/{model}"

@@ -13,6 +13,7 @@ from app.access.quotas import ConcurrencyLimit
 from app.corpora import service, tables
 from app.corpora.schemas import Corpus, CorpusRequest
 from app.errors import ClientGone
+from app.http.examples import read_examples
 from app.http.forms import ANY_SIZE, multipart, no_others, the_file, the_request
 from app.http.headers import answer, location
 from app.http.idempotency import NoIdempotencyKey
@@ -53,22 +54,7 @@ FORM: Final[dict[str, Any]] = {
                     },
                 },
                 "encoding": {"request": {"contentType": "application/json"}},
-                "examples": {
-                    "known": {
-                        "summary": "A public corpus, known by its file names",
-                        "value": {
-                            "file": "cremad.zip",
-                            "request": {"name": "CREMA-D", "format": "cremad"},
-                        },
-                    },
-                    "index": {
-                        "summary": "Recordings of your own, with an index.csv",
-                        "value": {
-                            "file": "calls.zip",
-                            "request": {"name": "call centre, March", "format": "index"},
-                        },
-                    },
-                },
+                "examples": read_examples(__file__, "forms"),
             }
         },
     }

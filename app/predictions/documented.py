@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from app.access.auth import MayPredict
+from app.http.examples import read_examples
 from app.http.problems import problems
 from app.predictions.endpoints import WAV_TYPES, classify, most_bytes_of_base64, predict
 from app.predictions.schemas import (
@@ -101,6 +102,6 @@ _FORM: dict[str, Any] = {
 _JSON: dict[str, Any] = {
     "application/json": {
         "schema": HuggingFaceRequest.model_json_schema(),
-        "example": {"inputs": "UklGR…", "parameters": {"top_k": 2}},
+        "examples": read_examples(__file__, "requests"),
     }
 }

@@ -10,6 +10,7 @@ from starlette.datastructures import FormData
 from app.access.auth import MayTrain, MayUse
 from app.access.quotas import ConcurrencyLimit
 from app.errors import Invalid
+from app.http.examples import read_examples
 from app.http.forms import ANY_SIZE, multipart, no_others, the_file, the_text
 from app.http.headers import answer, location
 from app.http.idempotency import NoIdempotencyKey
@@ -54,16 +55,7 @@ FORM: Final[dict[str, Any]] = {
                         "name": ModelUpload.model_json_schema()["properties"]["name"],
                     },
                 },
-                "examples": {
-                    "files": {
-                        "summary": "Two files, as a model's folder has them",
-                        "value": {
-                            "weights": "model.safetensors",
-                            "config": "config.json",
-                            "name": "CNN-4, call centre",
-                        },
-                    }
-                },
+                "examples": read_examples(__file__, "forms"),
             }
         },
     }

@@ -1,11 +1,12 @@
 """POST /v1/trainings; reading, cancelling and following are the same for all jobs."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Body, Response
 
 from app.access.auth import MaySubmitTraining, may
 from app.access.keys.scopes import Scope
+from app.http.examples import read_examples
 from app.http.idempotency import IdempotencyKey
 from app.http.problems import problems
 from app.http.queries import NoQuery
@@ -14,20 +15,25 @@ from app.jobs.schemas import Job
 from app.jobs.services import ServicesDep
 from app.jobs.states import JobKind
 from app.persistence.database import SessionDep
-from app.trainings import examples, service
+from app.trainings import service
 from app.trainings.schemas import TrainingRequest
 
-router = job_routes(JobKind.TRAINING, may(Scope.TRAIN), examples.JOBS)
+# The figures are the similarity starter's.
+REQUESTS: Final = read_examples(__file__, "requests")
+QUEUED: Final = read_examples(__file__, "queued")
+JOBS: Final = read_examples(__file__, "jobs")
+
+router = job_routes(JobKind.TRAINING, may(Scope.TRAIN), JOBS)
 
 
 @router.post(
     "",
     status_code=202,
     summary="Queue a training",
-    responses={**accepted(examples.QUEUED), **problems(400, 404, 409, 415, 422, 429, 503)},
+    responses={**accepted(QUEUED), **problems(400, 404, 409, 415, 422, 429, 503)},
 )
 def create_training(
-    wanted: Annotated[TrainingRequest, Body(openapi_examples=examples.REQUESTS)],
+    wanted: Annotated[TrainingRequest, Body(openapi_examples=REQUESTS)],
     response: Response,
     session: SessionDep,
     services: ServicesDep,

@@ -1,7 +1,9 @@
 """The OpenAPI document tells all that a client needs."""
 
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -19,6 +21,7 @@ from app.registry.starters import starters
 from app.schemas import Schema
 from app.trainings.schemas import TrainingRequest, TrainingResult
 
+ROOT: Final = Path(__file__).resolve().parents[2]
 BODIES: Final[dict[str, type[Schema]]] = {
     "POST /hf/{model}": HuggingFaceRequest,
     "POST /v1/audits": AuditRequest,
@@ -137,7 +140,28 @@ def answers(document: dict[str, Any], path: str, method: str, status: int) -> li
     return [document["components"]["examples"][name]["value"] for name in names]
 
 
+def shown(document: Any) -> Iterator[Any]:
+    """Every named example of the document, as it stands there."""
+    if isinstance(document, dict):
+        if document.keys() == {"summary", "value"}:
+            yield document
+        for value in document.values():
+            yield from shown(value)
+    elif isinstance(document, list):
+        for value in document:
+            yield from shown(value)
+
+
 class TestExamples:
+    def test_every_example_in_a_file_is_shown(self, document: dict[str, Any]) -> None:
+        """And so held to its model by what follows."""
+        files = sorted((ROOT / "app").rglob("examples/*.json"))
+        assert len(files) >= 7
+        told = list(shown(document))
+        for path in files:
+            for name, example in json.loads(path.read_text()).items():
+                assert example in told, f"{path.relative_to(ROOT)}: {name}"
+
     def test_every_json_request_has_some_that_hold(self, document: dict[str, Any]) -> None:
         found = {
             name: operation["requestBody"]["content"]["application/json"]

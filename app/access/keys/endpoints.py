@@ -1,12 +1,13 @@
 """Keys over REST, for admins."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Body, Request, Response
 
 from app.access.auth import AccessState, MayAdmin
 from app.access.keys import service
 from app.access.keys.schemas import Key, KeyRequest, NewKey
+from app.http.examples import read_examples
 from app.http.idempotency import NoIdempotencyKey
 from app.http.problems import problems
 from app.http.queries import NoQuery
@@ -16,17 +17,7 @@ from app.state import state_of
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
 
-
-EXAMPLES: Final[dict[str, dict[str, Any]]] = {
-    "predict": {
-        "summary": "For an application that predicts",
-        "value": {"name": "call centre, production", "scopes": ["predict"]},
-    },
-    "engineer": {
-        "summary": "For somebody who audits and trains",
-        "value": {"name": "Ada", "scopes": ["predict", "audit", "train"]},
-    },
-}
+EXAMPLES: Final = read_examples(__file__, "requests")
 
 
 @router.post("", summary="Make a key", status_code=201, responses=problems(400, 415, 422))
