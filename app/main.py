@@ -14,7 +14,6 @@ from app.access.auth import AccessState, Keyring, may
 from app.access.keys import endpoints as keys
 from app.access.rates import Rates
 from app.audits import endpoints as audits
-from app.audits import examples as audit_examples
 from app.corpora import endpoints as corpora
 from app.corpora.tables import Corpus
 from app.http import body_timeout, problems
@@ -41,7 +40,7 @@ from app.trainings import endpoints as trainings
 
 ROUTERS: tuple[APIRouter, ...] = (
     registry.router,
-    job_routes(None, may(), audit_examples.JOBS | trainings.JOBS),
+    job_routes(None, may(), audits.JOBS | trainings.JOBS),
     audits.router,
     trainings.router,
     corpora.router,

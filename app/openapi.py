@@ -9,9 +9,10 @@ from typing import Any, Final
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
-from app.audits import examples as audits
+from app.audits import endpoints as audits
 from app.audits.result import AuditResult
 from app.audits.schemas import UploadedAuditRequest
+from app.corpora.schemas import CorpusRequest
 from app.http.problems import Problem
 from app.trainings import endpoints as trainings
 from app.trainings.schemas import TrainingResult
@@ -39,7 +40,8 @@ def install(app: FastAPI) -> None:
 
 def _ours() -> dict[str, Any]:
     answers = [(model, "serialization") for model in (Problem, *RESULTS)]
-    wanted = [*answers, (UploadedAuditRequest, "validation")]
+    parts = [(model, "validation") for model in (UploadedAuditRequest, CorpusRequest)]
+    wanted = [*answers, *parts]
     _, found = models_json_schema(wanted, ref_template=REFERENCE)  # type: ignore[arg-type]
     schemas: dict[str, Any] = found["$defs"]
     return schemas

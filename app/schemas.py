@@ -12,7 +12,9 @@ from pydantic import (
     Field,
     PlainSerializer,
     StringConstraints,
+    ValidationError,
 )
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 MAX_METADATA = 16 * 1024  # bytes of JSON: notes for the client's own use, not a store
 
@@ -80,6 +82,22 @@ def finite(value: Any) -> Any:
 
 
 T = TypeVar("T")
+
+
+def at(
+    location: tuple[int | str, ...], kind: str, message: str, value: object = None
+) -> ValidationError:
+    """The refusal of something inside the value of a field, for a validator of that field to raise.
+
+    Args:
+        location: where, seen from the field.
+        kind: stable name of the fault.
+        message: why, and what would be right.
+        value: what stands there.
+    """
+    fault = PydanticCustomError(kind, "{message}", {"message": message})
+    details = InitErrorDetails(type=fault, loc=location, input=value)
+    return ValidationError.from_exception_data("request", [details])
 
 
 class Page(Schema, Generic[T]):

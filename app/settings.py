@@ -161,6 +161,9 @@ class Settings(BaseSettings):
     killed audit goes on at its last batch, so a small one also costs less to lose."""
     max_audit_scores: int = Field(default=20_000_000, gt=0)
     """Clips x labels x strengths: each is a number of some 15 bytes in the file of rows."""
+    max_audit_passes: int = Field(default=50_000_000, gt=0)
+    """Forward and backward passes of a clip, all attacks together: 5,000 clips under a search of
+    5,000 queries take half of them, and days on two cores."""
     max_saved_clips: int = Field(default=8, gt=0)
     """Whose adversarial log-mels are kept: 0.1 MB each and strength, at 373 frames."""
     max_saved_wavs: int = Field(default=24, gt=0)

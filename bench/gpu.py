@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from bench import attacks, training
 from models.architectures import ARCHITECTURES, build
-from models.attacks import fgsm_grid
+from models.attacks.fgsm import Fgsm
 from models.features import FRAMES, MELS
 from models.precision import full_float32
 from models.serving import scorer, served
@@ -72,12 +72,10 @@ def attack(architecture: str, device: torch.device) -> dict[str, Any]:
     scores = scorer(net, device)
     x = torch.randn(ATTACKED, FRAMES, MELS, device=device)
     y = torch.randint(CLASSES, (ATTACKED,), device=device)
+    side = attacks.serval(net, Fgsm(epsilon=attacks.EPSILONS), device)
 
-    @full_float32()
     def whole() -> None:
-        with torch.no_grad():
-            for point in fgsm_grid(net, x, y, attacks.EPSILONS):
-                (scores(point).argmax(dim=1) != y).tolist()
+        side(x, y)[1].tolist()
 
     @full_float32()
     def bare() -> None:

@@ -13,7 +13,8 @@ import torch
 from models.corpus.dataset import Dataset
 from models.features import FRAMES, MELS, Standardizer
 from models.memory import keep_freed_memory
-from models.training import Defense, Step, TrainingPlan, TrainingState, train
+from models.training import Step, TrainingState, train
+from models.training_plan import TrainingPlan
 
 CLASSES = 6
 BATCH = 16
@@ -60,8 +61,14 @@ def state(
     defense: str, architecture: str = "cnn4", device: torch.device | str = "cpu"
 ) -> TrainingState:
     """A training in which adversarial data enter at once."""
-    plan = TrainingPlan(
-        architecture, CLASSES, Defense(defense), adversarial_from=0, batch_size=BATCH
+    plan = TrainingPlan.model_validate(
+        {
+            "architecture": architecture,
+            "n_classes": CLASSES,
+            "defense": {"type": defense},
+            "adversarial_from": 0,
+            "batch_size": BATCH,
+        }
     )
     return TrainingState(plan, device)
 

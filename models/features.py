@@ -1,6 +1,6 @@
 """The front end: waveform → log-mel spectrogram → a fixed number of z-scored frames.
 
-Numbers from the paper (Sec. 4.2) and from the authors' reference code, see each constant.
+Numbers from the paper (Sec. 4.2) and from the authors' reference code: ``docs/paper.md``.
 Everything here is differentiable from the waveform on and runs where its buffers are.
 """
 

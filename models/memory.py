@@ -1,8 +1,10 @@
-"""What the C library does with memory that was freed."""
+"""Memory: what the C library does with what was freed, and whether there was too little."""
 
 import ctypes
 import sys
 from typing import Final
+
+import torch
 
 # Of <malloc.h>.
 M_TRIM_THRESHOLD: Final = -1
@@ -22,3 +24,13 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, -1)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the memory did not suffice.
+
+    On a CPU, torch says so in the words of a plain RuntimeError.
+    """
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

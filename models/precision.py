@@ -7,25 +7,37 @@ moved probabilities of CNN-4 under FGSM by up to .004 from those of a CPU, and o
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+_OPERATIONS: tuple[Any, ...] = (
+    torch.backends.cudnn.conv,  # type: ignore[attr-defined]  # there at run time
+    torch.backends.cudnn.rnn,
+    torch.backends.cuda.matmul,
+)
+"""What a GPU may round: convolutions, recurrent layers, products of matrices."""
+
 
 @contextmanager
-def full_float32() -> Iterator[None]:
-    """Convolve in float32 proper, and to the same bits each time, until this is left.
+def full_float32(*, enabled: bool = True) -> Iterator[None]:
+    """Compute in float32 proper, and to the same bits each time, until this is left.
 
-    It counts for the whole process: only one thread at a time may use a GPU.
+    With ``enabled`` False a GPU may round to ten bits meanwhile. It counts for the whole process:
+    only one thread at a time may use a GPU.
     """
     cudnn = torch.backends.cudnn
-    conv = cudnn.conv  # type: ignore[attr-defined]  # there at run time
-    before = conv.fp32_precision, cudnn.deterministic
-    conv.fp32_precision, cudnn.deterministic = "ieee", True
+    before = [operation.fp32_precision for operation in _OPERATIONS], cudnn.deterministic
+    for operation in _OPERATIONS:
+        operation.fp32_precision = "ieee" if enabled else "tf32"
+    cudnn.deterministic = True
     try:
         yield
     finally:
-        conv.fp32_precision, cudnn.deterministic = before
+        for operation, precision in zip(_OPERATIONS, before[0], strict=True):
+            operation.fp32_precision = precision
+        cudnn.deterministic = before[1]
 
 
 class FullFloat32(nn.Module):

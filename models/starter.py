@@ -18,7 +18,7 @@ from typing import Any, Final
 import torch
 from safetensors import SafetensorError
 
-from models.audit import robust_uar
+from models.attacks.fgsm import Fgsm
 from models.checkpoint import CONFIG, WEIGHTS, ModelConfig, save_model
 from models.corpus import public_speakers
 from models.corpus.dataset import Dataset
@@ -27,9 +27,13 @@ from models.corpus.features import FeatureSet
 from models.corpus.index import INDEX_NAME, read_index
 from models.corpus.manifest import Clip, CorpusError, Manifest
 from models.corpus.partition import check_disjoint
+from models.defenses.similarity import Similarity
+from models.evaluation import evaluate
 from models.features import HOP, SAMPLE_RATE, WINDOW, Standardizer, mel_filter_bank
 from models.memory import keep_freed_memory
-from models.training import Defense, Step, TrainingPlan, TrainingState, train
+from models.provenance import Provenance
+from models.training import Step, TrainingState, train
+from models.training_plan import Recipe, TrainingPlan
 
 PRETRAINED: Final = Path(__file__).parent / "pretrained"
 EPSILONS: Final = (0.02, 0.04, 0.1)
@@ -48,7 +52,7 @@ SINGLE: Final = TrainingPlan(
     frames=187,
     seed=1,
 )
-SIMILARITY: Final = replace(SINGLE, defense=Defense("similarity"), iterations=1_250)
+SIMILARITY: Final = SINGLE.changed(defense=Similarity(), attack=Fgsm(clip=0.1), iterations=1_250)
 STARTERS: Final = {"cnn4-single-cremad": SINGLE, "cnn4-similarity-cremad": SIMILARITY}
 
 MAJORITY: Final = "the clips whose majority audio-visual vote equals the acted emotion"
@@ -56,8 +60,6 @@ SELECTIONS: Final = {
     "a071fefa35b2bf6930e484f77af402a4925ced22c5fff7be113312e620224fc8": MAJORITY,
 }
 """How the clips of an index were chosen, which it does not say itself, by its SHA-256."""
-UNSAID: Final[dict[str, Any]] = {"selection": MAJORITY, "sample_rates_hz": [11_025], "clip": 0.1}
-"""What the configurations of the first two models leave out. A test holds it to their corpus."""
 
 
 @dataclass(frozen=True)
@@ -186,15 +188,17 @@ def measure(state: TrainingState, corpus: Corpus, device: str) -> dict[str, Any]
     """UAR on dev and test, clean and under FGSM with true labels."""
     metrics: dict[str, Any] = {}
     for split in ("dev", "test"):
-        clean, under_attack = robust_uar(
+        found = evaluate(
             state.net,
             corpus.standardizer.to(device),
+            corpus.labels,
             corpus.splits[split].to(device),
-            EPSILONS,
             frames=state.plan.frames,
+            attack=Fgsm(),
+            strengths=EPSILONS,
         )
-        fgsm = {f"{epsilon:g}": round(value, 4) for epsilon, value in under_attack.items()}
-        metrics[split] = {"clean_uar": round(clean, 4), "fgsm_uar": fgsm}
+        fgsm = {f"{epsilon:g}": round(uar, 4) for epsilon, uar in found.attacked.items()}
+        metrics[split] = {"clean_uar": round(found.clean, 4), "fgsm_uar": fgsm}
     return metrics
 
 
@@ -205,39 +209,26 @@ def configuration(plan: TrainingPlan, corpus: Corpus, device: str) -> ModelConfi
         CheckpointError: no model may have these labels or statistics.
     """
     standardizer = corpus.standardizer
-    documented = {
-        "corpus": "CREMA-D",
-        "selection": SELECTIONS.get(corpus.index_sha256, "the clips that its index names"),
-        "index_sha256": corpus.index_sha256,
-        "sample_rates_hz": list(corpus.sample_rates_hz),
-        "clips": corpus.clips,
-        "speakers": corpus.speakers,
-        "public_speakers": corpus.trained_on,
-        "seed": plan.seed,
-        "iterations": plan.iterations,
-        "batch_size": plan.batch_size,
-        "learning_rate": plan.learning_rate,
-        "decay": plan.decay,
-        "decay_every": plan.decay_every,
-        "cooldown": plan.cooldown,
-        "torch": torch.__version__,
-        "device": torch.device(device).type,
-    }
-    if plan.defense.type != "single":
-        documented |= {
-            "epsilon": plan.epsilon,
-            "clip": plan.clip,
-            "adversarial_from": plan.first_adversarial,
-            "attack_labels": plan.labels,
-        }
+    provenance = Provenance(
+        corpus="CREMA-D",
+        selection=SELECTIONS.get(corpus.index_sha256, "the clips that its index names"),
+        index_sha256=corpus.index_sha256,
+        sample_rates_hz=list(corpus.sample_rates_hz),
+        clips=corpus.clips,
+        speakers=corpus.speakers,
+        public_speakers=corpus.trained_on,
+        recipe=plan.recipe,
+        torch=torch.__version__,
+        device=torch.device(device).type,
+    )
     return ModelConfig(
         architecture=plan.architecture,
         labels=corpus.labels,
         mean=tuple(standardizer.mean.tolist()),
         std=tuple(standardizer.std.tolist()),
         frames=plan.frames,
-        defense=plan.defense.to_dict(),
-        training=documented,
+        defense=plan.defense.model_dump(mode="json"),
+        training=provenance.to_dict(),
     )
 
 
@@ -260,7 +251,10 @@ def publish(
 
 def card(name: str, config: ModelConfig, sha256: str) -> str:
     """The model card: what it is, what it was made from, how well it holds."""
-    run = UNSAID | config.training
+    run = Provenance.of(config)
+    recipe = run.recipe
+    if recipe is None:
+        raise ValueError(f"{name} does not say how it was trained: there is nothing for a card")
     rows = "\n".join(
         f"| {split} | {values['clean_uar']:.3f} | "
         + " | ".join(f"{values['fgsm_uar'][f'{epsilon:g}']:.3f}" for epsilon in EPSILONS)
@@ -282,18 +276,19 @@ Chance is {1 / len(config.labels):.3f}. ε counts standard deviations of a mel b
 true labels and without η, on the window that the network sees.
 
 - **Data**: CREMA-D (Cao et al., IEEE Transactions on Affective Computing, 2014),
-  {run["selection"]}, speaker-independent:
+  {run.selection}, speaker-independent:
   {_counts(run)}.
-  {_bandwidth(run["sample_rates_hz"])}
-- **Protocol**: `make starter`. Adam, learning rate {run["learning_rate"]:g} times {run["decay"]:g}
-  every {run["decay_every"]} iterations and linearly to zero over the last {run["cooldown"]};
-  {run["iterations"]:,} iterations of {run["batch_size"]} clips, seed {run["seed"]}.{_protocol(run)}
+  {_bandwidth(run.sample_rates_hz)}
+- **Protocol**: `make starter`. Adam, learning rate {recipe.learning_rate:g} times {recipe.decay:g}
+  every {recipe.decay_every} iterations and linearly to zero over the last {recipe.cooldown};
+  {recipe.iterations:,} iterations of {recipe.batch_size} clips, seed {recipe.seed}.\
+{_adversary(recipe)}{_where(run)}
   Trained on the training split alone; the last model, no selection. Clips are repeated or cut to
   {config.frames} frames ({seconds:.1f} s).
 - **Front end**: 64 log-mel bands at 16 kHz, z-scored with the training split's statistics, which
   are part of `{CONFIG}`.
 - **Use**: a starting point and a reference for audits. Acted speech of \
-{sum(run["speakers"].values())} speakers: do not judge
+{sum(run.speakers.values())} speakers: do not judge
   people with it.
 - **Licence**: weights Apache-2.0; the corpus is under the Open Database License 1.0, its contents
   are under the Database Contents License 1.0.
@@ -301,9 +296,9 @@ true labels and without η, on the window that the network sees.
 """
 
 
-def _counts(run: dict[str, Any]) -> str:
+def _counts(run: Provenance) -> str:
     return ", ".join(
-        f"{split} {run['clips'][split]:,} clips of {run['speakers'][split]} speakers"
+        f"{split} {run.clips[split]:,} clips of {run.speakers[split]} speakers"
         for split in ("train", "dev", "test")
     )
 
@@ -323,18 +318,20 @@ def _bandwidth(rates: list[int]) -> str:
     )
 
 
-def _protocol(run: dict[str, Any]) -> str:
-    """The attack of a defended training, and where it ran, as far as that is known."""
-    text = ""
-    if "epsilon" in run:
-        eta = "no η" if run["clip"] is None else f"η = {run['clip']:g}"
-        text += (
-            f"\n  FGSM batches (ε = {run['epsilon']:g}, {eta}, {run['attack_labels']} labels) enter"
-            f" at iteration {run['adversarial_from']:,}."
-        )
-    if "torch" in run:
-        text += f"\n  torch {run['torch']} on {run['device']}."
-    return text
+def _adversary(recipe: Recipe) -> str:
+    """What a defended training was attacked with."""
+    if recipe.defense.inputs == "clean":
+        return ""
+    whose = "of its own" if recipe.defense.inputs == "own" else recipe.attack.describe()
+    return (
+        f"\n  Adversarial batches ({whose}, ε = {recipe.epsilon:g}) enter at iteration"
+        f" {recipe.first_adversarial:,}."
+    )
+
+
+def _where(run: Provenance) -> str:
+    """Where it ran, as far as that is known."""
+    return "" if run.torch is None else f"\n  torch {run.torch} on {run.device}."
 
 
 def main() -> None:

@@ -6,198 +6,27 @@ CPU ends with the very same weights.
 """
 
 import json
-import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from inspect import signature
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Final
 
 import torch
+from pydantic import ValidationError
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from models.architectures import ARCHITECTURES, SpectrogramNet, build
-from models.architectures.base import MIN_FRAMES
-from models.attacks import AttackLabels, fgsm, frozen
-from models.checkpoint import MAX_CLASSES, MAX_FRAMES
+from models.architectures import SpectrogramNet, build
 from models.corpus.dataset import Dataset
-from models.defenses import DEFENSES, single
-from models.defenses.similarity import Distance
-from models.features import FRAMES, Standardizer
+from models.defenses import Adversary
+from models.defenses.single import Single
+from models.features import Standardizer
+from models.rng import Rng
+from models.training_plan import TrainingPlan
 
-WHOLE: Final[dict[str, tuple[int, int]]] = {
-    "n_classes": (2, MAX_CLASSES),
-    "iterations": (1, 2**31 - 1),
-    "adversarial_from": (0, 2**31 - 1),
-    "batch_size": (1, 2**31 - 1),
-    "decay_every": (1, 2**31 - 1),
-    "cooldown": (0, 2**31 - 1),
-    "frames": (MIN_FRAMES, MAX_FRAMES),
-    "seed": (0, 2**31 - 1),
-}
-"""What a plan's whole numbers may be, ends included."""
-
-
-@dataclass(frozen=True)
-class Defense:
-    """A training loss and its weights (Eq. 3 and 4).
-
-    Attributes:
-        type: a key of ``models.defenses.DEFENSES``; "single" trains on clean data alone.
-        alpha: weight of the clean loss of "vanilla".
-        beta, gamma: weights of the clean and the adversarial loss of "similarity".
-        distance: how "similarity" compares embeddings.
-
-    Raises:
-        ValueError: the type or the distance is unknown, or the weights are not such that each term
-            of the loss has a weight of at least 0.
-    """
-
-    type: str = "single"
-    alpha: float = 0.5
-    beta: float = 0.4
-    gamma: float = 0.4
-    distance: Distance = "mse"
-
-    def __post_init__(self) -> None:
-        if self.type not in DEFENSES:
-            raise ValueError(f"unknown defense {self.type!r}: choose one of {sorted(DEFENSES)}")
-        if not 0 <= self.alpha <= 1:  # refuses NaN too
-            raise ValueError(f"alpha is {self.alpha}: it must lie in [0, 1]")
-        if not (self.beta >= 0 and self.gamma >= 0 and self.beta + self.gamma <= 1):
-            raise ValueError(
-                f"beta {self.beta} and gamma {self.gamma}: both must be at least 0 and their sum "
-                "at most 1"
-            )
-        if self.distance not in get_args(Distance):
-            raise ValueError(
-                f"unknown distance {self.distance!r}: choose one of {list(get_args(Distance))}"
-            )
-
-    @property
-    def weights(self) -> dict[str, Any]:
-        """The fields that this type's loss takes, by name."""
-        taken = signature(DEFENSES[self.type]).parameters
-        return {name: value for name, value in asdict(self).items() if name in taken}
-
-    def loss(self, net: SpectrogramNet, x: Tensor, x_adv: Tensor, y: Tensor) -> Tensor:
-        """The scalar to minimise."""
-        if self.type == "single":
-            return single(net, x, y)
-        return DEFENSES[self.type](net, x, x_adv, y, **self.weights)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The type and the weights that this type uses."""
-        return {"type": self.type, **self.weights}
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """What determines a run, together with the data. Defaults are the paper's, see PAPER.md.
-
-    Attributes:
-        architecture: a key of ``models.architectures.ARCHITECTURES``.
-        n_classes: number of emotions.
-        defense: the loss.
-        epsilon: FGSM step that the adversarial batches are made with.
-        clip: eta of Eq. 2.
-        labels: what the attack moves away from: the paper writes the true label, the authors' code
-            takes the model's prediction.
-        iterations: optimiser steps.
-        adversarial_from: iteration at which adversarial data enter; None is 1,000, or a tenth of a
-            run shorter than 10,000 iterations.
-        batch_size: clips a step.
-        learning_rate: of Adam.
-        decay, decay_every: the rate is multiplied by ``decay`` every ``decay_every`` iterations.
-        cooldown: over so many last iterations the rate also falls linearly to zero (Hägele et al.,
-            NeurIPS 2024, Sec. 3). The paper has none and needs none: after its 10,000 iterations
-            the rate is spent. A run that is cut short ends on a much better model with it.
-        frames: window that clips are tiled or cut to.
-        seed: of the initial weights and of the order of the clips.
-
-    Raises:
-        ValueError: a field is out of its range; a training would fail on it late, or learn nothing.
-    """
-
-    architecture: str
-    n_classes: int
-    defense: Defense = field(default_factory=Defense)
-    epsilon: float = 0.02
-    clip: float | None = 0.1
-    labels: AttackLabels = "true"
-    iterations: int = 10_000
-    adversarial_from: int | None = None
-    batch_size: int = 16
-    learning_rate: float = 1e-3
-    decay: float = 0.9
-    decay_every: int = 100
-    cooldown: int = 0
-    frames: int = FRAMES
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.architecture not in ARCHITECTURES:
-            raise ValueError(
-                f"unknown architecture {self.architecture!r}: choose one of {sorted(ARCHITECTURES)}"
-            )
-        if self.labels not in get_args(AttackLabels):
-            raise ValueError(
-                f"labels is {self.labels!r}: choose one of {list(get_args(AttackLabels))}"
-            )
-        for name, (lowest, highest) in WHOLE.items():
-            value = getattr(self, name)
-            if name == "adversarial_from" and value is None:
-                continue
-            if type(value) is not int or not lowest <= value <= highest:
-                raise ValueError(
-                    f"{name} is {value!r}: give a whole number from {lowest} to {highest}"
-                )
-        self._check_sizes()
-
-    def _check_sizes(self) -> None:
-        if not (math.isfinite(self.epsilon) and self.epsilon >= 0):
-            raise ValueError(f"epsilon is {self.epsilon}: give a finite number of at least 0")
-        if self.clip is not None and not (math.isfinite(self.clip) and self.clip > 0):
-            raise ValueError(f"clip is {self.clip}: give a finite number above 0, or None")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise ValueError(f"learning_rate is {self.learning_rate}: give a finite one above 0")
-        if not 0 < self.decay <= 1:
-            raise ValueError(f"decay is {self.decay}: it must lie in (0, 1]")
-
-    @property
-    def first_adversarial(self) -> int:
-        """Iteration at which adversarial data enter; a single training never gets there."""
-        if self.defense.type == "single":
-            return self.iterations
-        if self.adversarial_from is not None:
-            return self.adversarial_from
-        return min(1_000, self.iterations // 10)
-
-    def rate(self, iteration: int) -> float:
-        """Learning rate of this iteration."""
-        rate = self.learning_rate * self.decay ** (iteration // self.decay_every)
-        left = self.iterations - iteration
-        return rate * left / self.cooldown if left < self.cooldown else rate
-
-    @property
-    def shared_until(self) -> int:
-        """Up to this iteration, plans of the same clean phase are the same run."""
-        return min(self.first_adversarial, self.iterations - self.cooldown)
-
-    def clean_phase(self) -> dict[str, Any]:
-        """What determines a run up to ``shared_until``: plans that agree here share it."""
-        return {
-            "architecture": self.architecture,
-            "n_classes": self.n_classes,
-            "batch_size": self.batch_size,
-            "learning_rate": self.learning_rate,
-            "decay": self.decay,
-            "decay_every": self.decay_every,
-            "frames": self.frames,
-            "seed": self.seed,
-        }
+CLEAN: Final = Single()
+"""How every training begins, until adversarial data enter."""
 
 
 @dataclass(frozen=True)
@@ -228,7 +57,10 @@ class TrainingState:
         tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": value for name, value in moments.items()}
-        metadata = {"iteration": str(self.iteration), "plan": json.dumps(asdict(self.plan))}
+        metadata = {
+            "iteration": str(self.iteration),
+            "plan": json.dumps(self.plan.model_dump(mode="json")),
+        }
         draft = path.with_suffix(".draft")
         try:
             save_file(
@@ -258,7 +90,7 @@ class TrainingState:
         if not metadata or not {"iteration", "plan"} <= metadata.keys():
             raise ValueError(f"{path.name} is not the checkpoint of a training")
         iteration = int(metadata["iteration"])
-        self._check_same_run(json.loads(metadata["plan"]), iteration)
+        self._check_same_run(_plan_of(metadata["plan"]), iteration)
         self._check_tensors(tensors)
         self.net.load_state_dict(
             {name[4:]: value for name, value in tensors.items() if name.startswith("net.")}
@@ -274,17 +106,14 @@ class TrainingState:
         self.optimizer.load_state_dict(adam)
         self.iteration = iteration
 
-    def _check_same_run(self, saved: dict[str, Any], iteration: int) -> None:
-        if saved == json.loads(json.dumps(asdict(self.plan))):
+    def _check_same_run(self, saved: TrainingPlan, iteration: int) -> None:
+        if saved == self.plan:
             return
-        try:
-            theirs = TrainingPlan(**{**saved, "defense": Defense(**saved["defense"])})
-        except (TypeError, KeyError) as error:  # the fields of another version
-            raise ValueError(f"the checkpoint's plan cannot be read: {error}") from error
-        clean = iteration <= min(theirs.shared_until, self.plan.shared_until)
-        if not clean or theirs.clean_phase() != self.plan.clean_phase():
+        clean = iteration <= min(saved.shared_until, self.plan.shared_until)
+        if not clean or saved.clean_phase() != self.plan.clean_phase():
             raise ValueError(
-                f"the checkpoint at iteration {iteration} belongs to another plan: {saved}"
+                f"the checkpoint at iteration {iteration} belongs to another plan: it differs in "
+                + ", ".join(_differences(saved, self.plan))
             )
 
     def _check_tensors(self, saved: dict[str, Tensor]) -> None:
@@ -302,6 +131,26 @@ class TrainingState:
                     f"the checkpoint is of another network: {name} is {_told(given.get(name))}"
                     f" there, and {_told(expected.get(name))} here"
                 )
+
+
+def _plan_of(text: str) -> TrainingPlan:
+    """A checkpoint's plan. A field that it lacks has its default; one that is unknown here is
+    another version's, and who knows what it did."""
+    try:
+        return TrainingPlan.model_validate(json.loads(text))
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
+        )
+        raise ValueError(f"the checkpoint's plan cannot be read: {faults}") from error
+
+
+def _differences(saved: TrainingPlan, wanted: TrainingPlan) -> list[str]:
+    return [
+        f"{name} ({getattr(saved, name)!s} there, {value!s} here)"
+        for name, value in wanted
+        if getattr(saved, name) != value
+    ]
 
 
 def _told(shape: torch.Size | None) -> str:
@@ -330,12 +179,14 @@ def batch_indices(plan: TrainingPlan, iteration: int, n_clips: int) -> Tensor:
     return order[position * plan.batch_size : (position + 1) * plan.batch_size]
 
 
-def adversarial_batch(plan: TrainingPlan, net: SpectrogramNet, x: Tensor, y: Tensor) -> Tensor:
-    """FGSM on the network as it is now, in eval mode."""
-    if plan.labels == "predicted":
-        with frozen(net), torch.no_grad():
-            y = net(x).argmax(dim=1)
-    return fgsm(net, x, y, plan.epsilon, plan.clip)
+def adversary(state: TrainingState, clips: int) -> Adversary:
+    """Who a batch of so many clips is defended against in the iteration that ``state`` is at.
+
+    What it draws follows from the seed and the iteration alone.
+    """
+    plan = state.plan
+    rng = Rng(plan.seed, range(clips), f"training/{state.iteration}")
+    return Adversary(state.net, plan.attack, plan.epsilon, rng)
 
 
 def train(
@@ -369,10 +220,8 @@ def train(
         x = standardizer(features)
 
         adversarial = state.iteration >= plan.first_adversarial
-        if adversarial:
-            loss = plan.defense.loss(net, x, adversarial_batch(plan, net, x, y), y)
-        else:
-            loss = single(net, x, y)
+        defense = plan.defense if adversarial else CLEAN
+        loss = defense.loss(net, x, y, adversary(state, len(y)))
         value = loss.item()
         if not torch.isfinite(loss):
             raise FloatingPointError(

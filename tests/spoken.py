@@ -5,6 +5,7 @@ import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,6 +50,16 @@ def hum(pitch: float, seed: int, seconds: float = 0.5) -> Samples:
 def wav(emotion: str, seed: int = 0, seconds: float = 0.5) -> bytes:
     """A recording of that emotion."""
     return encode_wav(hum(EMOTIONS[emotion], seed, seconds), encoding="pcm16")
+
+
+def names() -> list[str]:
+    """The recordings, in the order of the corpus."""
+    return [
+        f"{speaker}/{emotion}-{take}.wav"
+        for speaker in SPEAKERS
+        for emotion in EMOTIONS
+        for take in range(TAKES)
+    ]
 
 
 def archive(*, without: str = "") -> io.BytesIO:
@@ -103,19 +114,19 @@ class Ear(SpectrogramNet):
         return images.mean(dim=(1, 2))
 
 
-def ear(labels: tuple[str, ...] = tuple(EMOTIONS)) -> tuple[Ear, ModelConfig]:
+def ear(labels: tuple[str, ...] = tuple(EMOTIONS), frames: int = FRAMES) -> tuple[Ear, ModelConfig]:
     """An `Ear` that knows the hums, and its configuration. "ear" must be an architecture."""
     log_mels = {name: LogMel()(torch.from_numpy(hum(EMOTIONS[name], 7))) for name in EMOTIONS}
-    frames = torch.cat(list(log_mels.values()))
-    mean, std = frames.mean(dim=0), frames.std(dim=0)
+    heard = torch.cat(list(log_mels.values()))
+    mean, std = heard.mean(dim=0), heard.std(dim=0)
     net = Ear(len(labels))
     with torch.no_grad():
         for row, label in enumerate(labels):
-            middle = ((log_mels.get(label, frames) - mean) / std).mean(dim=0)
+            middle = ((log_mels.get(label, heard) - mean) / std).mean(dim=0)
             net.classifier.weight[row] = middle
             net.classifier.bias[row] = -middle.square().sum() / 2
     config = ModelConfig(
-        ARCHITECTURE, labels, tuple(mean.tolist()), tuple(std.tolist()), frames=FRAMES
+        ARCHITECTURE, labels, tuple(mean.tolist()), tuple(std.tolist()), frames=frames
     )
     return net.eval(), config
 
@@ -129,6 +140,7 @@ def add_model(
     name: str = "an ear",
     steepness: float = 1.0,
     understated: float = 1.0,
+    frames: int = FRAMES,
 ) -> str:
     """Put such a model into the registry, and give its id.
 
@@ -136,7 +148,7 @@ def add_model(
     small, and its weights make up for that: it is the same function of the speech.
     """
     storage.prepare()
-    net, config = ear(labels)
+    net, config = ear(labels, frames)
     with torch.no_grad():
         net.classifier.weight.mul_(steepness / understated)
         net.classifier.bias.mul_(steepness)
@@ -146,6 +158,6 @@ def add_model(
     return row.id
 
 
-def lines(path: Path) -> list[dict[str, object]]:
+def lines(path: Path) -> list[dict[str, Any]]:
     """The objects of an NDJSON file."""
     return [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()]

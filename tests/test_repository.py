@@ -24,11 +24,20 @@ from app.settings import Settings
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("app", "models", "workers")
 
-MODELS_MAY_LOAD = {"models", "torch", "torchaudio", "numpy", "scipy", "safetensors"}
+MODELS_MAY_LOAD = {
+    "models",
+    "torch",
+    "torchaudio",
+    "numpy",
+    "scipy",
+    "safetensors",
+    "pydantic",
+    "pydantic_core",
+    "annotated_types",
+}
 NOT_SCIENCE = {
     "fastapi",
     "starlette",
-    "pydantic",
     "sqlalchemy",
     "redis",
     "rq",

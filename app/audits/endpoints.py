@@ -17,12 +17,16 @@ from starlette.types import Scope as AsgiScope
 from app.access.auth import MayAudit, MaySubmitAudit, may
 from app.access.keys.scopes import Scope
 from app.access.quotas import ConcurrencyLimit
-from app.audits import examples, files, formats, service
-from app.audits.schemas import Artifact, AuditRequest, AuditRow, UploadedAuditRequest
+from app.audits import files, formats, service
+from app.audits.dry_run import dry_run
+from app.audits.report import Report
+from app.audits.result import AuditResult
+from app.audits.schemas import Artifact, AuditRequest, ForecastAnswer, UploadedAuditRequest
 from app.audits.service import Upload
 from app.errors import Forbidden, Invalid
 from app.http.downloads import DOWNLOADED, download
 from app.http.etags import IfNoneMatch
+from app.http.examples import read_examples
 from app.http.forms import ANY_SIZE, multipart, no_others, the_request
 from app.http.idempotency import IdempotencyKey
 from app.http.listed_headers import listed
@@ -36,8 +40,14 @@ from app.jobs.states import JobKind
 from app.persistence.database import SessionDep
 from app.schemas import Page, Schema
 from app.settings import Settings
+from models.audit import AuditRow
 
-router = job_routes(JobKind.AUDIT, may(Scope.AUDIT), examples.JOBS)
+# The figures are those of a real audit, of 24 clips of CREMA-D.
+REQUESTS: Final = read_examples(__file__, "requests")
+QUEUED: Final = read_examples(__file__, "queued")
+JOBS: Final = read_examples(__file__, "jobs")
+
+router = job_routes(JobKind.AUDIT, may(Scope.AUDIT), JOBS)
 
 # Files of less than a megabyte stay in memory, 256 MiB of them in a form at worst: a gigabyte in
 # all. And each form keeps a thread of the pool, of 40, busy while its clips are decoded.
@@ -63,7 +73,7 @@ FORM: Final[dict[str, Any]] = {
                     },
                 },
                 "encoding": {"request": {"contentType": "application/json"}},
-                "examples": examples.FORMS,
+                "examples": read_examples(__file__, "forms"),
             }
         }
     }
@@ -143,25 +153,36 @@ router.add_api_route(
 )
 
 
+class CreateQuery(Schema):
+    """How an audit is submitted."""
+
+    dry_run: bool = Field(
+        default=False,
+        description="Answer what the audit would cost (200), and queue nothing. On a corpus only.",
+    )
+
+
 @router.post(
     "",
     status_code=202,
+    response_model=Job,
     summary="Queue an audit",
     openapi_extra=FORM,
     responses={
-        **accepted(examples.QUEUED),
+        200: {"model": ForecastAnswer, "description": "With `dry_run`: what it would cost."},
+        **accepted(QUEUED),
         **problems(400, 403, 404, 408, 409, 413, 415, 422, 429, 503),
     },
 )
 def create_audit(
-    wanted: Annotated[AuditRequest, Body(openapi_examples=examples.REQUESTS)],
+    wanted: Annotated[AuditRequest, Body(openapi_examples=REQUESTS)],
     response: Response,
     session: SessionDep,
     caller: MaySubmitAudit,
     services: ServicesDep,
-    _query: NoQuery,
+    query: Annotated[CreateQuery, Query()],
     idempotency_key: IdempotencyKey = None,
-) -> Job:
+) -> Job | JSONResponse:
     """Attack a model on a partition of a corpus, or, with a form, on uploaded clips.
 
     The answer names the job: poll it, or follow its events. Its `result` has UAR, recalls and
@@ -175,6 +196,9 @@ def create_audit(
             " key with both scopes.",
             code="scope_missing",
         )
+    if query.dry_run:
+        told = dry_run(session, services.storage, services.settings, wanted, owner=caller.owner)
+        return JSONResponse(told.model_dump())
     made = service.create(
         session, services, wanted, owner=caller.owner, idempotency_key=idempotency_key
     )
@@ -222,7 +246,7 @@ def get_results(
 ) -> Response:
     """In the audit's order. JSON comes in pages; NDJSON and CSV (a line for each clip and strength)
     come whole."""
-    _, folder = service.findings(session, services.storage, job_id, owner=caller.owner)
+    job, folder = service.findings(session, services.storage, job_id, owner=caller.owner)
     rows = folder / files.ROWS
     kind = formats.chosen(accept, formats.ROWS, wanted=query.format)
     if kind == "ndjson":
@@ -233,8 +257,9 @@ def get_results(
             if_none_match=if_none_match,
         )
     if kind == "csv":
+        lines = formats.csv_lines(rows, AuditResult.model_validate(job.result).attacks)
         name = {"Content-Disposition": f'attachment; filename="{job_id}.csv"'}
-        return StreamingResponse(formats.csv_lines(rows), media_type="text/csv", headers=name)
+        return StreamingResponse(lines, media_type="text/csv", headers=name)
     page = formats.page(rows, query.after, query.limit)
     return Response(page, media_type=formats.ROWS[kind])
 
@@ -262,7 +287,7 @@ router.add_api_route(
 @router.get(
     "/{job_id}/report",
     summary="Its report: all that is needed to do it again, and its result",
-    response_model=dict[str, Any],
+    response_model=Report,
     responses=problems(404, 406, 409, 422),
 )
 def get_report(
@@ -277,7 +302,8 @@ def get_report(
     computed it, the result and the artifacts with their SHA-256. JSON only."""
     job, folder = service.findings(session, services.storage, job_id, owner=caller.owner)
     kind = formats.chosen(accept, formats.REPORTS, wanted=query.format)
-    return JSONResponse(files.read_report(folder, job.result), media_type=formats.REPORTS[kind])
+    report = service.report(folder, job)
+    return Response(report.model_dump_json(), media_type=formats.REPORTS[kind])
 
 
 @router.get("/{job_id}/artifacts", summary="The files that it made", responses=problems(404, 409))
@@ -288,7 +314,7 @@ def list_artifacts(
     _, folder = service.findings(session, services.storage, job_id, owner=caller.owner)
     base = f"{path_of(job_id, JobKind.AUDIT)}/artifacts"
     found = [
-        Artifact.model_validate(one | {"url": f"{base}/{one['name']}"})
+        Artifact(**one.model_dump(), url=f"{base}/{one.name}")
         for one in files.read_artifacts(folder)
     ]
     return Page(data=found, has_more=False)
@@ -317,4 +343,4 @@ def get_artifact(
     """With `Range` a part of it."""
     _, folder = service.findings(session, services.storage, job_id, owner=caller.owner)
     known, path = service.artifact(folder, name)
-    return download(path, media_type=known["media_type"], name=name, if_none_match=if_none_match)
+    return download(path, media_type=known.media_type, name=name, if_none_match=if_none_match)

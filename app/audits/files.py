@@ -16,20 +16,23 @@ import json
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+from pydantic import TypeAdapter
 
 from app.persistence.storage import Storage
+from app.schemas import Schema
 
 INPUTS: Final = "inputs"
 ROWS: Final = "rows.jsonl"
 REPORT: Final = "report.json"
 ARTIFACTS: Final = "artifacts"
 
-LOG_MELS: Final = "adversarial.safetensors"
+INPUTS_FILE: Final = "adversarial.safetensors"
 CURVE: Final = "uar-curve.png"
 is_artifact = re.compile(
     r"adversarial\.safetensors|uar-curve\.png|figure2-[1-9]\.png"
-    r"|(?:clean-[0-9]{6}|adversarial-[0-9]{6}-[0-9]{2})\.wav"
+    r"|(?:clean-[0-9]{6}|adversarial-[0-9]{6}-[0-9]{2,3})\.wav"
 ).fullmatch
 
 
@@ -50,10 +53,30 @@ def sound_name(index: int, point: int) -> str:
 
 @dataclass(frozen=True)
 class Input:
-    """An uploaded clip: the name it came with (shown, never a path) and its label, if any."""
+    """An uploaded clip.
+
+    Attributes:
+        name: that it came with: shown, never a path.
+        label: if it is known.
+        duration_s: of the recording.
+    """
 
     name: str
     label: str | None
+    duration_s: float
+
+
+class ArtifactFile(Schema):
+    """A file in artifacts/."""
+
+    name: str
+    media_type: str
+    description: str
+    bytes: int
+    sha256: str
+
+
+_Artifacts: Final = TypeAdapter(list[ArtifactFile])
 
 
 def inputs_dir(storage: Storage, job_id: str) -> Path:
@@ -82,20 +105,11 @@ def attempt_dir(storage: Storage, job_id: str, attempt: int) -> Path:
     return storage.job_dir(job_id) / f"attempt-{attempt:04d}"
 
 
-def read_report(folder: Path, result: dict[str, Any] | None) -> dict[str, Any]:
-    """The report. What an audit has caused stands in its row alone, which is told of it later."""
-    report: dict[str, Any] = json.loads((folder / REPORT).read_bytes())
-    if result is not None and "hardening" in result:
-        report["result"]["hardening"] = result["hardening"]
-    return report
+def read_artifacts(folder: Path) -> list[ArtifactFile]:
+    """What lies in an attempt's artifacts/."""
+    return _Artifacts.validate_json((folder / "artifacts.json").read_bytes())
 
 
-def read_artifacts(folder: Path) -> list[dict[str, Any]]:
-    """What lies in an attempt's artifacts/: name, media_type, description, bytes, sha256."""
-    found: list[dict[str, Any]] = json.loads((folder / "artifacts.json").read_bytes())
-    return found
-
-
-def write_artifacts(folder: Path, artifacts: list[dict[str, Any]]) -> None:
+def write_artifacts(folder: Path, artifacts: list[ArtifactFile]) -> None:
     """Say what lies in artifacts/."""
-    (folder / "artifacts.json").write_text(json.dumps(artifacts, indent=1), encoding="utf-8")
+    (folder / "artifacts.json").write_bytes(_Artifacts.dump_json(artifacts, indent=1))

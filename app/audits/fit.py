@@ -8,12 +8,13 @@ knows the speakers too, so that a second upload with another partition is notice
 from typing import Final
 
 from app.audits.schemas import AuditRequest
+from app.corpora import service as corpora
 from app.corpora.tables import Corpus
 from app.persistence.storage import Storage
 from models.checkpoint import ModelConfig
 from models.corpus import public_speakers
-from models.corpus.index import INDEX_NAME, read_index
 from models.corpus.manifest import CorpusError
+from models.provenance import Provenance
 
 MOST_NAMED: Final = 5
 
@@ -44,23 +45,23 @@ def warnings(
 
 
 def _same_clips(config: ModelConfig, corpus: Corpus, request: AuditRequest) -> str | None:
-    learnt_on = str(config.training.get("train_on", "train"))
-    if config.training.get("corpus") != corpus.id:
+    run = Provenance.of(config)
+    if run.corpus != corpus.id:
         return None
-    if request.partition != "all" and request.partition not in learnt_on.split("+"):
+    if request.partition != "all" and request.partition not in run.train_on.split("+"):
         return None
-    return f"The model was trained on {learnt_on} of this corpus"
+    return f"The model was trained on {run.train_on} of this corpus"
 
 
 def _same_speakers(
     storage: Storage, config: ModelConfig, corpus: Corpus, request: AuditRequest
 ) -> str | None:
     """By the file names of the public corpus that both are from, if that is so."""
-    learnt = config.training.get("public_speakers")
-    if not isinstance(learnt, dict) or not learnt:
+    learnt = Provenance.of(config).public_speakers
+    if not learnt:
         return None
     try:
-        manifest = read_index((storage.corpus_dir(corpus.id) / INDEX_NAME).read_bytes())
+        manifest = corpora.read_manifest(storage.corpus_dir(corpus.id))
         clips = manifest if request.partition == "all" else manifest.split(request.partition)
     except (OSError, CorpusError):  # the audit itself will say that the corpus is damaged
         return None
@@ -69,7 +70,7 @@ def _same_speakers(
         speaker
         for name, speakers in here.items()
         for speaker in speakers
-        if isinstance(known := learnt.get(name), list) and speaker in known
+        if speaker in learnt.get(name, [])
     )
     if not shared:
         return None

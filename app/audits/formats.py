@@ -2,13 +2,15 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from app.audits.rows import read_lines, read_rows
 from app.errors import NotAcceptable, shown
 from app.http.negotiation import best
+from models.audit.result import AttackOfResult
 
 ROWS: Final = {
     "json": "application/json",
@@ -60,15 +62,22 @@ def page(path: Path, after: int | None, limit: int) -> bytes:
     return b'{"object":"list","data":[%b],"has_more":%b}' % (b",".join(rows), more)
 
 
-def csv_lines(path: Path) -> Iterator[str]:
-    """One line for each clip and strength: tidy, as data frames want it."""
+def csv_lines(path: Path, attacks: Sequence[AttackOfResult]) -> Iterator[str]:
+    """One line for each clip, attack and strength: tidy, as data frames want it.
+
+    Args:
+        path: of the rows.
+        attacks: as in the result. The parameters of all of them are columns, named
+            ``attack:NAME``; a cell is empty where an attack has no such parameter.
+    """
     buffer = io.StringIO()
     writer = csv.writer(buffer)
+    parameters = sorted({name for attack in attacks for name in attack.parameters})
     for number, row in enumerate(read_rows(path)):
         classes = list(row["clean"]["scores"])
         if number == 0:
-            writer.writerow(_head(classes))
-        for line in _lines(row, classes):
+            writer.writerow(_head(parameters, classes))
+        for line in _lines(row, attacks, parameters, classes):
             writer.writerow(line)
             if buffer.tell() >= CHUNK_CHARACTERS:
                 yield buffer.getvalue()
@@ -77,26 +86,47 @@ def csv_lines(path: Path) -> Iterator[str]:
     yield buffer.getvalue()
 
 
-def _head(classes: list[str]) -> list[str]:
+def _head(parameters: Sequence[str], classes: Sequence[str]) -> list[str]:
     return [
-        "index", "clip", "label", "clean", "attack", "labels", "eta", "epsilon", "adversarial",
-        "success", "no_gradient", "audio", "snr_db",
+        "index", "clip", "label", "speaker", "gender", "duration_s", "clean",
+        "attack", "type", "unit", "strength", "adversarial", "success", "no_direction",
+        "linf", "l2", "snr_db", "band_db", "forwards", "backwards", "queries",
+        "audio", "audio_snr_db", "minimum", "details",
+        *(f"attack:{name}" for name in parameters),
         *(f"clean:{name}" for name in classes),
         *(f"adversarial:{name}" for name in classes),
     ]  # fmt: skip
 
 
-def _lines(row: dict[str, Any], classes: list[str]) -> Iterator[list[Any]]:
+def _lines(
+    row: dict[str, Any],
+    attacks: Sequence[AttackOfResult],
+    parameters: Sequence[str],
+    classes: Sequence[str],
+) -> Iterator[list[Any]]:
     clean = row["clean"]
-    for after in row["adversarial"]:
+    smallest = {one["attack"]: one["strength"] for one in row["minimum"]}
+    for after in row["attacked"]:
+        attack = attacks[after["attack"]]
         audio = after["audio"] or {"label": "", "snr_db": ""}
+        size, cost = after["distortion"], after["cost"]
         yield [
-            row["index"], row["clip"], row["label"], clean["label"], after["attack"],
-            after["labels"], after["clip"], after["epsilon"], after["label"],
-            _truth(after["success"]), _truth(after["no_gradient"]), audio["label"], audio["snr_db"],
+            row["index"], row["clip"], row["label"], row["speaker"], row["gender"],
+            row["duration_s"], clean["label"],
+            attack.index, attack.type, attack.threat.unit, after["strength"], after["label"],
+            _truth(after["success"]), _truth(after["no_direction"]),
+            size["linf"], size["l2"], size["snr_db"], size["band_db"],
+            cost["forwards"], cost["backwards"], cost["queries"],
+            audio["label"], audio["snr_db"], smallest.get(attack.index),
+            json.dumps(after["details"]) if after["details"] else "",
+            *(_cell(attack.parameters.get(name, "")) for name in parameters),
             *(clean["scores"][name] for name in classes),
             *(after["scores"][name] for name in classes),
         ]  # fmt: skip
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, dict | list | bool) else value
 
 
 def _truth(value: bool | None) -> str:

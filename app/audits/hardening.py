@@ -7,14 +7,17 @@ it on the queue; if that process dies too, the reconciler does.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
+from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from app.audits import fit
+from app.audits.result import AuditResult, Hardening
 from app.audits.schemas import AuditRequest, Harden
 from app.corpora.tables import Corpus
 from app.errors import ServalError
+from app.http.problems import invalid
 from app.jobs import service as jobs
 from app.jobs.service import Submission
 from app.jobs.states import JobKind
@@ -25,18 +28,27 @@ from app.persistence.storage import Storage
 from app.settings import Settings
 from app.trainings import service as trainings
 from app.trainings.schemas import TrainingRequest
+from models.audit.result import Threat
 from models.checkpoint import ModelConfig
+from models.threats import ThreatModel
+from models.training_plan import DEFAULT_ATTACK
+
+FEATURES: Final = ThreatModel()
+EPSILON: Final = 0.02
+"""Of a training that is to harden against attacks on waveforms, which has no ε of its own."""
 
 
 def training(request: AuditRequest, harden: Harden, config: ModelConfig) -> TrainingRequest:
     """The training that a too weak model calls for: its architecture, with the defence."""
+    when = harden.when
+    own = when.strength if when.threat == FEATURES else EPSILON
     return TrainingRequest(
         corpus=request.corpus,
         name=f"{request.model} hardened with {harden.defense.type}",
         architecture=config.architecture,
         defense=harden.defense,
-        epsilon=harden.when.epsilon,
-        clip=None,  # FGSM at one epsilon never changes a value by more
+        attack=harden.attack or DEFAULT_ATTACK,
+        epsilon=own if harden.epsilon is None else harden.epsilon,
         iterations=harden.iterations,
         batch_size=harden.batch_size,
         frames=config.frames,
@@ -44,24 +56,27 @@ def training(request: AuditRequest, harden: Harden, config: ModelConfig) -> Trai
     )
 
 
-def verdict(harden: Harden, curve: list[dict[str, Any]]) -> dict[str, Any]:
-    """Whether the model is too weak: ``{when, success_rate, triggered, training, audit}``.
+def verdict(harden: Harden, result: AuditResult) -> Hardening:
+    """Whether the model is too weak.
 
-    Of several attacks at that strength the most successful one counts.
+    Of several attacks of that threat model, at that strength or a weaker one, the most successful
+    one counts; controls do not.
     """
+    when = harden.when
     rates = [
-        point["success_rate"]
-        for point in curve
-        if point["epsilon"] == harden.when.epsilon and point["success_rate"] is not None
+        point.success_rate
+        for point in result.curve
+        if point.success_rate is not None
+        and not (attack := result.attacks[point.attack]).control
+        and attack.threat == Threat(**when.threat.to_dict())
+        and not when.threat.harder(point.strength, when.strength)
     ]
     worst = max(rates, default=None)
-    return {
-        "when": harden.when.model_dump(),
-        "success_rate": worst,
-        "triggered": worst is not None and worst > harden.when.success_rate_above,
-        "training": None,
-        "audit": None,
-    }
+    return Hardening(
+        when=when,
+        success_rate=worst,
+        triggered=worst is not None and worst > when.success_rate_above,
+    )
 
 
 def submission(
@@ -91,14 +106,15 @@ def submission(
     return replace(submission, metadata=session.get_one(Job, audit_id).metadata_)
 
 
-def start(session: Session, wanted: Submission, found: dict[str, Any]) -> dict[str, Any]:
+def start(session: Session, wanted: Submission, found: Hardening) -> dict[str, Any]:
     """Insert the training in the transaction in which the audit succeeds.
 
     Returns:
         What joins the audit's result.
     """
     job = jobs.insert(session, wanted)
-    return {"hardening": found | {"training": job.id}}
+    told = found.model_copy(update={"training": job.id})
+    return {"hardening": told.model_dump(mode="json")}
 
 
 def warnings(
@@ -148,20 +164,23 @@ def _asked_by(session: Session, training_id: str) -> Job | None:
     """The audit that asked for the training, if one did."""
     row = session.get(Job, training_id)
     parent = None if row is None or row.parent_id is None else session.get(Job, row.parent_id)
-    asked = parent is not None and (parent.result or {}).get("hardening")
-    return parent if asked else None
+    if parent is None or parent.result is None or parent.kind is not JobKind.AUDIT:
+        return None
+    return parent if AuditResult.model_validate(parent.result).hardening is not None else None
 
 
 def _tell(session: Session, parent: Job, training_id: str, audit_id: str) -> None:
     """Name the new audit in the result of the first one."""
-    result = parent.result or {}
-    hardening = result["hardening"] | {"training": training_id, "audit": audit_id}
+    result = AuditResult.model_validate(parent.result)
+    assert result.hardening is not None  # `_asked_by` has looked
+    told = {"training": training_id, "audit": audit_id}
+    result.hardening = result.hardening.model_copy(update=told)
     move(
         session,
         parent.id,
         event="hardened",
-        data={"training": training_id, "audit": audit_id},
-        result=result | {"hardening": hardening},
+        data=told,
+        result=result.model_dump(mode="json"),
     )
 
 
@@ -180,9 +199,15 @@ def check(
     Raises:
         ServalError: as a submission of that training would.
     """
-    wanted = training(request, harden, config)
     try:
+        wanted = training(request, harden, config)
         trainings.submission(session, storage, settings, wanted, owner=owner)
+    except ValidationError as error:
+        faults = [fault | {"loc": ("harden", *fault["loc"])} for fault in error.errors()]
+        raise invalid(faults) from error
     except ServalError as error:
         error.detail = f"harden asks for a training that would be refused: {error.detail}"
+        for fault in error.errors:
+            if fault.field.split(".")[0] in Harden.model_fields:
+                fault.field = f"harden.{fault.field}"
         raise

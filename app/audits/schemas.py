@@ -1,87 +1,160 @@
 """What an audit is asked for, and what it answers."""
 
-from collections import Counter
-from typing import Annotated, Any, Final, Literal, Self
+from collections.abc import Mapping
+from typing import Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from app.corpora.schemas import Partition
-from app.schemas import Metadata, Schema
-from app.trainings.schemas import Similarity, Vanilla
-from models import audit
+from app.schemas import Metadata, Schema, at
+from models.attacks import AnyAttack, Attack
+from models.defenses import DEFENSES, AnyDefense, Defense
+from models.threats import Domain, Norm, ThreatModel
+from models.victims import Windows
 
-MAX_EPSILON: Final = 10.0
-"""Standard deviations of a band: a hundred times the paper's largest, and no speech is left."""
-MAX_EPSILONS: Final = 32
+Precision = Literal["float32", "tf32"]
+"""Of convolutions on a GPU."""
+
+MAX_ATTACKS: Final = 16
 MAX_POINTS: Final = 64
 """Of one audit, all attacks together: each costs a pass through the network for every clip."""
 
-Epsilon = Annotated[float, Field(ge=0, le=MAX_EPSILON, strict=True)]
-
-
-class Fgsm(Schema):
-    """Fast gradient sign method (Eq. 1-2 of the paper) at several strengths."""
-
-    type: Literal["fgsm"]
-    epsilon: list[Epsilon] = Field(
-        min_length=1,
-        max_length=MAX_EPSILONS,
-        description="Strengths, in standard deviations of a mel band. One backward pass serves"
-        " them all.",
-        examples=[[0, 0.02, 0.04, 0.06, 0.08, 0.1]],
-    )
-    labels: Literal["true", "predicted"] = Field(
-        default="true",
-        description="What is attacked: the true label, or the model's own prediction, which cannot"
-        " break what is wrong already and may repair it. A clip without a label is always attacked"
-        " at the prediction.",
-    )
-    clip: float | None = Field(
-        default=None, gt=0, le=MAX_EPSILON, description="η of Eq. 2: no value is changed by more."
-    )
-
-    @model_validator(mode="after")
-    def _no_strength_twice(self) -> Self:
-        twice = [value for value, times in Counter(self.epsilon).items() if times > 1]
-        if twice:
-            raise ValueError(f"epsilon holds {twice[0]:g} more than once: give each strength once")
-        return self
-
-    def to_attack(self) -> audit.Attack:
-        """As the science core takes it."""
-        return audit.Attack(tuple(self.epsilon), self.type, self.labels, self.clip)
-
 
 class When(Schema):
-    """What makes a model too weak."""
+    """What makes a model too weak: an attack that wins too often at no more than a strength."""
 
-    epsilon: float = Field(
-        gt=0, le=MAX_EPSILON, strict=True, description="One of the attacks'.", examples=[0.02]
+    domain: Domain = Field(default="features", description="Of the attacks that count.")
+    norm: Norm = Field(default="linf", description="Likewise; l2 if `snr_db` is given.")
+    epsilon: float | None = Field(
+        default=None, gt=0, strict=True, description="The strength.", examples=[0.02]
+    )
+    snr_db: float | None = Field(
+        default=None, ge=0, strict=True, description="The same, of waveforms with norm l2."
     )
     success_rate_above: float = Field(ge=0, lt=1, examples=[0.3])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _an_snr_is_of_l2(cls, values: object) -> object:
+        if (
+            isinstance(values, Mapping)
+            and "norm" not in values
+            and values.get("snr_db") is not None
+        ):
+            return dict(values) | {"norm": "l2"}
+        return values
+
+    @model_validator(mode="after")
+    def _a_strength_of_its_threat_model(self) -> Self:
+        threat = self.threat
+        wanted = threat.strength_name
+        other = "snr_db" if wanted == "epsilon" else "epsilon"
+        if getattr(self, other) is not None:
+            raise at(
+                (other,),
+                "wrong_unit",
+                f"does not measure {self.domain} with norm {self.norm}: give {wanted}"
+                + (", or domain waveform" if self.domain == "features" else ""),
+                getattr(self, other),
+            )
+        if getattr(self, wanted) is None:
+            raise at((wanted,), "missing", f"is missing: give {wanted}")
+        if self.strength > threat.largest:
+            raise at(
+                (wanted,),
+                "too_large",
+                f"is more than is accepted: give at most {threat.largest:g} {threat.unit}",
+                self.strength,
+            )
+        return self
+
+    @property
+    def threat(self) -> ThreatModel:
+        """Of which attacks count."""
+        return ThreatModel(self.domain, self.norm)
+
+    @property
+    def strength(self) -> float:
+        """In the unit of that threat model."""
+        found: float = getattr(self, self.threat.strength_name)
+        return found
 
 
 class Harden(Schema):
     """Train a hardened model if this one is too weak, and audit that with the same attacks."""
 
-    defense: Annotated[Vanilla | Similarity, Field(discriminator="type")] = Field(
-        examples=[{"type": "vanilla"}]
-    )
+    defense: AnyDefense = Field(examples=[{"type": "vanilla"}])
     when: When
+    epsilon: float | None = Field(
+        default=None,
+        gt=0,
+        le=10,
+        strict=True,
+        description="Radius that the training crafts adversarial log-mels with; that of `when` if"
+        " it is one of log-mels, else 0.02.",
+    )
+    attack: AnyAttack | None = Field(
+        default=None, description="What the training crafts them with; FGSM if not given."
+    )
     iterations: int = Field(default=10_000, ge=1, le=10_000_000, description="Of the training.")
     batch_size: int = Field(default=16, ge=2, le=1024, description="Of the training.")
+
+    @field_validator("defense")
+    @classmethod
+    def _a_defense(cls, defense: Defense) -> Defense:
+        if defense.inputs == "clean":
+            others = [name for name in DEFENSES if DEFENSES[name].inputs != "clean"]
+            raise at(
+                ("type",),
+                "no_defense",
+                f"trains on clean data alone and hardens nothing: give one of {', '.join(others)}",
+                defense.type,
+            )
+        return defense
 
 
 class _Attacks(Schema):
     """What all audits are asked for."""
 
     model: str = Field(max_length=64, examples=["cnn4-single-cremad"])
-    attacks: list[Fgsm] = Field(min_length=1, max_length=8)
-    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="Of the draw that `limit` makes.")
+    attacks: list[AnyAttack] = Field(
+        min_length=1,
+        max_length=MAX_ATTACKS,
+        description="What is tried. Add a `noise` of the same strengths: it is the control that"
+        " says what a change of that size does without an adversary.",
+        examples=[
+            [
+                {"type": "pgd", "epsilon": [0.02], "steps": 10},
+                {"type": "noise", "epsilon": [0.02]},
+            ]
+        ],
+    )
+    windows: Windows = Field(
+        default="all",
+        description="Of a clip that is longer than the model's window: all of its windows,"
+        " averaged, as a prediction does; or the first alone, as in the paper.",
+    )
+    precision: Precision = Field(
+        default="float32",
+        description="On a GPU, tf32 rounds convolutions to ten bits: several times as fast, and"
+        " now and then another prediction. Elsewhere the two are the same.",
+    )
+    max_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        le=30 * 86_400,
+        description="After which the audit ends with what is scored until then.",
+    )
+    seed: int = Field(
+        default=0,
+        ge=0,
+        le=2**31 - 1,
+        description="Of the draw that `limit` makes, and of every random draw of the attacks.",
+    )
     save_adversarial: bool = Field(
         default=True,
         strict=True,
-        description="Keep some adversarial log-mels, and those that break the model as WAVs too.",
+        description="Keep some adversarial inputs, and those that break the model as WAVs too.",
     )
     metadata: Metadata | None = Field(
         default=None,
@@ -89,23 +162,31 @@ class _Attacks(Schema):
         examples=[{"ticket": "QA-17"}],
     )
 
-    @model_validator(mode="after")
-    def _every_attack_once(self) -> Self:
-        kinds = Counter((one.type, one.labels, one.clip) for one in self.attacks)
-        twice = [kind for kind, times in kinds.items() if times > 1]
-        if twice:
-            raise ValueError(
-                f"two attacks are {twice[0][0]} with {twice[0][1]} labels and clip {twice[0][2]}:"
-                " give all strengths in one of them"
-            )
-        points = sum(len(one.epsilon) for one in self.attacks)
+    @field_validator("attacks")
+    @classmethod
+    def _different_attacks_with_strengths(cls, attacks: list[Attack]) -> list[Attack]:
+        seen: dict[str, int] = {}
+        for number, attack in enumerate(attacks):
+            if attack.needs_strengths:
+                field: tuple[int | str, ...] = (number, *attack.needs_strengths.split("."))
+                raise at(field, "missing", "is missing: give at least one strength")
+            first = seen.setdefault(attack.identity(), number)
+            if first != number:
+                raise at(
+                    (number,),
+                    "attack_twice",
+                    f"is the same attack as attacks.{first}: give all strengths in one of them",
+                    attack.describe(),
+                )
+        points = sum(len(attack.strengths) for attack in attacks)
         if points > MAX_POINTS:
-            raise ValueError(f"the attacks have {points} strengths together: give {MAX_POINTS}")
-        return self
-
-    def to_attacks(self) -> list[audit.Attack]:
-        """As the science core takes them."""
-        return [attack.to_attack() for attack in self.attacks]
+            raise at(
+                (),
+                "too_many_points",
+                f"have {points} strengths together: give at most {MAX_POINTS}",
+                f"{points} strengths",
+            )
+        return attacks
 
     def to_request(self) -> dict[str, Any]:
         """What is stored as the job's input: every default spelt out."""
@@ -139,11 +220,25 @@ class AuditRequest(_Attacks):
     def _harden_at_a_strength_that_is_tried(self) -> Self:
         if self.harden is None:
             return self
-        tried = sorted({value for attack in self.attacks for value in attack.epsilon})
-        if self.harden.when.epsilon not in tried:
-            raise ValueError(
-                f"harden.when.epsilon is {self.harden.when.epsilon:g}, which no attack tries: give"
-                f" one of {', '.join(f'{value:g}' for value in tried)}, or add it to an attack"
+        when = self.harden.when
+        tried = sorted(
+            {
+                value
+                for attack in self.attacks
+                if attack.threat == when.threat and not attack.control
+                for value in attack.strengths
+            }
+        )
+        if when.strength not in tried:
+            some = (
+                f"give one of {', '.join(f'{one:g}' for one in tried)}, or " if tried else "give "
+            )
+            raise at(
+                ("harden", "when", when.threat.strength_name),
+                "strength_not_tried",
+                f"no attack on {when.domain} with norm {when.norm} tries it:"
+                f" {some}an attack with that strength",
+                when.strength,
             )
         return self
 
@@ -159,43 +254,36 @@ class UploadedAuditRequest(_Attacks):
     )
 
 
-class Says(Schema):
-    """What the model says of a clip."""
-
-    label: str = Field(examples=["anger"])
-    scores: dict[str, float] = Field(examples=[{"anger": 0.91, "sadness": 0.09}])
+AnyAuditRequest = AuditRequest | UploadedAuditRequest
 
 
-class Heard(Schema):
-    """A successful attack played as sound: what the model says then, and how loud the change is."""
+def parse_request(stored: dict[str, Any]) -> AnyAuditRequest:
+    """The request that was stored as a job's input."""
+    kind = AuditRequest if "corpus" in stored else UploadedAuditRequest
+    return kind.model_validate(stored)
 
-    label: str = Field(examples=["anger"])
-    snr_db: float = Field(examples=[27.3])
 
+class ForecastFigures(Schema):
+    """What an audit is expected to cost."""
 
-class Attacked(Says):
-    """What the model says of a clip that is attacked."""
-
-    attack: str = Field(examples=["fgsm"])
-    labels: str = Field(examples=["true"])
-    clip: float | None
-    epsilon: float = Field(examples=[0.02])
-    success: bool | None = Field(description="null if the model was wrong before.")
-    no_gradient: bool = Field(
-        description="Whether the attack had nothing to go by: it moved nothing, or what it proposed"
-        " was not finite. That it did not succeed then says nothing of the model."
+    clips: int = Field(examples=[48])
+    forwards: int = Field(description="Forward passes of a clip, those to score it among them.")
+    backwards: int = Field(description="Backward passes of a clip.")
+    queries: int = Field(description="Forward passes of attacks that see scores alone.")
+    exact: bool = Field(
+        description="Whether so much will be spent. False where an attack's work depends on what it"
+        " finds: then it is the most."
     )
-    audio: Heard | None = Field(description="Of a successful attack.")
+    seconds: float = Field(
+        description="On the device of this answer, from a calibration of a second."
+    )
+    device: str = Field(examples=["cpu"])
 
 
-class AuditRow(Schema):
-    """One clip of an audit."""
+class ForecastAnswer(ForecastFigures):
+    """What an audit would cost."""
 
-    index: int = Field(description="Its place in the audit, for `after`.", examples=[0])
-    clip: str = Field(examples=["AudioWAV/1001_DFA_ANG_XX.wav"])
-    label: str | None = Field(examples=["anger"])
-    clean: Says
-    adversarial: list[Attacked]
+    object: Literal["forecast"] = "forecast"
 
 
 class Artifact(Schema):

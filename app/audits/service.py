@@ -8,11 +8,12 @@ from typing import Any, BinaryIO, Final
 
 from sqlalchemy.orm import Session
 
-from app.audits import files, fit, hardening
+from app.audits import acceptance, files, fit
 from app.audits.files import Input
+from app.audits.report import Report
+from app.audits.result import AuditResult
 from app.audits.schemas import AuditRequest, UploadedAuditRequest
 from app.corpora import service as corpora
-from app.corpora.tables import Corpus
 from app.errors import Conflict, FieldProblem, Invalid, NotFound, shown
 from app.jobs import service as jobs
 from app.jobs.service import Submission
@@ -24,6 +25,7 @@ from app.registry import service as registry
 from app.registry.service import Entry
 from app.settings import Settings
 from models.audio import AudioError, decode
+from models.features import SAMPLE_RATE
 
 MAX_NAME: Final = 200
 MOST_NAMED: Final = 10
@@ -88,74 +90,18 @@ def _checked(
     Raises:
         NotFound, Invalid: as `create`.
     """
-    entry = registry.get(session, services.storage, request.model, owner=asked.owner)
-    corpus = corpora.get(session, request.corpus, owner=asked.owner)
-    _check_fit(entry, corpus, request, services.settings)
-    if request.harden is not None:
-        hardening.check(
-            session, services.storage, services.settings, request, request.harden, entry.config,
-            owner=asked.owner,
-        )  # fmt: skip
+    accepted = acceptance.check(
+        session, services.storage, services.settings, request, owner=asked.owner
+    )
+    entry, corpus = accepted.entry, accepted.corpus
 
     def lock_for_share(session: Session) -> None:
-        registry.lock_for_share(session, entry)
+        for model in (entry, *accepted.sources):
+            registry.lock_for_share(session, model)
         corpora.lock_for_share(session, corpus.id)
 
     warnings = fit.warnings(services.storage, entry.config, corpus, request)
     return replace(asked, warnings=warnings, lock_for_share=lock_for_share)
-
-
-def _check_fit(entry: Entry, corpus: Corpus, request: AuditRequest, settings: Settings) -> None:
-    """Clips of emotions that the model does not know are left out: it could not be right on them.
-
-    Raises:
-        Invalid: the model and the corpus do not go together.
-    """
-    classes = _classes(corpus, request.partition)
-    known = classes.keys() - fit.unknown_labels(entry.config, classes).keys()
-    if not known:
-        raise Invalid.of(
-            "model",
-            entry.id,
-            f"it knows {', '.join(entry.config.labels)}, and {request.partition} of the corpus has"
-            f" none of these but {', '.join(classes)}",
-            "choose a model and a corpus with emotions in common",
-            code="no_common_emotions",
-        )
-    clips = sum(classes[name] for name in known)
-    _check_size(entry, request, min(clips, request.limit or clips), settings)
-
-
-def _check_size(
-    entry: Entry, request: AuditRequest | UploadedAuditRequest, clips: int, settings: Settings
-) -> None:
-    """Refuse an audit whose rows would fill the disk."""
-    strengths = 1 + sum(len(attack.epsilon) for attack in request.attacks)
-    scores = clips * len(entry.config.labels) * strengths
-    if scores > settings.max_audit_scores:
-        raise Invalid.of(
-            "attacks",
-            f"{strengths - 1} strengths",
-            f"with {clips} clips and {len(entry.config.labels)} labels these are {scores} scores,"
-            f" more than the {settings.max_audit_scores} that this service allows",
-            "give a limit, or fewer strengths",
-            code="too_many_scores",
-        )
-
-
-def _classes(corpus: Corpus, partition: str) -> dict[str, int]:
-    """Clips of each emotion in a partition."""
-    if partition == "all":
-        return dict(corpus.classes)
-    if partition not in corpus.partitions:
-        raise Invalid.of(
-            "partition",
-            partition,
-            "the corpus has no such partition",
-            f"give one of {', '.join([*corpus.partitions, 'all'])}",
-            code="unknown_split",
-        )
-    return dict(corpus.partitions[partition]["classes"])
 
 
 def create_uploaded(
@@ -188,19 +134,27 @@ def create_uploaded(
         return replayed
     entry = registry.get(session, services.storage, request.model, owner=owner)
     _check_labels(labels, uploads, entry, services.settings)
-    _check_size(entry, request, len(uploads), services.settings)
+    acceptance.check_size(entry, request, len(uploads), services.settings)
+    sources = acceptance.check_attacks(
+        session, services.storage, entry, request, labels, owner=owner
+    )
+
+    def lock_for_share(session: Session) -> None:
+        for model in (entry, *sources):
+            registry.lock_for_share(session, model)
+
     session.rollback()  # no connection is held while clips are decoded
-    inputs = [Input(name, label) for name, label in zip(names, labels, strict=True)]
     with services.storage.staging() as staged:
         folder = staged / "job" / files.INPUTS
         folder.mkdir(parents=True)
-        warnings = _take_in(uploads, inputs, folder, services.settings)
-        files.write_inputs(folder, inputs)
+        seconds, warnings = _take_in(uploads, names, folder, services.settings)
+        known = zip(names, labels, seconds, strict=True)
+        files.write_inputs(folder, [Input(*one) for one in known])
         submission = replace(
             asked,
             warnings=[*_about_labels(labels), *warnings],
             staged=staged / "job",
-            lock_for_share=lambda session: registry.lock_for_share(session, entry),
+            lock_for_share=lock_for_share,
         )
         return jobs.accept(session, services.queue, services.storage, submission)
 
@@ -258,29 +212,31 @@ def _check_labels(
 
 
 def _take_in(
-    uploads: Sequence[Upload], inputs: Sequence[Input], folder: Path, settings: Settings
-) -> list[str]:
+    uploads: Sequence[Upload], names: Sequence[str], folder: Path, settings: Settings
+) -> tuple[list[float], list[str]]:
     """Decode every clip and keep its bytes.
 
     Returns:
-        What the owner should know of them.
+        How long each is, in seconds, and what the owner should know of them.
 
     Raises:
         Invalid: naming the clips that are not accepted, with their places.
     """
     problems: list[FieldProblem] = []
     codes: list[str] = []
+    seconds: list[float] = []
     warnings: dict[str, list[str]] = {}
-    for number, (upload, known) in enumerate(zip(uploads, inputs, strict=True)):
+    for number, (upload, name) in enumerate(zip(uploads, names, strict=True)):
         data = upload.file.read()
         try:
             waveform = decode(data, max_seconds=settings.max_clip_seconds)
         except AudioError as error:
-            problems.append(FieldProblem.of(f"file.{number}", known.name, str(error), None))
+            problems.append(FieldProblem.of(f"file.{number}", name, str(error), None))
             codes.append(error.code)
             continue
+        seconds.append(round(len(waveform.samples) / SAMPLE_RATE, 3))
         for warning in waveform.warnings:
-            warnings.setdefault(warning, []).append(known.name)
+            warnings.setdefault(warning, []).append(name)
         files.input_path(folder, number).write_bytes(data)
     if problems:
         first = problems[0]
@@ -291,7 +247,7 @@ def _take_in(
             code=codes[0],
             errors=problems[:MOST_NAMED],
         )
-    return [_of(names, warning) for warning, names in warnings.items()]
+    return seconds, [_of(some, warning) for warning, some in warnings.items()]
 
 
 def _of(names: Sequence[str], warning: str) -> str:
@@ -350,7 +306,14 @@ def findings(session: Session, storage: Storage, audit_id: str, *, owner: str) -
     return job, folder
 
 
-def artifact(folder: Path, name: str) -> tuple[dict[str, Any], Path]:
+def report(folder: Path, job: Job) -> Report:
+    """The report. What an audit has caused stands in its row alone, which is told of it later."""
+    found = Report.model_validate_json((folder / files.REPORT).read_bytes())
+    found.result.hardening = AuditResult.model_validate(job.result).hardening
+    return found
+
+
+def artifact(folder: Path, name: str) -> tuple[files.ArtifactFile, Path]:
     """What is known of an artifact, and its file.
 
     Raises:
@@ -358,6 +321,6 @@ def artifact(folder: Path, name: str) -> tuple[dict[str, Any], Path]:
     """
     known = files.read_artifacts(folder) if files.is_artifact(name) else []
     for one in known:
-        if one["name"] == name:
-            return one, folder / files.ARTIFACTS / one["name"]
+        if one.name == name:
+            return one, folder / files.ARTIFACTS / one.name
     raise NotFound(f"The audit made no artifact {shown(name)}. GET its artifacts for a list.")

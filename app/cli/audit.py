@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -10,21 +10,43 @@ from app.cli.api import DEFAULT_URL, Api, Key, Url
 from app.cli.corpus import the_id
 from app.cli.errors import CliError
 from app.cli.following import follow, succeeded
+from app.cli.objects import command_with, parse_object, parse_pairs
 from app.cli.output import Json, print_json, table
 from app.cli.predict import read
-from app.cli.train import Defense, NoWait, announce, given
+from app.cli.train import NoWait, announce, given
+
+if TYPE_CHECKING:
+    from models.attacks import Attack
+    from models.registry import Registry
 
 PAPER_GRID: Final = "0,0.02,0.04,0.06,0.08,0.1"
 PARTITION: Final = "test"
+STRENGTHS: Final = ("epsilon", "snr_db")
 HARDEN_AT: Final = 0.02
 HARDEN_ABOVE: Final = 0.3
 
 
-class Labels(StrEnum):
-    """What is attacked."""
+class Windows(StrEnum):
+    """Which part of a long clip is scored."""
 
-    TRUE = "true"
-    PREDICTED = "predicted"
+    ALL = "all"
+    FIRST = "first"
+
+
+class Precision(StrEnum):
+    """Of convolutions on a GPU."""
+
+    FLOAT32 = "float32"
+    TF32 = "tf32"
+
+
+def _registry() -> "Registry[Attack]":
+    from models.attacks import ATTACKS
+
+    return ATTACKS
+
+
+AuditCommand = command_with({"Attacks, and what they take": _registry})
 
 
 def audit(
@@ -41,14 +63,44 @@ def audit(
     label: Annotated[
         list[str] | None, typer.Option(help="Emotion of a WAV file, once for each.")
     ] = None,
-    epsilon: Annotated[str, typer.Option(help="Strengths of FGSM, by commas.")] = PAPER_GRID,
-    labels: Annotated[Labels, typer.Option(help="What is attacked.")] = Labels.TRUE,
-    seed: Annotated[int | None, typer.Option(help="Of the draw that --limit makes.")] = None,
+    attack: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='"TYPE NAME=VALUE …" or JSON, once for each: see the list below.',
+            show_default="fgsm",
+        ),
+    ] = None,
+    epsilon: Annotated[
+        str, typer.Option(help="Strengths, by commas, of each attack that names none.")
+    ] = PAPER_GRID,
+    windows: Annotated[
+        Windows | None, typer.Option(help="Of a long clip.", show_default=Windows.ALL.value)
+    ] = None,
+    precision: Annotated[
+        Precision | None,
+        typer.Option(help="On a GPU.", show_default=Precision.FLOAT32.value),
+    ] = None,
+    max_seconds: Annotated[
+        float | None, typer.Option(help="End after so long, with what is scored.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would cost, and queue nothing.")
+    ] = False,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(help="Show this figure of each point too, with its interval; once for each."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of every random draw.")] = None,
     harden: Annotated[
-        Defense | None, typer.Option(help="Train with this defence if the model is too weak.")
+        str | None,
+        typer.Option(help="Train with this defence if the model is too weak: its type, or more."),
     ] = None,
     harden_at: Annotated[
-        float | None, typer.Option(help="The ε that decides.", show_default=str(HARDEN_AT))
+        str | None,
+        typer.Option(
+            help='The ε that decides, or "domain=waveform snr_db=40".',
+            show_default=str(HARDEN_AT),
+        ),
     ] = None,
     harden_above: Annotated[
         float | None,
@@ -65,12 +117,18 @@ def audit(
     request: dict[str, Any] = given(
         {
             "model": model,
-            "attacks": [{"type": "fgsm", "epsilon": _numbers(epsilon), "labels": labels.value}],
+            "attacks": _attacks(attack or ["fgsm"], _numbers(epsilon)),
+            "windows": None if windows is None else windows.value,
+            "precision": None if precision is None else precision.value,
+            "max_seconds": max_seconds,
             "seed": seed,
             "harden": _harden(harden, harden_at, harden_above, harden_iterations),
         }
     )
     with Api(url, key) as api:
+        if dry_run:
+            _forecast(api, request, corpus, partition or PARTITION, limit, json=json)
+            return
         if corpus is None:
             job = _upload(api, request, clips or [], label or [])
         else:
@@ -85,7 +143,48 @@ def audit(
         print_json(job)
     result = succeeded(job)
     if not json:
-        _show(result, job)
+        _show(result, job, measure or [])
+
+
+def _attacks(texts: list[str], epsilons: list[float]) -> list[dict[str, Any]]:
+    """What ``--attack`` says, with strengths."""
+    return [_with_strengths(parse_object(text, "--attack"), epsilons) for text in texts]
+
+
+def _with_strengths(said: dict[str, Any], epsilons: list[float]) -> dict[str, Any]:
+    """An attack as the service takes it: strengths are lists, and those of an attack that carries
+    out another one stand in that."""
+    inner = {name: value for name, value in said.items() if _is_attack(value)}
+    if inner:
+        return said | {name: _with_strengths(value, epsilons) for name, value in inner.items()}
+    given = {name: said[name] for name in STRENGTHS if name in said}
+    if not given:
+        return said | {"epsilon": epsilons}
+    return said | {
+        name: value if isinstance(value, list) else [value] for name, value in given.items()
+    }
+
+
+def _is_attack(value: object) -> bool:
+    return isinstance(value, dict) and "type" in value
+
+
+def _forecast(
+    api: Api, request: dict[str, Any], corpus: str | None, partition: str, limit: int | None,
+    *, json: bool,
+) -> None:  # fmt: skip
+    if corpus is None:
+        raise CliError("--dry-run needs --corpus: WAV files are told what they cost in the result.")
+    on = given({"corpus": the_id(api, corpus), "partition": partition, "limit": limit})
+    told = api.post("/v1/audits?dry_run=true", json=request | on)
+    if json:
+        print_json(told)
+        return
+    about = "" if told["exact"] else "at most "
+    typer.echo(
+        f"{told['clips']} clips: {about}{told['forwards']} forward and {told['backwards']} backward"
+        f" passes, {told['queries']} queries, about {told['seconds']:.0f} s on {told['device']}"
+    )
 
 
 def _check(
@@ -93,7 +192,7 @@ def _check(
     corpus: str | None,
     of_corpora: dict[str, Any],
     label: list[str] | None,
-    harden: Defense | None,
+    harden: str | None,
 ) -> None:
     """Refuse what would be audited on nothing or on two things, and options without effect."""
     if bool(clips) == (corpus is not None):
@@ -122,22 +221,36 @@ def _numbers(text: str) -> list[float]:
 
 
 def _harden(
-    defense: Defense | None, epsilon: float | None, above: float | None, iterations: int | None
+    defense: str | None, at: str | None, above: float | None, iterations: int | None
 ) -> dict[str, Any] | None:
     if defense is None:
-        details = {"at": epsilon, "above": above, "iterations": iterations}
+        details = {"at": at, "above": above, "iterations": iterations}
         _needs("--harden", {f"--harden-{name}": value for name, value in details.items()})
         return None
     return given(
         {
-            "defense": {"type": defense.value},
+            "defense": parse_object(defense, "--harden"),
             "when": {
-                "epsilon": HARDEN_AT if epsilon is None else epsilon,
+                **_strength(at),
                 "success_rate_above": HARDEN_ABOVE if above is None else above,
             },
             "iterations": iterations,
         }
     )
+
+
+def _strength(at: str | None) -> dict[str, Any]:
+    """What decides whether a model is too weak: an ε of log-mels, or pairs."""
+    if at is None:
+        return {"epsilon": HARDEN_AT}
+    if "=" in at:
+        return parse_pairs(at.split(), "--harden-at")
+    try:
+        return {"epsilon": float(at)}
+    except ValueError as error:
+        raise CliError(
+            f'--harden-at is {at!r}; give a number, or "domain=waveform snr_db=40"'
+        ) from error
 
 
 def _upload(api: Api, request: dict[str, Any], clips: list[Path], labels: list[str]) -> Any:
@@ -151,24 +264,69 @@ def _upload(api: Api, request: dict[str, Any], clips: list[Path], labels: list[s
     return api.post("/v1/audits", files=files, data={"request": dumps(request)})
 
 
-def _show(result: dict[str, Any], job: dict[str, Any]) -> None:
+def _show(result: dict[str, Any], job: dict[str, Any], measures: list[str]) -> None:
     clean = result["clean"]
     title = f"{job['model']} on {result['n']} clips: "
     title += f"UAR {clean['uar']:.3f}" if clean.get("uar") is not None else "no labels, so no UAR"
+    attacks = result["attacks"]
     rows = [
         (
-            point["attack"],
-            point["epsilon"],
-            point.get("uar"),
-            point.get("success_rate"),
-            (point.get("counts") or {}).get("right_wrong"),
-            point.get("survives_as_audio"),
+            _name(attacks[point["attack"]]),
+            f"{point['strength']:g} {attacks[point['attack']]['threat']['unit']}",
+            point["n"],
+            point["uar"],
+            point["success_rate"],
+            f"{point['counts']['right_wrong']}/{point['right_before']}",
+            point["survives_as_audio"],
+            *(_figure(point["measures"], name) for name in measures),
         )
         for point in result["curve"]
     ]
-    table(("attack", "ε", "UAR", "success", "right→wrong", "survives as audio"), rows, title=title)
-    hardening = result.get("hardening")
+    heads = ("attack", "strength", "n", "UAR", "success", "broken", "survives as audio", *measures)
+    table(heads, rows, title=title)
+    for case in result["worst_case"]:
+        threat = case["threat"]
+        uar = "" if case["uar"] is None else f"UAR {case['uar']:.3f}, "
+        rate = "" if case["success_rate"] is None else f"success {case['success_rate']:.3f}"
+        typer.echo(
+            f"worst case, {threat['domain']} {threat['norm']} {case['strength']:g}"
+            f" {threat['unit']}: {uar}{rate} ({case['n']} clips)"
+        )
+    for found in result["minimum"]:
+        typer.echo(_smallest(found, attacks[found["attack"]]))
+    hardening = result["hardening"]
     if hardening:
-        typer.echo("hardening: " + ", ".join(f"{k} {v}" for k, v in hardening.items() if v))
+        told = {name: value for name, value in hardening.items() if value and name != "when"}
+        typer.echo("hardening: " + ", ".join(f"{name} {value}" for name, value in told.items()))
     for warning in job["warnings"]:
         typer.echo(warning, err=True)
+
+
+def _smallest(found: dict[str, Any], attack: dict[str, Any]) -> str:
+    """The strengths at which a quarter, half and three quarters of the clips break."""
+    unit, (first, last) = attack["threat"]["unit"], found["quartiles"]
+    told = ", ".join(
+        "unbroken" if one is None else f"{one:.3g} {unit}" for one in (first, found["median"], last)
+    )
+    return (
+        f"smallest strength that breaks, {_name(attack)}: quartiles {told}"
+        f" ({found['unbroken']} of {found['right_before']} clips unbroken)"
+    )
+
+
+def _figure(figures: dict[str, Any], name: str) -> str:
+    """A measure with its interval, such as ".31 [.20, .45]"."""
+    if name not in figures:
+        raise CliError(f"--measure is {name!r}; the audit has {', '.join(figures)}")
+    found = figures[name]
+    if found["value"] is None:
+        return "none"
+    low, high = found["interval"] or (None, None)
+    interval = "" if low is None else f" [{low:.3f}, {high:.3f}]"
+    return f"{found['value']:.3f}{interval}"
+
+
+def _name(attack: dict[str, Any]) -> str:
+    """The index, the type, and whether there is an adversary."""
+    control = " (control)" if attack["control"] else ""
+    return f"{attack['index']} {attack['type']}{control}"

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from app.cli.api import CONNECT_SECONDS, DEFAULT_URL, Api, Key, Url
 from app.cli.errors import CliError
 from app.cli.output import Json, counted, err_console, print_json, table
-from models.corpus import INDEX_NAME
+from models.corpus import ADAPTERS, INDEX_NAME
 from models.corpus.labels import is_audio
 
 app = typer.Typer(name="corpus", no_args_is_help=True, help="Add, list, show and remove corpora.")
@@ -35,8 +35,8 @@ def add(
         str,
         typer.Option(
             "--format",
-            help="auto; index (it has an index.csv); or cremad, demos, emodb, emovo, ravdess,"
-            " savee, tess (files are named as they were published).",
+            help=f"auto; index (it has an index.csv); or {', '.join(ADAPTERS)} (files are named as"
+            " they were published).",
         ),
     ] = "auto",
     url: Url = DEFAULT_URL,

@@ -1,47 +1,70 @@
 """`serval train`: a model, hardened or not, from a corpus."""
 
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from app.cli.api import DEFAULT_URL, Api, Key, Url
 from app.cli.corpus import the_id
 from app.cli.following import follow, succeeded
+from app.cli.objects import command_with, parse_object
 from app.cli.output import Json, print_json, table
+
+if TYPE_CHECKING:
+    from models.attacks import Attack
+    from models.catalogue import Catalogue
+    from models.defenses import Defense
+    from models.registry import Registry
 
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Queue it and print its id.")]
 
 
-class Defense(StrEnum):
-    """What the training defends with."""
+def _architectures() -> "Catalogue[Any]":
+    from models.architectures import ARCHITECTURES
 
-    SINGLE = "single"
-    VANILLA = "vanilla"
-    SIMILARITY = "similarity"
+    return ARCHITECTURES
 
 
-class Distance(StrEnum):
-    """How the similarity defence compares embeddings."""
+def _defenses() -> "Registry[Defense]":
+    from models.defenses import DEFENSES
 
-    MSE = "mse"
-    L2 = "l2"
+    return DEFENSES
+
+
+def _attacks() -> "Registry[Attack]":
+    from models.attacks import ATTACKS
+
+    return ATTACKS
+
+
+TrainCommand = command_with(
+    {
+        "Architectures": _architectures,
+        "Defences, and what they take": _defenses,
+        "Attacks, and what they take": _attacks,
+    }
+)
 
 
 def train(
     corpus: Annotated[str, typer.Option(help="Id or name of the corpus.")],
     *,
-    architecture: Annotated[str | None, typer.Option(help="cnn4, resnet50, vgg16.")] = None,
-    defense: Annotated[Defense, typer.Option(help="single is no defence.")] = Defense.SINGLE,
-    alpha: Annotated[float | None, typer.Option(help="vanilla: weight of the clean loss.")] = None,
-    beta: Annotated[
-        float | None, typer.Option(help="similarity: weight of the clean loss.")
+    architecture: Annotated[str | None, typer.Option(help="One of the list below.")] = None,
+    defense: Annotated[
+        str | None,
+        typer.Option(
+            help='"TYPE NAME=VALUE …" or JSON, such as "trades beta=3": see the list below.',
+            show_default="single, which is none",
+        ),
     ] = None,
-    gamma: Annotated[
-        float | None, typer.Option(help="similarity: weight of the adversarial loss.")
+    attack: Annotated[
+        str | None,
+        typer.Option(
+            help='What the defence trains against, such as "pgd steps=7": see the list below.',
+            show_default="fgsm",
+        ),
     ] = None,
-    distance: Annotated[Distance | None, typer.Option(help="similarity: of embeddings.")] = None,
-    epsilon: Annotated[float | None, typer.Option(help="FGSM step of the training.")] = None,
+    epsilon: Annotated[float | None, typer.Option(help="Strength of that attack.")] = None,
     iterations: Annotated[int | None, typer.Option(help="Steps.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Clips of one step.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same model.")] = None,
@@ -52,16 +75,10 @@ def train(
     json: Json = False,
 ) -> None:
     """Train a model and follow the losses; it can be used at once when it is done."""
-    defense_fields = {
-        "type": defense.value,
-        "alpha": alpha,
-        "beta": beta,
-        "gamma": gamma,
-        "distance": None if distance is None else distance.value,
-    }
     request = {
         "architecture": architecture,
-        "defense": given(defense_fields),
+        "defense": None if defense is None else parse_object(defense, "--defense"),
+        "attack": None if attack is None else parse_object(attack, "--attack"),
         "epsilon": epsilon,
         "iterations": iterations,
         "batch_size": batch_size,

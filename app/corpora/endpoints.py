@@ -50,7 +50,7 @@ FORM: Final[dict[str, Any]] = {
                             " (path, speaker, emotion; gender, sentence, split if known) or with"
                             " the file names of a known corpus.",
                         },
-                        "request": CorpusRequest.model_json_schema(),
+                        "request": {"$ref": "#/components/schemas/CorpusRequest"},
                     },
                 },
                 "encoding": {"request": {"contentType": "application/json"}},

@@ -6,12 +6,7 @@ from pydantic import Field
 
 from app.corpora.tables import Corpus as Row
 from app.schemas import Name, Schema, Timestamp
-
-CorpusFormat = Literal[
-    "auto", "index", "cremad", "demos", "emodb", "emovo", "ravdess", "savee", "tess"
-]
-"""`index`: the archive has an `index.csv`. A corpus' name: its files are named as it was published.
-`auto` finds out."""
+from models.corpus import Format
 
 Partition = Literal["train", "dev", "test", "all"]
 
@@ -20,7 +15,11 @@ class CorpusRequest(Schema):
     """What to make of the archive."""
 
     name: Name = Field(examples=["CREMA-D"])
-    format: CorpusFormat = "auto"
+    format: Format = Field(
+        default="auto",
+        description="index: the archive has an `index.csv`. A corpus' name: its files are named as"
+        " it was published. auto finds out.",
+    )
 
 
 class Part(Schema):

@@ -7,6 +7,7 @@ removed after the row is; `app.persistence.orphans` removes what a crash leaves 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,25 +25,27 @@ from app.persistence import orphans
 from app.persistence.ids import is_id, new_id
 from app.persistence.storage import Storage
 from app.settings import Settings
-from models.corpus.dataset import Dataset
-from models.corpus.features import FeatureSet
+from models.corpus.features import FeatureFile
+from models.corpus.index import INDEX_NAME, read_index
 from models.corpus.manifest import Clip, CorpusError, Manifest
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Clips of a corpus for a network.
+    """Clips of a corpus for a model.
 
     Attributes:
         clips: what is known of each; `path` is what the client called it, for results to show.
-        files: its recording, WAV or FLAC, in the same order.
-        dataset: features and labels, in the same order.
-        left_out: clips of the partition whose emotion the network does not know, by emotion.
+        recordings: WAV or FLAC of each, in the same order.
+        numbers: of each in the corpus, as `frames` counts them.
+        frames: the log-mels of all clips of the corpus.
+        left_out: clips of the partition whose emotion the model does not know, by emotion.
     """
 
     clips: tuple[Clip, ...]
-    files: tuple[Path, ...]
-    dataset: Dataset
+    recordings: tuple[Path, ...]
+    numbers: tuple[int, ...]
+    frames: FeatureFile
     left_out: dict[str, int]
 
 
@@ -183,29 +186,60 @@ def delete(session: Session, storage: Storage, corpus_id: str, *, owner: str) ->
     storage.remove(storage.corpus_dir(corpus_id))
 
 
-def dataset(storage: Storage, corpus: Corpus, partition: str, labels: Sequence[str]) -> Selection:
-    """The clips of a partition for a network.
+def read_manifest(folder: Path) -> Manifest:
+    """What a corpus contains. A submission asks several times and the file is read once: corpora
+    do not change.
+
+    Raises:
+        CorpusError: the index is damaged.
+        OSError: it cannot be read.
+    """
+    path = folder / INDEX_NAME
+    stat = path.stat()
+    return _manifest(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=4)
+def _manifest(path: Path, _changed: int, _size: int) -> Manifest:
+    return read_index(path.read_bytes())
+
+
+def selection(storage: Storage, corpus: Corpus, partition: str, labels: Sequence[str]) -> Selection:
+    """The clips of a partition for a model.
 
     Args:
         corpus: its row.
         partition: "train", "dev", "test", or "all".
-        labels: emotions in the order of the network's outputs; clips of others are left out.
+        labels: emotions that the model knows; clips of others are left out.
 
     Raises:
         Invalid: the corpus lacks the partition or all of the emotions, or its files were damaged.
     """
     folder = storage.corpus_dir(corpus.id)
-    splits = () if partition == "all" else (partition,)
     try:
-        features = FeatureSet.load(folder)
-        chosen, data = features.dataset(labels, *splits)
-        whole = features.manifest.split(*splits) if splits else features.manifest
-    except CorpusError as error:
-        raise Invalid(str(error), code=error.code) from error
-    number_of = {clip.path: number for number, clip in enumerate(features.manifest)}
+        manifest = read_manifest(folder)
+        wanted = manifest if partition == "all" else manifest.split(partition)
+        frames = FeatureFile(folder)
+        if len(frames) != len(manifest):
+            raise CorpusError("bad_features", "The features are not those of the index.")
+    except (CorpusError, OSError) as error:
+        code = error.code if isinstance(error, CorpusError) else "bad_features"
+        raise Invalid(str(error), code=code) from error
+    chosen = [
+        (number, clip)
+        for number, clip in enumerate(manifest)
+        if clip.emotion in labels and partition in {"all", clip.split}
+    ]
+    if not chosen:
+        raise Invalid(
+            f"No clip is labelled {', '.join(labels)}; the corpus has"
+            f" {', '.join(manifest.emotions)}. Choose a corpus with the model's emotions.",
+            code="no_clips",
+        )
     return Selection(
-        clips=chosen.clips,
-        files=tuple(audio_file(folder, number_of[clip.path], clip) for clip in chosen),
-        dataset=data,
-        left_out=dict(Counter(c.emotion for c in whole if c.emotion not in labels)),
+        clips=tuple(clip for _, clip in chosen),
+        recordings=tuple(audio_file(folder, number, clip) for number, clip in chosen),
+        numbers=tuple(number for number, _ in chosen),
+        frames=frames,
+        left_out=dict(Counter(c.emotion for c in wanted if c.emotion not in labels)),
     )

@@ -1,6 +1,7 @@
 """Every error as `application/problem+json` (RFC 9457): the document, and the handlers for it."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, cast
@@ -112,6 +113,12 @@ REMEDIES = {
     "finite_number": "give a finite number, not NaN or Infinity",
     "literal_error": "give one of {expected}",
     "enum": "give one of {expected}",
+    "bool_type": "give true or false",
+    "float_type": "give a number",
+    "int_type": "give a whole number",
+    "list_type": "give a list",
+    "dict_type": "give an object",
+    "string_type": "give text",
     "union_tag_invalid": "give one of {expected_tags} as {discriminator}",
     "union_tag_not_found": "add {discriminator}",
     "too_long": "give at most {max_length} items",
@@ -133,6 +140,10 @@ def _remedy(error: Mapping[str, Any]) -> str | None:
         return None
 
 
+ADVICE = re.compile(r"(.+?): ((?:give|leave|choose|add|run) .+)", re.DOTALL)
+"""A message of our own: what is wrong, and what would be right."""
+
+
 def _field(location: Sequence[object]) -> str:
     """("body", "attacks", 0) as "attacks.0"; a header or a query keeps the name of its place."""
     parts = location[1:] if location[:1] == ("body",) else location
@@ -142,12 +153,19 @@ def _field(location: Sequence[object]) -> str:
 def field_problem(error: Mapping[str, Any]) -> FieldProblem:
     """One of pydantic's errors, in our words."""
     absent = error["type"] == "missing"
+    message = error["msg"].removeprefix("Value error, ")
+    ours = ADVICE.fullmatch(message)
+    message, remedy = ours.groups() if ours is not None else (message, _remedy(error))
     return FieldProblem(
         field=_field(tuple(error["loc"])),
         value=None if absent else shown(error.get("input")),
-        message=error["msg"].encode("ascii", "backslashreplace").decode("ascii"),
-        remedy=_remedy(error),
+        message=_ascii(message),
+        remedy=None if remedy is None else _ascii(remedy),
     )
+
+
+def _ascii(text: str) -> str:
+    return text.encode("ascii", "backslashreplace").decode("ascii")
 
 
 def invalid(errors: Sequence[Mapping[str, Any]], *, what: str = "The request") -> ServalError:

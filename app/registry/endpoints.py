@@ -4,12 +4,15 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse
 from pydantic import ValidationError
 from starlette.datastructures import FormData
 
 from app.access.auth import MayTrain, MayUse
 from app.access.quotas import ConcurrencyLimit
 from app.errors import Invalid
+from app.http.downloads import DOWNLOADED, download
+from app.http.etags import IfNoneMatch
 from app.http.examples import read_examples
 from app.http.forms import ANY_SIZE, multipart, no_others, the_file, the_text
 from app.http.headers import answer, location
@@ -23,6 +26,7 @@ from app.registry.loaded import RegistryState
 from app.registry.schemas import Model, ModelUpload
 from app.schemas import Page
 from app.state import state_of
+from models.checkpoint import CONFIG, WEIGHTS
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
@@ -123,6 +127,71 @@ def get_model(
 ) -> Model:
     """Its labels, front end, defence, measured robustness, and the training that made it."""
     return Model.of(service.get(session, services.storage, model_id, owner=caller.owner))
+
+
+@router.head("/{model_id}/weights", include_in_schema=False)
+@router.get(
+    "/{model_id}/weights",
+    summary="A model's weights",
+    response_class=FileResponse,
+    responses={
+        200: {
+            "description": "The state of the network as a safetensors file.",
+            "content": {service.WEIGHTS_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+        },
+        **DOWNLOADED,
+        **problems(404),
+    },
+)
+def get_weights(
+    model_id: str,
+    session: SessionDep,
+    services: ServicesDep,
+    caller: MayUse,
+    _query: NoQuery,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """With `Range` a part of it. `sha256` of the model is that of the whole file."""
+    path = service.file(session, services.storage, model_id, WEIGHTS, owner=caller.owner)
+    return download(
+        path,
+        media_type=service.WEIGHTS_TYPE,
+        name=f"{model_id}.safetensors",
+        if_none_match=if_none_match,
+    )
+
+
+@router.head("/{model_id}/config", include_in_schema=False)
+@router.get(
+    "/{model_id}/config",
+    summary="A model's configuration",
+    response_class=FileResponse,
+    responses={
+        200: {
+            "description": "What an upload of the weights takes as `config`.",
+            "content": {"application/json": {"schema": {"type": "object"}}},
+        },
+        **DOWNLOADED,
+        **problems(404),
+    },
+)
+def get_config(
+    model_id: str,
+    session: SessionDep,
+    services: ServicesDep,
+    caller: MayUse,
+    _query: NoQuery,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Architecture, labels, z-score and window, and what is known of the training: with the
+    weights all that another service needs."""
+    path = service.file(session, services.storage, model_id, CONFIG, owner=caller.owner)
+    return download(
+        path,
+        media_type="application/json",
+        name=f"{model_id}.json",
+        if_none_match=if_none_match,
+    )
 
 
 @router.delete(

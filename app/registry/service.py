@@ -9,8 +9,9 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import String, cast, delete, exists, or_, select
 from sqlalchemy.orm import Session
 
 from app.errors import Conflict, Forbidden, Invalid, NotFound, ServalError, shown
@@ -33,6 +34,9 @@ from models.checkpoint import (
     save_model,
     sha256,
 )
+
+WEIGHTS_TYPE: Final = "application/octet-stream"
+"""There is no registered media type of safetensors."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,23 @@ def get(session: Session, storage: Storage, model_id: str, *, owner: str) -> Ent
     return _starter_entry(starter)
 
 
+def file(session: Session, storage: Storage, model_id: str, name: str, *, owner: str) -> Path:
+    """One of the model's two files, as ``owner`` may have it.
+
+    Args:
+        name: ``CONFIG`` or ``WEIGHTS``.
+
+    Raises:
+        NotFound: as `get`.
+        ServalError: the file is gone.
+    """
+    entry = get(session, storage, model_id, owner=owner)
+    path = entry.folder / name
+    if not path.is_file():
+        raise _damaged(entry, f"{name} is gone")
+    return path
+
+
 def lock_for_share(session: Session, entry: Entry) -> None:
     """Keep the model from being deleted until the caller's transaction ends; a starter stays.
 
@@ -103,10 +124,14 @@ def load_entry(entry: Entry) -> SpectrogramNet:
             raise CheckpointError("wrong_sha256", "the weights are not those that were registered")
         return network(weights, entry.config)
     except (OSError, CheckpointError) as error:
-        raise ServalError(
-            f"The files of the model {entry.id} are damaged: {error}. Upload or train it again.",
-            code="model_damaged",
-        ) from error
+        raise _damaged(entry, error) from error
+
+
+def _damaged(entry: Entry, why: object) -> ServalError:
+    return ServalError(
+        f"The files of the model {entry.id} are damaged: {why}. Upload or train it again.",
+        code="model_damaged",
+    )
 
 
 def publish(
@@ -240,7 +265,10 @@ def remove(session: Session, storage: Storage, model_id: str, *, owner: str) -> 
             f"{entry.id} is a starter model: it ships with the service and stays.",
             code="starter_model",
         )
-    in_use = (Job.model == model_id, Job.owner == owner, Job.status.not_in(TERMINAL))
+    # An attack may be carried out on it: then its id stands somewhere in the request.
+    named = cast(Job.request, String).contains(json.dumps(model_id), autoescape=True)
+    uses = or_(Job.model == model_id, named)
+    in_use = (uses, Job.owner == owner, Job.status.not_in(TERMINAL))
     # First wait for submissions that `lock_for_share` it. Only a statement that begins afterwards
     # sees their jobs; and it is one, so that on SQLite nothing comes
     # between the look and the deletion.

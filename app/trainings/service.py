@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from app.corpora import service as corpora
 from app.corpora.tables import Corpus
 from app.errors import Invalid
+from app.http.problems import invalid
 from app.jobs import service as jobs
 from app.jobs.queue import JobQueue
 from app.jobs.service import Submission
@@ -15,8 +17,6 @@ from app.jobs.tables import Job
 from app.persistence.storage import Storage
 from app.settings import Settings
 from app.trainings.schemas import TrainingRequest
-from models.corpus.features import INDEX_NAME
-from models.corpus.index import read_index
 from models.corpus.manifest import CorpusError, Manifest
 from models.corpus.partition import check_disjoint
 
@@ -125,7 +125,7 @@ def _check_corpus(storage: Storage, corpus: Corpus, request: TrainingRequest) ->
         Invalid: it will not do.
     """
     try:
-        manifest = read_index((storage.corpus_dir(corpus.id) / INDEX_NAME).read_bytes())
+        manifest = corpora.read_manifest(storage.corpus_dir(corpus.id))
         check_disjoint(manifest)
         learnt = manifest.split(*request.train_on.split("+"))
     except CorpusError as error:
@@ -141,7 +141,20 @@ def _check_corpus(storage: Storage, corpus: Corpus, request: TrainingRequest) ->
             "give a corpus with at least two emotions in it",
             code="one_class",
         )
+    _check_plan(request, len(learnt.emotions))
     return _warnings(manifest, learnt, request)
+
+
+def _check_plan(request: TrainingRequest, n_classes: int) -> None:
+    """Build what the worker would, so that nothing is accepted that fails there.
+
+    Raises:
+        Invalid: it cannot be built; the field is named.
+    """
+    try:
+        request.plan(n_classes)
+    except ValidationError as error:
+        raise invalid(error.errors(), what=f"A training on {n_classes} emotions") from error
 
 
 def _warnings(manifest: Manifest, learnt: Manifest, request: TrainingRequest) -> list[str]:

@@ -1,25 +1,22 @@
-"""The three networks of the paper (Sec. 3.3), by name.
+"""Networks, one a file: a class that registers itself with ``@ARCHITECTURES.register(name)``.
 
-Every network takes z-scored log-mels ``(batch, frames, mels)`` and answers logits
-``(batch, classes)``. Any number of frames from 32 up is accepted, because each one ends in a
-global pooling over time and frequency.
+A module of this folder is found by itself. Every network takes z-scored log-mels
+``(batch, frames, mels)`` and answers logits ``(batch, classes)``, for any number of frames from 32
+up; see :class:`SpectrogramNet`. The three of the paper (Sec. 3.3) are among them.
 """
 
-from collections.abc import Callable
-from typing import Final
+from typing import Annotated
 
-from models.architectures.base import SpectrogramNet
-from models.architectures.cnn4 import CNN4
-from models.architectures.resnet50 import ResNet50
-from models.architectures.vgg16 import VGG16
+from models.architectures.base import ARCHITECTURES, MIN_FRAMES, SpectrogramNet
+from models.catalogue import NameIn
+from models.registry import import_modules
 
-ARCHITECTURES: Final[dict[str, Callable[[int], SpectrogramNet]]] = {
-    "cnn4": CNN4,
-    "resnet50": ResNet50,
-    "vgg16": VGG16,
-}
+import_modules(__name__, __path__)
 
-__all__ = ["ARCHITECTURES", "CNN4", "VGG16", "ResNet50", "SpectrogramNet", "build"]
+Architecture = Annotated[str, NameIn(ARCHITECTURES)]
+"""The name of one, in a request or a plan."""
+
+__all__ = ["ARCHITECTURES", "MIN_FRAMES", "Architecture", "SpectrogramNet", "build"]
 
 
 def build(name: str, n_classes: int) -> SpectrogramNet:

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from models.architectures.base import SpectrogramNet
+from models.architectures.base import ARCHITECTURES, SpectrogramNet
 from models.architectures.one_channel import OneChannelConv2d
 
 
@@ -23,6 +23,7 @@ def conv_block(n_in: int, n_out: int) -> nn.Sequential:
     )
 
 
+@ARCHITECTURES.register("cnn4")
 class CNN4(SpectrogramNet):
     """Channels 64-128-256-512; the embedding is the maximum over time and frequency."""
 

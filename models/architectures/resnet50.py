@@ -4,7 +4,7 @@ from typing import Final
 
 from torch import Tensor, nn
 
-from models.architectures.base import SpectrogramNet
+from models.architectures.base import ARCHITECTURES, SpectrogramNet
 from models.architectures.one_channel import OneChannelConv2d
 
 EXPANSION: Final = 4
@@ -42,6 +42,7 @@ class Bottleneck(nn.Module):
         return total.relu()
 
 
+@ARCHITECTURES.register("resnet50")
 class ResNet50(SpectrogramNet):
     """Bottlenecks 3-4-6-3; the embedding is the average over time and frequency.
 

@@ -4,13 +4,14 @@ from typing import Final
 
 from torch import Tensor, nn
 
-from models.architectures.base import SpectrogramNet
+from models.architectures.base import ARCHITECTURES, SpectrogramNet
 from models.architectures.one_channel import OneChannelConv2d
 
 BLOCKS: Final = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 """(channels, number of convolutions) of each block; a 2x2 max-pool ends a block."""
 
 
+@ARCHITECTURES.register("vgg16")
 class VGG16(SpectrogramNet):
     """Thirteen 3x3 convolutions without bias, each with batch norm; global max-pool."""
 

@@ -1,52 +1,67 @@
-"""Fast gradient sign method (Goodfellow et al., ICLR 2015; Eq. 1-2 of the paper)."""
+"""Fast gradient sign method (Goodfellow et al., ICLR 2015; Eq. 1-2 of docs/paper.md).
 
-from collections.abc import Sequence
+    x' = x + clip( radius · s, −η, η ),   s = sign(∇ₓ L) for L∞,  ∇ₓ L / ‖∇ₓ L‖₂ for L2
 
-import torch
-from torch import Tensor, nn
+The second is also called the fast gradient method. A waveform then goes back to its box.
+"""
 
-from models.attacks.gradient import check_sizes, direction, frozen, input_gradient
+from collections.abc import Iterable, Iterator
+from typing import ClassVar, Literal
+
+from pydantic import Field
+from torch import Tensor
+
+from models.attacks.attack import ATTACKS, Attack, Crafted
+from models.rng import Rng
+from models.threats import expand
+from models.victims.victim import Cost, View
 
 
-def fgsm(net: nn.Module, x: Tensor, y: Tensor, epsilon: float, clip: float | None = None) -> Tensor:
-    """Move every value of ``x`` by ``epsilon`` in the direction that raises the loss.
+@ATTACKS.register
+class Fgsm(Attack):
+    """Fast gradient sign method: one step of the whole radius.
 
-    Args:
-        net: maps ``x`` to logits (batch, classes); left as it was.
-        x: clean input, (batch, ...), any rank; not modified.
-        y: labels to move away from, (batch,), int64.
-        epsilon: step in the units of ``x`` (z-scored log-mels: standard deviations of the band).
-        clip: eta of Eq. 2, the change is clipped to [-eta, eta]; None leaves it.
-
-    Returns:
-        The adversarial input: shape, dtype and device of ``x``, detached; NaN where the gradient
-        is NaN.
-
-    Raises:
-        ValueError: ``epsilon`` or ``clip`` is negative or not finite.
+    One backward pass serves all strengths, since the gradient does not depend on them.
     """
-    return fgsm_grid(net, x, y, [epsilon], clip)[0]
 
+    can_target: ClassVar[bool] = True
 
-def fgsm_grid(
-    net: nn.Module, x: Tensor, y: Tensor, epsilons: Sequence[float], clip: float | None = None
-) -> Tensor:
-    """:func:`fgsm` for many epsilons with one backward pass: the gradient does not depend on them.
+    type: Literal["fgsm"] = "fgsm"
+    clip: float | None = Field(
+        None, gt=0, le=10, description="η of Eq. 2 of the paper: no value is changed by more."
+    )
 
-    Returns:
-        (len(epsilons), batch, ...), detached.
+    def run_cost(self, n_classes: int) -> Cost:
+        """One pass there and back."""
+        return Cost(forwards=1, backwards=1)
 
-    Raises:
-        ValueError: there is no epsilon, or one or ``clip`` is negative or not finite.
-    """
-    if len(epsilons) == 0:  # an array has no truth of its own
-        raise ValueError("epsilons is empty: give at least one strength")
-    for epsilon in epsilons:
-        check_sizes(epsilon=epsilon, clip=clip)
-    with frozen(net):
-        towards = direction(input_gradient(net, x, y))
-    x = x.detach()
-    changes = (epsilon * towards for epsilon in epsilons)
-    if clip is not None:
-        changes = (change.clamp(-clip, clip) for change in changes)
-    return torch.stack([x + change for change in changes])
+    def cost(self, n_classes: int, strengths: int = 1) -> Cost:
+        """The gradient is taken once for all strengths, unless targets are compared."""
+        if self.goal == "all_targets":
+            return super().cost(n_classes, strengths)
+        return self.run_cost(n_classes)
+
+    def run(self, view: View, x: Tensor, y: Tensor, radius: Tensor, rng: Rng) -> Tensor:
+        """See :meth:`Attack.run`."""
+        return self._moved(x, self._direction(view, x, y), radius)
+
+    def craft(
+        self, view: View, x: Tensor, y: Tensor, radii: Iterable[Tensor], rng: Rng
+    ) -> Iterator[Crafted]:
+        """See :meth:`Attack.craft`."""
+        if self.goal == "all_targets":
+            yield from super().craft(view, x, y, radii, rng)
+            return
+        direction = self._direction(view, x, self._aim(view, y))
+        for radius in radii:
+            yield Crafted(self._moved(x, direction, radius))
+
+    def _direction(self, view: View, x: Tensor, y: Tensor) -> Tensor:
+        return self.threat.steepest(view.gradient(x, self.objective(y)).gradient)
+
+    def _moved(self, x: Tensor, direction: Tensor, radius: Tensor) -> Tensor:
+        x = x.detach()
+        change = expand(radius, x) * direction
+        if self.clip is not None:
+            change = change.clamp(-self.clip, self.clip)
+        return self.threat.box(x, x + change)

@@ -1,50 +1,41 @@
-"""Projected gradient descent in the L-infinity ball (Madry et al., ICLR 2018, Eq. 2)."""
+"""Projected gradient descent (Madry et al., ICLR 2018, Eq. 2).
 
-import torch
-from torch import Tensor, nn
+    x_{t+1} = Π( x_t + step · radius · s(∇ L(x_t)) ),   s = sign for L∞, g / ‖g‖₂ for L2
 
-from models.attacks.gradient import check_sizes, direction, frozen, input_gradient
+Π projects onto the ball around x and, of a waveform, onto its box.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field
+from torch import Tensor
+
+from models.attacks.attack import ATTACKS
+from models.attacks.iterative import IterativeAttack, PathPoint, ended, passed
+from models.objectives import Objective
+from models.threats import expand
+from models.victims.victim import View
 
 
-def pgd(
-    net: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    epsilon: float,
-    step: float,
-    steps: int,
-    random_start: bool = False,
-    generator: torch.Generator | None = None,
-) -> Tensor:
-    """Repeat a signed gradient step, each time projected back to ``epsilon`` around ``x``.
+@ATTACKS.register
+class Pgd(IterativeAttack):
+    """Projected gradient descent: repeated gradient steps, each projected back to the ball."""
 
-    One step of size ``epsilon`` without a random start is :func:`models.attacks.fgsm`.
+    type: Literal["pgd"] = "pgd"
+    step: float | None = Field(
+        None, gt=0, le=2, description="Of the radius; 2.5 / steps if not given."
+    )
 
-    Args:
-        net: maps ``x`` to logits (batch, classes); left as it was.
-        x: clean input, (batch, ...), any rank; not modified.
-        y: labels to move away from, (batch,), int64.
-        epsilon: radius of the ball, in the units of ``x``.
-        step: size of one step, same units.
-        steps: number of steps.
-        random_start: begin at a uniformly drawn point of the ball.
-        generator: source of that draw, on the device of ``x``.
-
-    Returns:
-        The adversarial input: shape, dtype and device of ``x``, detached; NaN where the gradient
-        is NaN.
-
-    Raises:
-        ValueError: ``epsilon``, ``step`` or ``steps`` is negative or not finite.
-    """
-    check_sizes(epsilon=epsilon, step=step, steps=steps)
-    x = x.detach()
-    x_adv = x.clone()
-    if random_start:
-        noise = torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
-        x_adv = x + epsilon * (2 * noise - 1)
-    with frozen(net):
-        for _ in range(steps):
-            x_adv = x_adv + step * direction(input_gradient(net, x_adv, y))
-            x_adv = x + (x_adv - x).clamp(-epsilon, epsilon)
-    return x_adv
+    def path(
+        self, view: View, x: Tensor, objective: Objective, radius: Tensor, start: Tensor
+    ) -> Iterator[PathPoint]:
+        """See :meth:`IterativeAttack.path`."""
+        size = expand(radius * (2.5 / self.steps if self.step is None else self.step), x)
+        point = start
+        for _ in range(self.steps):
+            gradient, value, _ = view.gradient(point, objective)
+            direction = self.threat.steepest(gradient)
+            yield passed(point, value, direction)
+            point = self.threat.nearest(x, point + size * direction, radius)
+        yield ended(point, view, objective)

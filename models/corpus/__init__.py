@@ -1,30 +1,19 @@
-"""Corpora of emotional speech: what they contain, how their files are named, how they are split.
+"""Corpora of emotional speech: what they contain, how their files are named, how they are split."""
 
-A new corpus is one file here with a function ``parse`` and one line in `ADAPTERS`.
-"""
+from collections.abc import Iterable, Sequence
+from typing import Annotated
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final
-
-from models.corpus import cremad, demos, emodb, emovo, ravdess, savee, tess
+from models.catalogue import NameIn
+from models.corpus.adapters import ADAPTERS, Adapter
 from models.corpus.index import INDEX_NAME
 from models.corpus.labels import Labels, is_audio
 from models.corpus.manifest import Clip, CorpusError, Manifest, Skipped, path_fault
 
-__all__ = ["ADAPTERS", "INDEX_NAME", "Adapter", "describe", "detect", "public_speakers"]
+__all__ = ["ADAPTERS", "INDEX_NAME", "Adapter", "Format", "describe", "detect", "public_speakers"]
 
-Adapter = Callable[[str], Labels | None]
-"""The path of a clip inside its corpus → what it tells, or None when it is not one of them."""
-
-ADAPTERS: Final[dict[str, Adapter]] = {
-    "cremad": cremad.parse,
-    "demos": demos.parse,
-    "emodb": emodb.parse,
-    "emovo": emovo.parse,
-    "ravdess": ravdess.parse,
-    "savee": savee.parse,
-    "tess": tess.parse,
-}
+Format = Annotated[str, NameIn(ADAPTERS, "auto", "index")]
+"""How a corpus says what its clips are: by an `index.csv`, or by file names that an adapter reads;
+"auto" looks which of them it is."""
 
 
 def detect(names: Iterable[str]) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -26,7 +27,14 @@ from models.corpus.index import INDEX_NAME, read_index, write_index
 from models.corpus.manifest import CorpusError, Manifest, Skipped
 from models.features import FRONT_END, MELS
 
-__all__ = ["FRAMES_NAME", "INDEX_NAME", "FeatureSet", "FeatureWriter", "write_description"]
+__all__ = [
+    "FRAMES_NAME",
+    "INDEX_NAME",
+    "FeatureFile",
+    "FeatureSet",
+    "FeatureWriter",
+    "write_description",
+]
 
 FRAMES_NAME: Final = "features.safetensors"
 SKIPPED_NAME: Final = "skipped.json"
@@ -107,6 +115,50 @@ class FeatureSet:
         return Manifest(tuple(clip for _, clip in chosen)), Dataset(
             picked.features, picked.offsets, y
         )
+
+
+class FeatureFile:
+    """The frames of a corpus, read clip by clip: an audit of many takes no more memory than of few.
+
+    Args:
+        folder: what `models.corpus.extraction.extract` has written.
+
+    Raises:
+        CorpusError: see :meth:`FeatureSet.load`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FRAMES_NAME
+        try:
+            with safe_open(self._path, framework="pt") as file:
+                front_end = (file.metadata() or {}).get("front_end")
+                self.offsets: list[int] = file.get_tensor("offsets").tolist()
+            with self._path.open("rb") as raw:
+                size = int.from_bytes(raw.read(8), "little")
+                header = json.loads(raw.read(size))
+            self._start = 8 + size + int(header["features"]["data_offsets"][0])
+        except (OSError, SafetensorError, ValueError, KeyError) as error:
+            raise _bad_features(str(error)) from error
+        if front_end != FRONT_END:
+            raise _bad_features(f"they are of the front end {front_end!r}, not {FRONT_END!r}")
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def clip(self, number: int) -> Tensor:
+        """Frames of the clip of this number in the manifest, (n, 64) float32, before z-scoring.
+
+        Raises:
+            CorpusError: the file is shorter than it says (code ``bad_features``).
+        """
+        begin, end = self.offsets[number], self.offsets[number + 1]
+        count = (end - begin) * MELS
+        read = np.fromfile(
+            self._path, dtype="<f4", count=count, offset=self._start + begin * BYTES_PER_FRAME
+        )
+        if len(read) != count:
+            raise _bad_features(f"clip {number} is cut off")
+        return torch.from_numpy(read).view(-1, MELS)
 
 
 class FeatureWriter:

@@ -1,27 +1,12 @@
-"""Defences: each is one training loss, one a file.
+"""Defences, one a file: parameters declared once, as a pydantic model that is a training loss.
 
-``x_adv`` is crafted beforehand on the frozen network (:mod:`models.attacks`). Clean and
-adversarial batches pass through batch norm in two separate train-mode forwards, as in the
-authors' reference code, so that each is normalised by its own statistics.
+A module of this folder that registers a class with ``@DEFENSES.register`` is found by itself.
 """
 
-from collections.abc import Callable
-from typing import Final
+from models.defenses.adversary import Adversary
+from models.defenses.defense import DEFENSES, AnyDefense, Defense, Inputs
+from models.registry import import_modules
 
-from torch import Tensor
+import_modules(__name__, __path__)
 
-from models.defenses.similarity import similarity
-from models.defenses.single import single
-from models.defenses.vanilla import vanilla
-
-DEFENSES: Final[dict[str, Callable[..., Tensor]]] = {
-    "single": single,
-    "vanilla": vanilla,
-    "similarity": similarity,
-}
-"""Every defence by the name that plans, requests and model cards use.
-
-Each takes ``(net, x, x_adv, y)`` and its own weights; "single" needs no attack: ``(net, x, y)``.
-"""
-
-__all__ = ["DEFENSES", "similarity", "single", "vanilla"]
+__all__ = ["DEFENSES", "Adversary", "AnyDefense", "Defense", "Inputs"]

@@ -1,14 +1,23 @@
 """No defence: training on clean data alone ("single" in Table 2 of the paper)."""
 
-from torch import Tensor, nn
+from typing import ClassVar, Literal
+
+from torch import Tensor
 from torch.nn import functional
 
+from models.architectures import SpectrogramNet
+from models.defenses.adversary import Adversary
+from models.defenses.defense import DEFENSES, Defense, Inputs
 
-def single(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-    """Mean cross-entropy L(x, y), a scalar.
 
-    Args:
-        x: (batch, frames, mels).
-        y: (batch,), int64.
-    """
-    return functional.cross_entropy(net(x), y)
+@DEFENSES.register
+class Single(Defense):
+    """Clean data alone: no defence."""
+
+    inputs: ClassVar[Inputs] = "clean"
+
+    type: Literal["single"] = "single"
+
+    def loss(self, net: SpectrogramNet, x: Tensor, y: Tensor, adversary: Adversary) -> Tensor:
+        """Mean cross-entropy L(x, y)."""
+        return functional.cross_entropy(net(x), y)

@@ -9,7 +9,8 @@ from copy import deepcopy
 import torch
 from torch import nn
 
-from models.architectures import CNN4, SpectrogramNet
+from models.architectures import SpectrogramNet
+from models.architectures.cnn4 import CNN4
 from models.features import FRAMES
 from models.precision import FullFloat32
 from models.serving.fast_cnn4 import FastCNN4

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.architectures import CNN4
+from models.architectures.cnn4 import CNN4
 from models.features import FRAMES, MELS
 from models.serving.minimal_filtering import KERNEL, OUTPUTS, TILE, minimal_filtering
 from models.serving.packed_product import PackedProduct

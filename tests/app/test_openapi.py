@@ -198,7 +198,7 @@ class TestExamples:
             ModelUpload(name=value["name"])
 
     def test_every_answer_with_a_job_shows_whole_ones(self, document: dict[str, Any]) -> None:
-        results: set[type[Schema]] = set()
+        results: set[type[BaseModel]] = set()
         for kind in ("audits", "trainings", "jobs"):
             for value in answers(document, f"/v1/{kind}/{{job_id}}", "get", 200):
                 job = Job.model_validate(value)

@@ -64,8 +64,8 @@ def convolutions(net: nn.Module) -> list[nn.Conv2d]:
 
 
 class TestEveryArchitecture:
-    def test_the_registry_holds_the_three_of_the_paper(self) -> None:
-        assert tuple(ARCHITECTURES) == NAMES
+    def test_the_three_of_the_paper_are_registered(self) -> None:
+        assert set(NAMES) <= set(ARCHITECTURES)
 
     @pytest.mark.parametrize("n_classes", [2, 4, 6, 7, 8, 100])
     @pytest.mark.parametrize("name", NAMES)

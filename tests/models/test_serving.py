@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from models.architectures import CNN4, SpectrogramNet
+from models.architectures import SpectrogramNet
+from models.architectures.cnn4 import CNN4
 from models.serving import FastCNN4, served
 from models.serving.minimal_filtering import minimal_filtering
 from models.serving.packed_product import PackedProduct

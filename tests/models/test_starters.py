@@ -1,7 +1,6 @@
 """The shipped models are whole, say where they come from, and do what their cards say; and what
 makes them takes up nothing that is stale."""
 
-import dataclasses
 import hashlib
 import json
 from dataclasses import replace
@@ -14,19 +13,19 @@ import torch
 from torch import Tensor
 
 from models.audio import decode_recording
-from models.audit import robust_uar
 from models.checkpoint import CONFIG, WEIGHTS, CheckpointError, ModelConfig, load_model
 from models.corpus.index import read_index
+from models.defenses.vanilla import Vanilla
+from models.evaluation import evaluate
 from models.features import LogMel, tile
 from models.metrics import uar
+from models.provenance import Provenance
 from models.serving import served
 from models.starter import (
     MAJORITY,
     PRETRAINED,
     SELECTIONS,
-    SIMILARITY,
     STARTERS,
-    UNSAID,
     Corpus,
     card,
     configuration,
@@ -35,7 +34,8 @@ from models.starter import (
     read_corpus,
     run,
 )
-from models.training import Defense, TrainingPlan, TrainingState
+from models.training import TrainingState
+from models.training_plan import TrainingPlan
 
 FOLDERS = sorted(path.parent for path in PRETRAINED.glob(f"*/{CONFIG}"))
 CREMAD = Path(__file__).resolve().parents[2].parent / "shared" / "corpora" / "cremad"
@@ -67,9 +67,8 @@ class TestStarter:
         _, config = load_model(folder)
         assert config.architecture == plan.architecture
         assert config.frames == plan.frames
-        assert config.defense == plan.defense.to_dict()
-        for name in ("seed", "iterations", "batch_size", "learning_rate", "decay", "cooldown"):
-            assert config.training[name] == getattr(plan, name)
+        assert config.defense == plan.defense.model_dump(mode="json")
+        assert Provenance.of(config).recipe == plan.recipe
 
     def test_has_the_checksum_that_it_names(self, folder: Path) -> None:
         named = (folder / "SHA256SUMS").read_text().split()[0]
@@ -102,18 +101,18 @@ class TestTheirCorpus:
         net, config = load_model(folder)
         view = served(net, torch.device("cpu"))
         data = cremad.splits["test"]
-        clean, _ = robust_uar(view, config.standardizer, data, [], frames=config.frames)
-        assert clean == pytest.approx(config.metrics["test"]["clean_uar"], abs=0.002)
+        found = evaluate(view, config.standardizer, config.labels, data, frames=config.frames)
+        assert found.clean == pytest.approx(config.metrics["test"]["clean_uar"], abs=0.002)
 
     @starters
     def test_it_is_the_one_that_the_card_tells_of(self, folder: Path, cremad: Corpus) -> None:
         _, config = load_model(folder)
-        assert UNSAID["selection"] == SELECTIONS[cremad.index_sha256] == MAJORITY
-        assert UNSAID["sample_rates_hz"] == list(cremad.sample_rates_hz)
-        assert UNSAID["clip"] == SIMILARITY.clip
-        assert config.training["clips"] == cremad.clips
-        assert config.training["speakers"] == cremad.speakers
-        assert config.training["public_speakers"] == cremad.trained_on
+        run = Provenance.of(config)
+        assert run.selection == SELECTIONS[cremad.index_sha256] == MAJORITY
+        assert run.sample_rates_hz == list(cremad.sample_rates_hz)
+        assert run.clips == cremad.clips
+        assert run.speakers == cremad.speakers
+        assert run.public_speakers == cremad.trained_on
         assert config.labels == cremad.labels
         torch.testing.assert_close(
             torch.tensor(config.mean), cremad.standardizer.mean, rtol=0, atol=1e-4
@@ -129,7 +128,13 @@ SPEAKERS = {"ada": "train", "bob": "train", "cid": "dev", "dee": "test"}
 LOUDNESS = {"train": 0.03, "dev": 0.03, "test": 0.5}
 TAKES, RATE = 2, 11_025
 PLAN = TrainingPlan(
-    "cnn4", 3, iterations=6, adversarial_from=3, batch_size=4, frames=40, learning_rate=0.01
+    architecture="cnn4",
+    n_classes=3,
+    iterations=6,
+    adversarial_from=3,
+    batch_size=4,
+    frames=40,
+    learning_rate=0.01,
 )
 METRICS = {
     split: {"clean_uar": 0.5, "fgsm_uar": {"0.02": 0.4, "0.04": 0.3, "0.1": 0.2}}
@@ -157,7 +162,7 @@ def hums(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def plan(tiny_architecture: str) -> TrainingPlan:
-    return replace(PLAN, architecture=tiny_architecture)
+    return PLAN.changed(architecture=tiny_architecture)
 
 
 def log_mels(folder: Path, split: str) -> list[tuple[Tensor, int]]:
@@ -176,7 +181,7 @@ class TestMakingOne:
         self, hums: Path, plan: TrainingPlan, tmp_path: Path
     ) -> None:
         corpus = read_corpus(hums, tmp_path / "work")
-        plan = replace(plan, iterations=40, adversarial_from=None)
+        plan = plan.changed(iterations=40, adversarial_from=None)
         state = run("toy", plan, corpus, "cpu")
         metrics = measure(state, corpus, "cpu")
         assert metrics["dev"]["clean_uar"] != metrics["test"]["clean_uar"]
@@ -206,15 +211,17 @@ class TestMakingOne:
         assert (folder / "SHA256SUMS").read_text() == f"{sha256}  {WEIGHTS}\n"
         assert (folder / "README.md").read_text() == card("toy", config, sha256)
         index = hashlib.sha256((hums / "index.csv").read_bytes()).hexdigest()
-        assert config.training["index_sha256"] == index
-        assert config.training["sample_rates_hz"] == [RATE]
-        assert config.training["speakers"] == {"train": 2, "dev": 1, "test": 1}
+        run_of = Provenance.of(config)
+        assert run_of.index_sha256 == index
+        assert run_of.sample_rates_hz == [RATE]
+        assert run_of.speakers == {"train": 2, "dev": 1, "test": 1}
+        assert run_of.recipe == plan.recipe
 
     def test_the_defended_one_goes_on_where_the_clean_phase_ends(
         self, hums: Path, plan: TrainingPlan, tmp_path: Path
     ) -> None:
         corpus = read_corpus(hums, tmp_path / "work")
-        defended = replace(plan, defense=Defense("similarity"), iterations=7)
+        defended = plan.changed(defense={"type": "similarity"}, iterations=7)
         alone = run("defended", defended, read_corpus(hums, tmp_path / "other"), "cpu")
         run("clean", plan, corpus, "cpu")
         again = TrainingState(plan)
@@ -291,7 +298,7 @@ class TestWhatIsLeftFromBefore:
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         corpus = read_corpus(hums, tmp_path)
-        other = dataclasses.replace(plan, **changes)  # type: ignore[arg-type]
+        other = plan.changed(**changes)
         run("toy", plan, corpus, "cpu")
         (corpus.work / "clean-phase.safetensors").unlink()
         state = run("toy", other, corpus, "cpu")
@@ -323,11 +330,22 @@ class TestCard:
         assert "40 frames (0.7 s)" in words
         assert f"torch {torch.__version__} on cpu" in words
         assert "without η" in words
-        assert "FGSM batches" not in words
+        assert "Adversarial batches" not in words
         assert "Open Database License 1.0" in words
         assert "Database Contents License 1.0" in words
-        defended = self.words(corpus, replace(plan, defense=Defense("vanilla")))
-        assert "FGSM batches (ε = 0.02, η = 0.1, true labels) enter at iteration 3" in defended
+        attack = {"type": "fgsm", "clip": 0.1}
+        defended = self.words(corpus, plan.changed(defense=Vanilla(), attack=attack))
+        assert "Adversarial batches (FGSM, clip 0.1, ε = 0.02) enter at iteration 3" in defended
+        trades = self.words(corpus, plan.changed(defense={"type": "trades"}))
+        assert "Adversarial batches (of its own, ε = 0.02) enter at iteration 3" in trades
+
+    def test_a_model_that_does_not_say_how_it_was_trained_has_none(
+        self, hums: Path, plan: TrainingPlan, tmp_path: Path
+    ) -> None:
+        config = configuration(plan, read_corpus(hums, tmp_path), "cpu")
+        silent = replace(config, metrics=METRICS, training={"by": "someone else"})
+        with pytest.raises(ValueError, match="toy does not say how it was trained"):
+            card("toy", silent, "0" * 64)
 
     @pytest.mark.parametrize(
         ("rates", "expected"),

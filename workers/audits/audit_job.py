@@ -1,272 +1,260 @@
 """An audit: a model, clips and attacks become rows, a result, and what can be looked at.
 
-The rows are written as they come. An attempt that follows a killed one takes over its whole batches
-and scores the rest: on one CPU it ends with the very rows of an audit that was never interrupted.
+What is scored is kept as it comes (`workers.audits.record`). An attempt that follows a killed one
+takes it over and scores the rest: on one CPU it ends with the very rows of an audit that was never
+interrupted.
 """
 
-import json
 import platform
 import shutil
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import structlog
 import torch
 from sqlalchemy.orm import Session
+from torch import Tensor
 
 import app
 from app.audits import files, hardening
-from app.audits.rows import RowFormat, line, write_index
-from app.audits.schemas import AuditRequest, UploadedAuditRequest
+from app.audits.report import Environment, Report, ReportedModel
+from app.audits.result import AuditResult
+from app.audits.rows import write_index
+from app.audits.schemas import AnyAuditRequest, UploadedAuditRequest, parse_request
+from app.audits.victim import batch_size, count_windows, load_victim
 from app.errors import ServalError
 from app.jobs.attempts import Attempt
 from app.jobs.service import Submission
 from app.persistence.database import now
 from app.registry import service as registry
 from app.registry.service import Entry
-from models.audit import Audit, Row, summarize
-from models.scale import scale
-from workers.audits import exhibits
-from workers.audits.clips import Clips, from_corpus, from_uploads
+from models.audit import Audit, Summary
+from models.audit.forecast import Forecast, forecast
+from models.audit.scale import scale
+from workers.audits import exhibits, findings
+from workers.audits.clips import AuditClips, from_corpus, from_uploads
+from workers.audits.pacing import OutOfTime, Pacing
+from workers.audits.record import Record
+from workers.audits.scoring import Scoring
 from workers.runtime.context import WorkerContext
-from workers.runtime.outcome import JobResult
+from workers.runtime.outcome import JobFailed, JobResult
 from workers.runtime.progress import Watchdog
 from workers.runtime.retries import retry_while_database_is_away
 
 log = structlog.get_logger("workers.audits")
 
-Request = AuditRequest | UploadedAuditRequest
-LIKE: Final = (0.5, 2.0)
-"""Of `scale`, the median band: CREMA-D's starters find 1.05 in CREMA-D, 1.25 in EMO-DB, and .7
-in a single clip."""
-BANDS_LIKE: Final = (0.1, 10.0)
-"""All of them: those find .23 in a band of a single clip, and 3.3 in EMO-DB's lowest bands."""
-TOLD: Final = 20
-"""News of an audit, `scored` events: each is a row, and progress is told anyway."""
 
-
-def perform(context: WorkerContext, attempt: Attempt, watchdog: Watchdog) -> JobResult:
+def perform(
+    context: WorkerContext,
+    attempt: Attempt,
+    watchdog: Watchdog,
+    *,
+    pictures: exhibits.Pictures = exhibits.DRAWN,
+    clock: Callable[[], float] = time.monotonic,
+) -> JobResult:
     """Audit; goes on where an earlier attempt ended.
 
+    Args:
+        pictures: what draws them.
+        clock: seconds, for the audit's ``max_seconds``.
+
     Raises:
-        Stopped: the worker is to stop; the rows are saved.
+        Stopped: the worker is to stop; what is scored is saved.
         ServalError, AuditError, CorpusError, JobFailed: the request cannot be fulfilled.
     """
-    request = _request(attempt)
-    entry = retry_while_database_is_away(lambda: _find(context, attempt, request))
-    clips = _clips(context, attempt, request, entry, watchdog)
+    request = parse_request(attempt.request)
+    entry = retry_while_database_is_away(lambda: _find(context, attempt, request.model))
+    clips = _clips(context, attempt, request, entry)
     for warning in clips.warnings:
         _warn(attempt, warning)
-    device = context.device()
-    audit = Audit(
-        registry.load_entry(entry).to(device),
-        entry.config.standardizer.to(device),
-        clips.data,
-        request.to_attacks(),
-        entry.config.frames,
-        context.settings.audit_batch,
-        clips.waveforms,
+    _check_recordings(request, clips)
+    audit = _audit(context, attempt, request, entry, clips)
+    expected = _forecast(audit, clips)
+    watchdog.event("forecast", expected.to_dict())
+    settings = context.settings
+    folder = context.checkpoint_dir(attempt.job_id)
+    record = Record(folder, attempt.number, settings.audit_batch, len(clips))
+    pacing = Pacing(
+        watchdog, expected.cost, expected.pace, request.max_seconds, record.elapsed, clock
     )
-    record = Record(
-        context.checkpoint_dir(attempt.job_id),
-        attempt.number,
-        RowFormat(entry.config.labels, audit.attacks),
-    )
-    rows = score(audit, clips.names, record, watchdog)
-    result = summarize(rows, entry.config.labels, audit.attacks)
-    result["scale"] = scale(clips.data, audit.standardizer).to_dict()
-    for warning in [*about_gradients(result), *about_scale(result)]:
+    audit.on_pass = pacing
+    shown = settings.max_saved_clips if request.save_adversarial else exhibits.MOST_PICTURES
+    scoring = Scoring(audit, record, shown, pacing, watchdog, lambda text: _warn(attempt, text))
+    _score(scoring, attempt, request)
+    result = _result(scoring.summary, audit, record, clips, expected, watchdog)
+    for warning in findings.warnings(result):
         _warn(attempt, warning)
     harden = None if isinstance(request, UploadedAuditRequest) else request.harden
     if harden is not None:
-        result["hardening"] = hardening.verdict(harden, result["curve"])
+        result.hardening = hardening.verdict(harden, result)
     with context.storage.staging() as staged:
         folder = staged / "findings"
         folder.mkdir()
-        shutil.copyfile(record.path, folder / files.ROWS)
+        shutil.copyfile(record.path / files.ROWS, folder / files.ROWS)
         write_index(folder / files.ROWS)
         made = exhibits.make(
-            audit, rows, clips, entry, result, folder / files.ARTIFACTS,
-            save=request.save_adversarial, settings=context.settings, watch=watchdog,
+            audit, record, scoring.shown, clips, entry, result, folder / files.ARTIFACTS,
+            save=request.save_adversarial, settings=settings, watchdog=watchdog, pictures=pictures,
         )  # fmt: skip
+        pacing.finish(complete=result.complete)
         files.write_artifacts(folder, made)
-        _write_report(folder, attempt, entry, clips, result, made, device)
+        report = _report(attempt, entry, clips, result, made, audit.victim.device)
+        (folder / files.REPORT).write_text(report.model_dump_json(indent=1), encoding="utf-8")
         _publish(context, attempt, folder)
     return _outcome(context, attempt, request, entry, result)
 
 
-def _request(attempt: Attempt) -> Request:
-    if "corpus" in attempt.request:
-        return AuditRequest.model_validate(attempt.request)
-    return UploadedAuditRequest.model_validate(attempt.request)
-
-
-def _find(context: WorkerContext, attempt: Attempt, request: Request) -> Entry:
+def _find(context: WorkerContext, attempt: Attempt, model: str) -> Entry:
     with context.sessions() as session:
-        return registry.get(session, context.storage, request.model, owner=attempt.owner)
+        return registry.get(session, context.storage, model, owner=attempt.owner)
 
 
 def _clips(
-    context: WorkerContext, attempt: Attempt, request: Request, entry: Entry, watchdog: Watchdog
-) -> Clips:
-    config = entry.config
+    context: WorkerContext, attempt: Attempt, request: AnyAuditRequest, entry: Entry
+) -> AuditClips:
     if isinstance(request, UploadedAuditRequest):
-        folder = files.inputs_dir(context.storage, attempt.job_id)
-        return from_uploads(folder, config.labels, config.frames, watchdog)
+        return from_uploads(files.inputs_dir(context.storage, attempt.job_id))
 
-    def select() -> Clips:
+    def select() -> AuditClips:
         with context.sessions() as session:
             return from_corpus(
-                session, context.storage, request, config.labels, config.frames,
-                owner=attempt.owner,
-            )  # fmt: skip
+                session, context.storage, request, entry.config.labels, owner=attempt.owner
+            )
 
     return retry_while_database_is_away(select)
 
 
-class Record:
-    """The rows that the attempts of one audit have written, one file an attempt.
-
-    Each attempt writes its own file: one that was taken for dead and is not cannot spoil another's.
-    """
-
-    def __init__(self, folder: Path, attempt: int, row_format: RowFormat) -> None:
-        self._folder = folder
-        self._format = row_format
-        self.path = folder / f"rows-{attempt:04d}.jsonl"
-
-    def resume(self, batch_size: int) -> list[Row]:
-        """Take over the whole batches that the attempt before has written, if there was one."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        earlier = sorted(path for path in self._folder.glob("rows-*.jsonl") if path != self.path)
-        rows: list[Row] = []
-        lines: list[bytes] = []
-        for path in reversed(earlier):
-            lines = path.read_bytes().splitlines(keepends=True)
-            rows = self._whole(lines, batch_size)
-            if rows:
-                break
-        self.path.write_bytes(b"".join(lines[: len(rows)]))
-        for path in earlier:
-            path.unlink(missing_ok=True)
-        return rows
-
-    def _whole(self, lines: Sequence[bytes], batch_size: int) -> list[Row]:
-        """The rows of the lines up to the first that is torn, as far as they fill batches."""
-        rows: list[Row] = []
-        for text in lines:
-            try:
-                rows.append(self._format.from_json(json.loads(text)))
-            except (ValueError, KeyError, TypeError):
-                break
-        return rows[: len(rows) // batch_size * batch_size]
-
-    def append(self, index: int, names: Sequence[str], rows: Sequence[Row]) -> list[Row]:
-        """Write the rows of a batch, and give them as the file has them: rounded."""
-        written = [
-            self._format.to_json(index + number, name, row)
-            for number, (name, row) in enumerate(zip(names, rows, strict=True))
-        ]
-        with self.path.open("ab") as file:
-            file.write(b"".join(line(row) for row in written))
-        return [self._format.from_json(row) for row in written]
+def _check_recordings(request: AnyAuditRequest, clips: AuditClips) -> None:
+    """They were at hand when the audit was accepted."""
+    if not clips.audible and any(one.domain == "waveform" for one in request.attacks):
+        raise JobFailed(
+            "no_recordings",
+            "The recordings of the corpus are not at hand any more, and an attack changes"
+            " waveforms. Upload the corpus again, or attack its features.",
+        )
 
 
-def score(audit: Audit, names: Sequence[str], record: Record, watchdog: Watchdog) -> list[Row]:
-    """The rows of all clips, in their order; those that an earlier attempt scored are kept.
+def _audit(
+    context: WorkerContext,
+    attempt: Attempt,
+    request: AnyAuditRequest,
+    entry: Entry,
+    clips: AuditClips,
+) -> Audit:
+    device = context.device()
+    sources = {name for attack in request.attacks for name in attack.sources}
+    found = {
+        name: retry_while_database_is_away(partial(_find, context, attempt, name))
+        for name in sorted(sources)
+    }
+    return Audit(
+        load_victim(entry, request, device),
+        clips,
+        request.attacks,
+        seed=request.seed,
+        batch=batch_size(context.settings, entry.config.frames),
+        others={name: load_victim(one, request, device) for name, one in found.items()},
+    )
+
+
+def _forecast(audit: Audit, clips: AuditClips) -> Forecast:
+    windows = count_windows(audit.victim, (one.duration_s for one in clips.known))
+    return forecast(audit.attacks, windows, len(clips), audit.victim, audit.batch)
+
+
+def _score(scoring: Scoring, attempt: Attempt, request: AnyAuditRequest) -> None:
+    """Score what is not scored yet, or as much of it as there is time for.
 
     Raises:
-        Stopped: the worker is to stop.
+        JobFailed: there was time for nothing (code ``out_of_time``).
     """
-    total = len(names)
-    rows = record.resume(audit.batch_size)
-    if rows:
-        watchdog.event("resumed", {"clips": len(rows)})
-    watchdog.progress(len(rows), total, "clips")
-    told = len(rows)
-    for batch in audit.rows(start=len(rows)):
-        watchdog.check()
-        done = len(rows)
-        rows += record.append(done, names[done : done + len(batch)], batch)
-        watchdog.progress(len(rows), total, "clips")
-        if len(rows) - told >= max(1, total // TOLD) or len(rows) == total:
-            told = len(rows)
-            watchdog.event("scored", {"clips": told, "of": total})
-    return rows
-
-
-def about_gradients(result: dict[str, Any]) -> list[str]:
-    """What the owner should know of attacks that had no gradient: what looks robust is not."""
-    worst = max(result["curve"], key=lambda point: point["no_gradient"])
-    if not worst["no_gradient"]:
-        return []
-    text = (
-        f"On {worst['no_gradient']} of {result['n']} clips {worst['attack']} had no gradient to go"
-        f" by at ε = {worst['epsilon']:g} (no_gradient in the curve): it was zero or not finite, as"
-        " where a model's scores are saturated. Success rates understate how weak the model is,"
-        " also those that harden goes by. Divide the weights and the bias of its last layer by"
-        " a constant, say 100, which changes no label, and audit that."
+    try:
+        scoring.run()
+    except OutOfTime:
+        scoring.keep_partial()
+    else:
+        return
+    if not scoring.done:
+        raise JobFailed(
+            "out_of_time",
+            f"max_seconds ({request.max_seconds:g}) was over before a clip was scored. Give more"
+            " of them, or fewer steps, restarts or queries.",
+        )
+    _warn(
+        attempt,
+        f"The audit ended after max_seconds ({request.max_seconds:g}), before everything was"
+        " scored: at each point of the curve `n` says how many clips were, `of` how many there"
+        " are.",
     )
-    return [text]
 
 
-def about_scale(result: dict[str, Any]) -> list[str]:
-    """What the owner should know of a model that states other deviations than the clips have."""
-    lowest, median, highest = (result["scale"][name] for name in ("lowest", "median", "highest"))
-    if LIKE[0] <= median <= LIKE[1] and BANDS_LIKE[0] <= lowest and highest <= BANDS_LIKE[1]:
-        return []
-    text = (
-        "An ε counts the deviations of the log-mels that the model's configuration states, and"
-        f" these clips deviate by {median:g} of them in the median band, {lowest:g} to"
-        f" {highest:g} (scale in the result). The model was trained on speech that varies"
-        " otherwise, or states what is not so: do not compare its robustness with that of other"
-        " models at the same ε."
+def _result(
+    summary: Summary,
+    audit: Audit,
+    record: Record,
+    clips: AuditClips,
+    expected: Forecast,
+    watchdog: Watchdog,
+) -> AuditResult:
+    def log_mels() -> Iterator[Tensor]:
+        for index in range(len(clips)):
+            watchdog.check()
+            yield clips.log_mels(index)
+
+    found = summary.result(
+        of=len(clips),
+        scale=scale(log_mels(), audit.victim.standardizer),
+        seconds=record.seconds,
     )
-    return [text]
+    return AuditResult(
+        **found.model_dump(),
+        forecast=expected.to_dict(),
+        windows=audit.victim.windows,
+        precision="float32" if audit.victim.exact else "tf32",
+    )
 
 
-def _write_report(
-    folder: Path,
+def _report(
     attempt: Attempt,
     entry: Entry,
-    clips: Clips,
-    result: dict[str, Any],
-    artifacts: list[dict[str, Any]],
+    clips: AuditClips,
+    result: AuditResult,
+    artifacts: list[files.ArtifactFile],
     device: torch.device,
-) -> None:
+) -> Report:
     """All that is needed to do the audit again, and to see that it is the same one."""
     config = entry.config
-    report = {
-        "object": "report",
-        "audit": attempt.job_id,
-        "created_at": now().isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "request": attempt.request,
-        "model": {
-            "id": entry.id,
-            "name": entry.name,
-            "sha256": entry.sha256,
-            "architecture": config.architecture,
-            "labels": list(config.labels),
-            "frames": config.frames,
-            "front_end": config.front_end,
-            "defense": config.defense,
-            "training": config.training,
-        },
-        "clips": clips.description,
-        "result": result,
-        "artifacts": artifacts,
-        "environment": {
-            "serval": app.__version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-            "threads": torch.get_num_threads(),
-        },
-    }
-    (folder / files.REPORT).write_text(json.dumps(report, indent=1), encoding="utf-8")
+    return Report(
+        audit=attempt.job_id,
+        created_at=now().isoformat(timespec="seconds").replace("+00:00", "Z"),
+        request=attempt.request,
+        model=ReportedModel(
+            id=entry.id,
+            name=entry.name,
+            sha256=entry.sha256,
+            architecture=config.architecture,
+            labels=list(config.labels),
+            frames=config.frames,
+            front_end=config.front_end,
+            defense=config.defense,
+            training=config.training,
+        ),
+        clips=clips.description,
+        result=result,
+        artifacts=artifacts,
+        environment=Environment(
+            serval=app.__version__,
+            python=platform.python_version(),
+            torch=torch.__version__,
+            numpy=np.__version__,
+            device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+            threads=torch.get_num_threads(),
+        ),
+    )
 
 
 def _publish(context: WorkerContext, attempt: Attempt, folder: Path) -> None:
@@ -279,14 +267,19 @@ def _publish(context: WorkerContext, attempt: Attempt, folder: Path) -> None:
 
 
 def _outcome(
-    context: WorkerContext, attempt: Attempt, request: Request, entry: Entry, result: dict[str, Any]
+    context: WorkerContext,
+    attempt: Attempt,
+    request: AnyAuditRequest,
+    entry: Entry,
+    result: AuditResult,
 ) -> JobResult:
     """The result; if the model is too weak, with the training that is to harden it."""
-    if isinstance(request, UploadedAuditRequest) or request.harden is None:
-        return JobResult(result)
-    found = result["hardening"]
-    if not found["triggered"]:
-        return JobResult(result)
+    told = result.model_dump(mode="json", exclude_none=False)
+    found = result.hardening
+    if isinstance(request, UploadedAuditRequest) or request.harden is None or found is None:
+        return JobResult(told)
+    if not found.triggered:
+        return JobResult(told)
     training = hardening.training(request, request.harden, entry.config)
 
     def prepare() -> Submission:
@@ -300,12 +293,12 @@ def _outcome(
         submission = retry_while_database_is_away(prepare)
     except ServalError as error:
         _warn(attempt, f"The model is too weak, but no training was queued: {error.detail}")
-        return JobResult(result)
+        return JobResult(told)
 
     def publish(session: Session) -> dict[str, Any]:
         return hardening.start(session, submission, found)
 
-    return JobResult(result, publish)
+    return JobResult(told, publish)
 
 
 def _warn(attempt: Attempt, text: str) -> None:

@@ -1,49 +1,91 @@
-"""The clips of an audit, from a corpus or from an upload: features, labels, names and sound."""
+"""The clips of an audit, from a corpus or from an upload, read one by one."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 from sqlalchemy.orm import Session
 from torch import Tensor
 
 from app.audits import files
+from app.audits.report import CorpusClips, UploadedClips
+from app.audits.sample import sample
 from app.audits.schemas import AuditRequest
 from app.corpora import service as corpora
 from app.persistence.storage import Storage
-from models.audio import AudioError, decode, decode_recording
-from models.audit import NO_LABEL, Waveforms
-from models.corpus.dataset import Dataset
-from models.corpus.sampling import stratified
-from models.features import HOP, SAMPLE_RATE, LogMel
+from models.audio import AudioError, Waveform, decode, decode_recording
+from models.audit import ClipFacts
+from models.features import LogMel
 from workers.runtime.outcome import JobFailed
-from workers.runtime.progress import Watchdog
 
 # They were accepted once, under the limit of that day.
 ANY_LENGTH: Final = 24 * 3600.0
+KEPT: Final = 64
+"""Recordings that stay decoded: a chunk's are asked for by each of its attacks."""
+
+Decoder = Callable[..., Waveform]
 
 
 @dataclass(frozen=True)
-class Clips:
-    """What is audited.
+class AuditClips:
+    """The clips of an audit; see :class:`models.audit.Clips`.
 
     Attributes:
-        names: what the client called the clips, in the order of the audit.
-        data: their features and labels.
-        waveforms: their sound; None if the recordings are not at hand.
+        known: what is known of each.
+        read_log_mels: of the clip of this index, (n, mels).
+        recordings: where the sound lies; none if it is not at hand.
+        decoder: of the recordings.
         description: where they come from, for the report.
         title: the same in a few words, for pictures.
         warnings: what the owner should know.
     """
 
-    names: list[str]
-    data: Dataset
-    waveforms: Waveforms | None
-    description: dict[str, Any]
+    known: Sequence[ClipFacts]
+    read_log_mels: Callable[[int], Tensor]
+    recordings: Sequence[Path]
+    decoder: Decoder
+    description: CorpusClips | UploadedClips
     title: str
-    warnings: list[str]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def audible(self) -> bool:
+        """Whether the recordings are at hand."""
+        return len(self.recordings) > 0
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+    def facts(self, index: int) -> ClipFacts:
+        """What is known of a clip."""
+        return self.known[index]
+
+    def log_mels(self, index: int) -> Tensor:
+        """Of the whole clip, (frames, mels), before z-scoring."""
+        return self.read_log_mels(index)
+
+    def waveform(self, index: int) -> Tensor:
+        """Its samples, (n,) float32 at 16 kHz.
+
+        Raises:
+            JobFailed: the recording cannot be read any more.
+        """
+        return _read(self.recordings[index], index, self.decoder)
+
+
+@lru_cache(maxsize=KEPT)
+def _read(path: Path, index: int, decoder: Decoder) -> Tensor:
+    try:
+        decoded = decoder(path.read_bytes(), max_seconds=ANY_LENGTH)
+    except (OSError, AudioError) as error:
+        raise JobFailed(
+            "clip_damaged",
+            f"Clip {index} cannot be read any more: {error}. Upload the clips again.",
+        ) from error
+    return torch.from_numpy(decoded.samples)
 
 
 def from_corpus(
@@ -51,10 +93,9 @@ def from_corpus(
     storage: Storage,
     request: AuditRequest,
     labels: Sequence[str],
-    frames: int,
     *,
     owner: str,
-) -> Clips:
+) -> AuditClips:
     """The clips of a partition whose emotions the model knows, or a sample of them.
 
     Raises:
@@ -62,78 +103,67 @@ def from_corpus(
         Invalid: it holds none of the model's emotions, or its files are damaged.
     """
     corpus = corpora.get(session, request.corpus, owner=owner)
-    selection = corpora.dataset(storage, corpus, request.partition, labels)
-    whole = selection.dataset
-    drawn = stratified(whole.labels, request.limit or len(whole), request.seed)
-    recordings = [selection.files[number] for number in drawn.tolist()]
-    data = whole.subset(drawn)
-    warnings = _about_length(data, frames)
+    chosen = corpora.selection(storage, corpus, request.partition, labels)
+    drawn = sample(chosen.clips, labels, request.limit, request.seed)
+    recordings = [chosen.recordings[place] for place in drawn]
     audible = all(path.is_file() for path in recordings)
-    if not audible:
-        warnings.append("The corpus' recordings are not at hand: nothing is played as sound.")
-    return Clips(
-        names=[selection.clips[number].path for number in drawn.tolist()],
-        data=data,
-        waveforms=_reader(recordings, decode_recording) if audible else None,
-        description={
-            "corpus": corpus.id,
-            "corpus_name": corpus.name,
-            "partition": request.partition,
-            "of": len(whole),
-            "left_out": selection.left_out,
-        },
+    numbers = [chosen.numbers[place] for place in drawn]
+    return AuditClips(
+        known=[
+            ClipFacts(
+                name=clip.path,
+                label=clip.emotion,
+                speaker=clip.speaker or None,
+                gender=clip.gender or None,
+                duration_s=round(clip.duration_s, 3),
+            )
+            for clip in (chosen.clips[place] for place in drawn)
+        ],
+        read_log_mels=lambda index: chosen.frames.clip(numbers[index]),
+        recordings=recordings if audible else [],
+        decoder=decode_recording,
+        description=CorpusClips(
+            corpus=corpus.id,
+            corpus_name=corpus.name,
+            partition=request.partition,
+            of=len(chosen.clips),
+            left_out=chosen.left_out,
+        ),
         title=f"{corpus.name}, {request.partition}",
-        warnings=warnings,
+        warnings=()
+        if audible
+        else ("The corpus' recordings are not at hand: nothing is played as sound.",),
     )
 
 
-def from_uploads(folder: Path, labels: Sequence[str], frames: int, watchdog: Watchdog) -> Clips:
+def from_uploads(folder: Path) -> AuditClips:
     """The clips that lie in ``folder``, as the submission put them there.
 
     Raises:
-        Stopped: the worker is to stop.
         JobFailed: they are damaged.
     """
     inputs = files.read_inputs(folder)
     paths = [files.input_path(folder, number) for number in range(len(inputs))]
-    waveforms = _reader(paths, decode)
-    log_mel = LogMel()
-    pieces = []
-    for number in range(len(inputs)):
-        watchdog.check()
-        # One frame more than is audited tells that there was more, and bounds the memory.
-        pieces.append(log_mel(waveforms(number))[: frames + 1].clone())
-    offsets = torch.tensor([0, *(len(piece) for piece in pieces)]).cumsum(0)
-    known = [NO_LABEL if one.label is None else labels.index(one.label) for one in inputs]
-    data = Dataset(torch.cat(pieces), offsets, torch.tensor(known))
-    return Clips(
-        names=[one.name for one in inputs],
-        data=data,
-        waveforms=waveforms,
-        description={"uploaded": len(inputs)},
+    front_end = LogMel()
+
+    def log_mels(index: int) -> Tensor:
+        features: Tensor = front_end(_read(paths[index], index, decode))
+        return features
+
+    return AuditClips(
+        known=[
+            ClipFacts(
+                name=one.name,
+                label=one.label,
+                speaker=None,
+                gender=None,
+                duration_s=one.duration_s,
+            )
+            for one in inputs
+        ],
+        read_log_mels=log_mels,
+        recordings=paths,
+        decoder=decode,
+        description=UploadedClips(uploaded=len(inputs)),
         title="uploaded clips",
-        warnings=_about_length(data, frames),
     )
-
-
-def _reader(paths: Sequence[Path], decoder: Callable[..., Any]) -> Waveforms:
-    def read(index: int) -> Tensor:
-        try:
-            decoded = decoder(paths[index].read_bytes(), max_seconds=ANY_LENGTH)
-        except (OSError, AudioError) as error:
-            raise JobFailed(
-                "clip_damaged",
-                f"Clip {index} cannot be read any more: {error}. Upload the clips again.",
-            ) from error
-        return torch.from_numpy(decoded.samples)
-
-    return read
-
-
-def _about_length(data: Dataset, frames: int) -> list[str]:
-    long = int((data.offsets.diff() > frames).sum())
-    if not long:
-        return []
-    seconds = frames * HOP / SAMPLE_RATE
-    text = f"{long} of {len(data)} clips are longer than the model's window of {seconds:.1f} s"
-    return [f"{text}: their first part is audited."]

@@ -1,31 +1,40 @@
-"""What an audit leaves to look at and to listen to: log-mels, pictures, sounds.
+"""What an audit leaves to look at and to listen to: inputs as they were scored, pictures, sounds.
 
-A few clips stand for all: at first such as the attack broke, of every emotion in turn. They are
-attacked once more in the batch in which they were audited, so that what is kept is, to the last
-bit, what was scored.
+A few clips stand for all: at first such as an attack broke, of every emotion in turn. What is shown
+is what was scored, kept at that moment (`workers.audits.record`): no attack is run a second time
+for it.
 
-Sounds are float WAVs. The rounding of 16-bit audio alone lifts the bands that a band-limited
-recording leaves empty by several of their standard deviations, and the model would hear that.
+The sound of an attack on log-mels is a float WAV. The rounding of 16-bit audio alone lifts the
+bands that a band-limited recording leaves empty by several of their standard deviations, and the
+model would hear that. An attack on a waveform is the 16-bit WAV that was scored; a float WAV where
+the recording itself exceeds full scale.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from app.audits import files
+from app.audits.result import AuditResult
 from app.registry.service import Entry
 from app.settings import Settings
-from models.audio import encode_wav
-from models.audit import Audit, Row, points
-from workers.audits.clips import Clips
-from workers.audits.pictures import Half, attack_name, spectrogram_pair, uar_curve
+from models.attacks import Attack
+from models.audio import Encoding, encode_wav
+from models.audit import Audit, AuditRow, points
+from models.audit.evidence import AttackedPrediction
+from models.audit.sound import played
+from models.budget import within_full_scale
+from models.features import HOP, WINDOW
+from workers.audits.clips import AuditClips
+from workers.audits.pictures import Half, spectrogram_pair, uar_curves
+from workers.audits.record import Record
 from workers.runtime.progress import Watchdog
 
 MOST_PICTURES: Final = 4
@@ -37,24 +46,54 @@ MEDIA_TYPES: Final = {
 
 
 @dataclass(frozen=True)
+class Pictures:
+    """What draws them; tests that look at other things draw nothing."""
+
+    pair: Callable[..., bytes] = spectrogram_pair
+    curves: Callable[..., bytes] = uar_curves
+
+
+DRAWN: Final = Pictures()
+
+
+class Choice:
+    """Which clips to show: broken ones first, and of these and of the others each class in turn.
+
+    It takes rows one after the other. A clip's rank does not change when later ones come, so what
+    is not among the first now will not be among them at the end, and need not be kept.
+
+    Args:
+        most: how many.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._seen: dict[tuple[bool, str], int] = {}
+        self._best: list[tuple[bool, int, int]] = []
+
+    def add(self, row: AuditRow) -> None:
+        """Consider a clip."""
+        kind = (not any(one.success for one in row.attacked), row.truth)
+        self._seen[kind] = self._seen.get(kind, 0) + 1
+        self._best = sorted([*self._best, (kind[0], self._seen[kind], row.index)])[: self.most]
+
+    @property
+    def indices(self) -> list[int]:
+        """Of the clips to show."""
+        return [index for _, _, index in self._best]
+
+
+@dataclass(frozen=True)
 class Exhibit:
     """A clip that is shown.
 
     Attributes:
-        index: of its row.
-        x: what the network saw, (frames, mels), z-scored.
-        attacked: the same for each point of the curve, (points, frames, mels).
+        row: its evidence.
+        inputs: what was scored, by the place in ``row.attacked``.
     """
 
-    index: int
-    row: Row
-    x: Tensor
-    attacked: Tensor
-
-    @property
-    def broken(self) -> list[int]:
-        """The points at which the attack succeeded."""
-        return [number for number in range(len(self.attacked)) if self.row.broken(number)]
+    row: AuditRow
+    inputs: dict[int, Tensor]
 
 
 class Folder:
@@ -63,197 +102,223 @@ class Folder:
     def __init__(self, path: Path) -> None:
         path.mkdir()
         self._path = path
-        self.made: list[dict[str, Any]] = []
+        self.made: list[files.ArtifactFile] = []
 
     def add(self, name: str, content: bytes, description: str) -> None:
         """Write a file."""
         (self._path / name).write_bytes(content)
         self.made.append(
-            {
-                "name": name,
-                "media_type": MEDIA_TYPES[Path(name).suffix],
-                "description": description,
-                "bytes": len(content),
-                "sha256": hashlib.sha256(content).hexdigest(),
-            }
+            files.ArtifactFile(
+                name=name,
+                media_type=MEDIA_TYPES[Path(name).suffix],
+                description=description,
+                bytes=len(content),
+                sha256=hashlib.sha256(content).hexdigest(),
+            )
         )
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """What exhibits are made from, and where they go."""
+
+    folder: Folder
+    audit: Audit
+    clips: AuditClips
+    entry: Entry
+    pictures: Pictures
+
+    def add_picture(self, number: int, exhibit: Exhibit) -> None:
+        """The clip beside its weakest successful attack, or the strongest if none succeeded."""
+        attacks = self.audit.attacks
+        place = _place_to_show(exhibit.row.attacked, attacks)
+        if place is None or place not in exhibit.inputs:
+            return
+        row, shown = exhibit.row, exhibit.row.attacked[place]
+        attack = attacks[shown.attack]
+        own = self._clean_input(row.index, attack)
+        told = said(attack, shown.strength)
+        clip_frames = self._frames(row.index)
+        picture = self.pictures.pair(
+            Half(self._log_mels(own, attack), row.clean.label, row.clean.scores[row.clean.label]),
+            Half(
+                self._log_mels(exhibit.inputs[place], attack),
+                shown.label,
+                shown.scores[shown.label],
+            ),
+            attack=told,
+            truth=row.label,
+            clip_frames=clip_frames if clip_frames < self.audit.victim.frames else None,
+        )
+        self.folder.add(
+            files.picture_name(number),
+            picture,
+            f"{row.clip}, clean and under {told}, as Figure 2 of the paper",
+        )
+
+    def add_inputs(self, shown: Sequence[Exhibit]) -> None:
+        """All inputs in one file, as scored: log-mels z-scored, or a budget would be rounded."""
+        tensors: dict[str, Tensor] = {
+            "mean": torch.tensor(self.entry.config.mean),
+            "std": torch.tensor(self.entry.config.std),
+        }
+        for exhibit in shown:
+            name = f"{exhibit.row.index:06d}"
+            for domain in sorted({attack.domain for attack in self.audit.attacks}):
+                attack = next(one for one in self.audit.attacks if one.domain == domain)
+                if domain == "features" or self.clips.audible:
+                    tensors[f"{name}.{domain}"] = self._clean_input(exhibit.row.index, attack)
+            for place, x in exhibit.inputs.items():
+                tensors[f"{name}.attacked.{place:03d}"] = x
+        told = {
+            "units": "features: z-scored (n, mels), log-mel = x * std + mean; waveform: (samples,)",
+            "model": self.entry.id,
+            "model_sha256": self.entry.sha256,
+            "labels": json.dumps(self.entry.config.labels),
+            "clips": json.dumps({f"{one.row.index:06d}": one.row.clip for one in shown}),
+            "points": json.dumps(
+                {
+                    f"{number:03d}": {
+                        "attack": point.attack,
+                        "type": self.audit.attacks[point.attack].type,
+                        "parameters": self.audit.attacks[point.attack].parameters(),
+                        "strength": point.strength,
+                    }
+                    for number, point in enumerate(points(self.audit.attacks))
+                }
+            ),
+        }
+        self.folder.add(
+            files.INPUTS_FILE,
+            to_safetensors({name: x.contiguous().cpu() for name, x in tensors.items()}, told),
+            f"Clean and adversarial inputs of {len(shown)} clips, and how to read them",
+        )
+
+    def add_sounds(self, exhibit: Exhibit, most: int) -> int:
+        """A clip's successful attacks as WAVs, its own beside them; says how many were made."""
+        row = exhibit.row
+        broken = [place for place, one in enumerate(row.attacked) if one.success]
+        broken = [place for place in broken if place in exhibit.inputs][: max(0, most - 1)]
+        if not self.clips.audible or not broken:
+            return 0
+        for number, place in enumerate(broken):
+            shown = row.attacked[place]
+            attack = self.audit.attacks[shown.attack]
+            own, content, heard = self._sound(exhibit, place, attack)
+            if number == 0:
+                self.folder.add(files.clean_name(row.index), own, f"{row.clip} at 16 kHz")
+            self.folder.add(
+                files.sound_name(row.index, place + 1),
+                content,
+                f"{row.clip} under {said(attack, shown.strength)}: {heard}",
+            )
+        return len(broken) + 1
+
+    def _sound(self, exhibit: Exhibit, place: int, attack: Attack) -> tuple[bytes, bytes, str]:
+        """The clip's own sound, the adversarial one, and what is told of it."""
+        shown, x = exhibit.row.attacked[place], exhibit.inputs[place]
+        waveform = self.clips.waveform(exhibit.row.index)
+        if attack.domain == "waveform":
+            own = self.audit.victim.waveform(waveform).cpu()
+            heard = f"{shown.distortion.snr_db:.1f} dB SNR: heard as {shown.label}"
+            encoding: Encoding = "pcm16" if bool(within_full_scale(x).all()) else "float32"
+            return encode_wav(own.numpy()), encode_wav(x.numpy(), encoding=encoding), heard
+        change = (x - self._clean_input(exhibit.row.index, attack)).to(self.audit.victim.device)
+        clean, sound = played(self.audit.victim, waveform, change)
+        audio = shown.audio
+        assert audio is not None  # it was broken, and sound was at hand
+        heard = f"{audio.snr_db:.1f} dB SNR: heard as {audio.label}"
+        return encode_wav(clean.cpu().numpy()), encode_wav(sound.cpu().numpy()), heard
+
+    def _clean_input(self, index: int, attack: Attack) -> Tensor:
+        if attack.domain == "features":
+            return self.audit.victim.features(self.clips.log_mels(index)).cpu()
+        return self.audit.victim.waveform(self.clips.waveform(index)).cpu()
+
+    def _log_mels(self, x: Tensor, attack: Attack) -> Tensor:
+        victim = self.audit.victim
+        with torch.no_grad():
+            seen = victim.network_input(x.to(victim.device)[None], attack.domain)
+        return victim.standardizer.inverse(seen)[0].cpu()
+
+    def _frames(self, index: int) -> int:
+        if self.clips.audible:
+            return 1 + (len(self.clips.waveform(index)) - WINDOW) // HOP
+        return len(self.clips.log_mels(index))
 
 
 def make(
     audit: Audit,
-    rows: Sequence[Row],
-    clips: Clips,
+    record: Record,
+    chosen: Sequence[int],
+    clips: AuditClips,
     entry: Entry,
-    result: dict[str, Any],
+    result: AuditResult,
     path: Path,
     *,
     save: bool,
     settings: Settings,
-    watch: Watchdog,
-) -> list[dict[str, Any]]:
+    watchdog: Watchdog,
+    pictures: Pictures,
+) -> list[files.ArtifactFile]:
     """Make them all.
 
     Args:
+        chosen: clips to show, by index.
         path: the folder to make them in; it does not exist yet.
-        save: whether log-mels and sounds are kept, or pictures alone.
-
-    Returns:
-        An entry a file: name, media_type, description, bytes, sha256.
+        save: whether inputs and sounds are kept, or pictures alone.
 
     Raises:
         Stopped: the worker is to stop.
     """
-    folder = Folder(path)
-    title = f"{entry.name} on {clips.title}, {len(rows)} clips"
-    folder.add(
+    gallery = Gallery(Folder(path), audit, clips, entry, pictures)
+    title = f"{entry.name} on {clips.title}, {result.n} clips"
+    gallery.folder.add(
         files.CURVE,
-        uar_curve(result["curve"], result["clean"]["uar"], title=title),
-        "UAR against ε, as Figure 3 of the paper",
+        pictures.curves(result, audit.attacks, title=title),
+        "UAR against the strength of the attacks, as Figure 3 of the paper",
     )
-    shown: list[Exhibit] = []
+    shown = _exhibits(record, chosen)
     sounds_left = settings.max_saved_wavs if save else 0
-    indices = chosen(rows, settings.max_saved_clips if save else MOST_PICTURES)
-    watch.progress(0, len(indices), "exhibits")
-    for number, index in enumerate(indices, start=1):
-        watch.check()
-        exhibit = _exhibit(audit, rows, index)
+    watchdog.progress(0, len(shown), "exhibits")
+    for number, exhibit in enumerate(shown, start=1):
+        watchdog.check()
         if number <= MOST_PICTURES:
-            _picture(folder, number, exhibit, audit, clips, entry)
-        sounds_left -= _sounds(folder, exhibit, audit, clips, entry, sounds_left)
-        shown.append(exhibit)
-        watch.progress(number, len(indices), "exhibits")
+            gallery.add_picture(number, exhibit)
+        sounds_left -= gallery.add_sounds(exhibit, sounds_left)
+        watchdog.progress(number, len(shown), "exhibits")
     if save:
-        _log_mels(folder, shown, audit, clips, entry)
-    watch.progress(len(rows), len(rows), "clips")
-    return folder.made
+        gallery.add_inputs(shown)
+    return gallery.folder.made
 
 
-def chosen(rows: Sequence[Row], most: int) -> list[int]:
-    """The rows to show: broken ones first, and of these and of the others each class in turn."""
-
-    def broken(row: Row) -> bool:
-        return any(row.broken(number) for number in range(len(row.attacked)))
-
-    seen: dict[tuple[bool, int], int] = {}
-    order: list[tuple[bool, int, int]] = []
-    for index, row in enumerate(rows):
-        kind = (not broken(row), row.truth)
-        seen[kind] = seen.get(kind, 0) + 1
-        order.append((kind[0], seen[kind], index))
-    return [index for _, _, index in sorted(order)[:most]]
+def _exhibits(record: Record, chosen: Sequence[int]) -> list[Exhibit]:
+    wanted = set(chosen)
+    rows = {row.index: row for row in record.rows() if row.index in wanted}
+    return [Exhibit(rows[index], record.inputs(index)) for index in chosen]
 
 
-def _exhibit(audit: Audit, rows: Sequence[Row], index: int) -> Exhibit:
-    first = index - index % audit.batch_size
-    batch = torch.arange(first, min(first + audit.batch_size, len(rows)))
-    x, y = audit.inputs(batch)
-    before = torch.tensor([rows[number].clean.prediction for number in batch.tolist()])
-    attacked = [audit.adversarial(a, x, y, before.to(y.device)) for a in audit.attacks]
-    place = index - first
-    return Exhibit(
-        index, rows[index], x[place].cpu(), torch.cat([grid[:, place] for grid in attacked]).cpu()
-    )
+def _place_to_show(attacked: Sequence[AttackedPrediction], attacks: Sequence[Attack]) -> int | None:
+    """Of a clip's outcomes the weakest success, or the strongest failure; at best no control."""
+    places = [place for place, one in enumerate(attacked) if not attacks[one.attack].control]
+    places = places or list(range(len(attacked)))
+    if not places:
+        return None
+
+    def order(place: int) -> float:
+        one = attacked[place]
+        return attacks[one.attack].threat.order(one.strength)
+
+    first = attacked[places[0]].attack
+    broken = [place for place in places if attacked[place].success]
+    if broken:
+        first = attacked[broken[0]].attack
+        return min((place for place in broken if attacked[place].attack == first), key=order)
+    return max((place for place in places if attacked[place].attack == first), key=order)
 
 
-def _picture(
-    folder: Folder, number: int, exhibit: Exhibit, audit: Audit, clips: Clips, entry: Entry
-) -> None:
-    """The clip beside its weakest successful attack, or the strongest if none succeeded."""
-    curve = points(audit.attacks)
-    strengths = exhibit.broken or [max(range(len(curve)), key=lambda n: curve[n].epsilon)]
-    at = min(strengths, key=lambda n: curve[n].epsilon)
-    labels = entry.config.labels
-    standardizer = entry.config.standardizer
-    clean, after = exhibit.row.clean, exhibit.row.attacked[at]
-    own = int(audit.data.offsets[exhibit.index + 1] - audit.data.offsets[exhibit.index])
-    told = f"{curve[at].attack.type.upper()}, ε = {curve[at].epsilon:g}"
-    truth = None if exhibit.row.label is None else labels[exhibit.row.label]
-    picture = spectrogram_pair(
-        Half(
-            standardizer.inverse(exhibit.x),
-            labels[clean.prediction],
-            clean.scores[clean.prediction],
-        ),
-        Half(
-            standardizer.inverse(exhibit.attacked[at]),
-            labels[after.prediction],
-            after.scores[after.prediction],
-        ),
-        attack=told,
-        truth=truth,
-        clip_frames=own if own < audit.frames else None,
-    )
-    folder.add(
-        files.picture_name(number),
-        picture,
-        f"{clips.names[exhibit.index]}, clean and under {told}, as Figure 2 of the paper",
-    )
-
-
-def _log_mels(
-    folder: Folder, shown: Sequence[Exhibit], audit: Audit, clips: Clips, entry: Entry
-) -> None:
-    """All of them in one file. z-scored, as scored: from log-mels the budget would be rounded."""
-    curve = points(audit.attacks)
-    tensors = {
-        "clean": torch.stack([exhibit.x for exhibit in shown]),
-        "index": torch.tensor([exhibit.index for exhibit in shown]),
-        "mean": torch.tensor(entry.config.mean),
-        "std": torch.tensor(entry.config.std),
-    }
-    for number in range(len(curve)):
-        attacked = torch.stack([exhibit.attacked[number] for exhibit in shown])
-        tensors[f"adversarial.{number + 1:02d}"] = attacked
-    told = {
-        "units": "z-scored (clips, frames, mels); log-mel = x * std + mean",
-        "model": entry.id,
-        "model_sha256": entry.sha256,
-        "labels": json.dumps(entry.config.labels),
-        "clips": json.dumps([clips.names[exhibit.index] for exhibit in shown]),
-        "points": json.dumps(
-            {
-                f"{number:02d}": {
-                    "attack": point.attack.type,
-                    "labels": point.attack.labels,
-                    "clip": point.attack.clip,
-                    "epsilon": point.epsilon,
-                }
-                for number, point in enumerate(curve, start=1)
-            }
-        ),
-    }
-    folder.add(
-        files.LOG_MELS,
-        to_safetensors(tensors, told),
-        f"Clean and adversarial log-mels of {len(shown)} clips, and how to read them",
-    )
-
-
-def _sounds(
-    folder: Folder, exhibit: Exhibit, audit: Audit, clips: Clips, entry: Entry, most: int
-) -> int:
-    """A clip's successful attacks as WAVs, its own sound beside them; says how many were made."""
-    broken = exhibit.broken[: max(0, most - 1)]
-    if audit.waveforms is None or not broken:
-        return 0
-    labels = entry.config.labels
-    curve = points(audit.attacks)
-    name = clips.names[exhibit.index]
-    device = audit.standardizer.mean.device
-    for place, number in enumerate(broken):
-        change = (exhibit.attacked[number] - exhibit.x).to(device)
-        own, sound = audit.played(exhibit.index, change)
-        if place == 0:
-            content = encode_wav(own.cpu().numpy())
-            folder.add(files.clean_name(exhibit.index), content, f"{name} at 16 kHz")
-        played = exhibit.row.attacked[number].played
-        assert played is not None  # it was broken, and sound was at hand
-        attack, epsilon = curve[number].attack, curve[number].epsilon
-        told = attack_name(attack.type, attack.labels, attack.clip)
-        folder.add(
-            files.sound_name(exhibit.index, number + 1),
-            encode_wav(sound.cpu().numpy()),
-            f"{name} under {told} at ε = {epsilon:g}, {played.snr_db:.1f} dB SNR:"
-            f" heard as {labels[played.prediction]}",
-        )
-    return len(broken) + 1
+def said(attack: Attack, strength: float) -> str:
+    """An attack at a strength in words, such as "PGD, steps 10, on the waveform, 40 dB SNR"."""
+    measure = f"{strength:g} dB SNR" if attack.threat.smaller_is_harder else f"ε = {strength:g}"
+    place = ", on the waveform" if attack.domain == "waveform" else ""
+    return f"{attack.describe()}{place}, {measure}"

@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -17,7 +17,10 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from torch import Tensor
 
+from models.attacks import Attack
+from models.audit import AuditSummary
 from models.features import HIGHEST_HZ, HOP, LOWEST_HZ, MELS, SAMPLE_RATE, hz_to_mel
+from models.threats import ThreatModel
 
 DPI: Final = 200
 TICKS_HZ: Final = (100, 250, 500, 1000, 2000, 4000, 8000)
@@ -25,6 +28,13 @@ FONT: Final = "DejaVu Sans"
 MOST_CHARACTERS: Final = 60
 COLOURS: Final = ("#1f4e8c", "#c8442b", "#2e8b57", "#8e5ea2", "#b8860b")
 MARKERS: Final = ("o", "s", "^", "D", "v")
+AXES: Final = {
+    ("features", "linf"): "ε (L∞) in standard deviations of a mel band",
+    ("features", "l2"): "ε (L2) in standard deviations of a mel band",
+    ("waveform", "linf"): "ε (L∞) of full scale",
+    ("waveform", "l2"): "SNR in dB (smaller is stronger)",
+}
+"""What the strengths of a threat model are, on an axis."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,13 @@ def spectrogram_pair(
     Returns:
         A PNG file.
     """
+    return _png(draw_pair(clean, adversarial, attack=attack, truth=truth, clip_frames=clip_frames))
+
+
+def draw_pair(
+    clean: Half, adversarial: Half, *, attack: str, truth: str | None, clip_frames: int | None
+) -> Figure:
+    """See :func:`spectrogram_pair`."""
     figure = Figure(figsize=(7.2, 3.1), dpi=DPI, layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     both = torch.cat([clean.log_mel, adversarial.log_mel]).numpy()
@@ -78,71 +95,93 @@ def spectrogram_pair(
     bar.set_label("log-mel magnitude (ln)")
     if truth is not None:
         figure.suptitle(drawable(f"labelled {truth}"), fontsize=9, parse_math=False)
-    return _png(figure)
+    return figure
 
 
-def uar_curve(curve: Sequence[dict[str, Any]], clean_uar: float | None, *, title: str) -> bytes:
-    """UAR against ε, a line for each attack (Figure 3); of clips without labels, flips against ε.
+def uar_curves(result: AuditSummary, attacks: Sequence[Attack], *, title: str) -> bytes:
+    """UAR against strength, a line for each attack, a panel for each threat model (Figure 3).
+
+    Of clips without labels, the share of changed predictions. The clean figure is a line across: an
+    SNR has no zero to put it at. Controls are dashed.
 
     Args:
-        curve: as in the result of an audit.
-        clean_uar: at ε = 0; None if no clip has a label.
         title: the model and the clips.
 
     Returns:
         A PNG file.
     """
-    figure = Figure(figsize=(4.8, 3.4), dpi=DPI, layout="constrained")
-    axes = figure.add_subplot()
-    labelled = clean_uar is not None
-    for number, (name, line) in enumerate(_lines(curve, clean_uar).items()):
-        axes.plot(
-            *zip(*sorted(line), strict=True),
-            marker=MARKERS[number % len(MARKERS)],
-            color=COLOURS[number % len(COLOURS)],
-            markersize=4,
-            linewidth=1.4,
-            label=drawable(name),
-            clip_on=False,
-            zorder=3,
-        )
-    chance = _chance(curve) if labelled else None
+    return _png(draw_curves(result, attacks, title=title))
+
+
+def draw_curves(result: AuditSummary, attacks: Sequence[Attack], *, title: str) -> Figure:
+    """See :func:`uar_curves`."""
+    threats = list(dict.fromkeys(attack.threat for attack in attacks))
+    width = 4.8 if len(threats) == 1 else 3.9 * len(threats)
+    figure = Figure(figsize=(width, 3.4), dpi=DPI, layout="constrained")
+    panels = figure.subplots(1, len(threats), sharey=True, squeeze=False)[0]
+    labelled = result.clean.uar is not None
+    for axes, threat in zip(panels, threats, strict=True):
+        for number, attack in enumerate(attacks):
+            if attack.threat == threat:
+                _draw_attack(axes, result, number, attack, labelled=labelled)
+        _draw_axes(axes, result, threat, labelled=labelled)
+    panels[0].set_ylabel("UAR" if labelled else "share of changed predictions")
+    if len(threats) == 1:
+        _title(panels[0], title)
+    else:
+        figure.suptitle(drawable(title), fontsize=9, parse_math=False)
+    return figure
+
+
+def _draw_attack(
+    axes: Axes, result: AuditSummary, number: int, attack: Attack, *, labelled: bool
+) -> None:
+    line = [
+        (point.strength, point.uar if labelled else point.flip_rate)
+        for point in result.curve
+        if point.attack == number
+    ]
+    told = [(strength, value) for strength, value in sorted(line) if value is not None]
+    if not attack.threat.smaller_is_harder and 0.0 not in dict(told):
+        told.insert(0, (0.0, (result.clean.uar or 0.0) if labelled else 0.0))
+    if not told:
+        return
+    axes.plot(
+        *zip(*told, strict=True),
+        # Another marker for each round of the colours: 25 attacks differ.
+        marker=MARKERS[(number + number // len(COLOURS)) % len(MARKERS)],
+        color=COLOURS[number % len(COLOURS)],
+        linestyle="--" if attack.control else "-",
+        markersize=4,
+        linewidth=1.4,
+        label=drawable(attack.describe()),
+        clip_on=False,
+        zorder=3,
+    )
+
+
+def _draw_axes(axes: Axes, result: AuditSummary, threat: ThreatModel, *, labelled: bool) -> None:
+    if labelled and result.clean.uar is not None:
+        axes.axhline(result.clean.uar, color="0.6", linewidth=0.9, linestyle=":", label="clean")
+    chance = _chance(result) if labelled else None
     if chance is not None:
-        axes.axhline(chance, color="0.45", linewidth=0.9, linestyle="--", label="chance")
+        axes.axhline(chance, color="0.45", linewidth=0.9, linestyle="-.", label="chance")
     axes.set_ylim(0, 1)
-    axes.set_xlim(left=0)
-    axes.set_xlabel("ε in standard deviations of a mel band")
-    axes.set_ylabel("UAR" if labelled else "share of changed predictions")
+    if threat.smaller_is_harder:
+        axes.invert_xaxis()
+    else:
+        axes.set_xlim(left=0)
+    axes.set_xlabel(AXES[threat.domain, threat.norm])
     axes.grid(color="0.9", linewidth=0.7)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
-    _title(axes, title)
-    return _png(figure)
+    for text in axes.legend(frameon=False, fontsize=7).get_texts():
+        text.set_parse_math(False)
 
 
-def _lines(
-    curve: Sequence[dict[str, Any]], clean_uar: float | None
-) -> dict[str, list[tuple[float, float]]]:
-    """The points of each attack, from ε = 0 on."""
-    lines: dict[str, dict[float, float]] = {}
-    for point in curve:
-        name = attack_name(point["attack"], point["labels"], point["clip"])
-        value = point["uar"] if clean_uar is not None else point["success_rate"]
-        lines.setdefault(name, {0.0: clean_uar or 0.0})[point["epsilon"]] = value
-    return {name: list(line.items()) for name, line in lines.items()}
-
-
-def attack_name(attack: str, labels: str, clip: float | None) -> str:
-    """An attack in words, such as "FGSM (true labels)"."""
-    bound = "" if clip is None else f", η = {clip:g}"
-    return f"{attack.upper()} ({labels} labels{bound})"
-
-
-def _chance(curve: Sequence[dict[str, Any]]) -> float | None:
+def _chance(result: AuditSummary) -> float | None:
     """UAR of a guess: one over the number of classes that there are clips of."""
-    present = [recall for point in curve[:1] for recall in point["recall"].values()]
-    known = sum(recall is not None for recall in present)
-    return 1 / known if known else None
+    known = [recall for recall in (result.clean.recall or {}).values() if recall is not None]
+    return 1 / len(known) if known else None
 
 
 def _hertz(axes: Axes) -> None:
@@ -169,7 +208,7 @@ def _mark_repeats(axes: Axes, frames: int, clip_frames: int | None) -> None:
 
 
 def _title(axes: Axes, text: str) -> None:
-    # Labels come from outside: a "$" in one of them is not mathematics.
+    # Labels come from outside: a "$" in one of them is not mathematics, here or in a legend.
     axes.set_title(drawable(text), fontsize=9, parse_math=False)
 
 

@@ -85,9 +85,16 @@ class Watchdog:
         if self._stop.is_set():
             raise Stopped
 
-    def progress(self, done: float, total: float | None = None, unit: str | None = None) -> None:
+    def progress(
+        self,
+        done: float,
+        total: float | None = None,
+        unit: str | None = None,
+        *,
+        eta_seconds: float | None = None,
+    ) -> None:
         """Tell how far the job is; too frequent news are left out, the first and last of a unit
-        are not.
+        are not. Without ``eta_seconds`` the time left is guessed from the pace.
 
         Raises:
             Superseded: the job belongs to another attempt.
@@ -96,7 +103,9 @@ class Watchdog:
         if clock - self._reported_at < REPORT_SECONDS and done != total and unit == self._unit:
             return
         self._reported_at, self._unit = clock, unit
-        retry_while_database_is_away(lambda: self.attempt.progress(done, total, unit))
+        retry_while_database_is_away(
+            lambda: self.attempt.progress(done, total, unit, eta_seconds=eta_seconds)
+        )
 
     def event(self, type_: str, data: dict[str, Any] | None = None) -> None:
         """Tell what happened, for clients that follow the job.

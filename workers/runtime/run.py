@@ -22,6 +22,7 @@ from app.persistence.database import is_away
 from models.audit import AuditError
 from models.checkpoint import CheckpointError
 from models.corpus.manifest import CorpusError
+from models.memory import is_out_of_memory
 from workers.runtime.context import WorkerContext
 from workers.runtime.outcome import JobFailed, JobResult
 from workers.runtime.progress import Stopped, Watchdog, time_limit_error
@@ -129,7 +130,7 @@ def describe(error: Exception, attempt: Attempt, time_limit: float) -> dict[str,
         case FloatingPointError():
             log.info("failed", code="diverged", reason=str(error))
             return {"code": "diverged", "message": str(error)}
-        case torch.OutOfMemoryError() | MemoryError():
+        case RuntimeError() | MemoryError() if is_out_of_memory(error):
             log.warning("failed", code="out_of_memory", reason=str(error))
             return {
                 "code": "out_of_memory",

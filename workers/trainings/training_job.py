@@ -24,13 +24,16 @@ from app.jobs.attempts import Attempt
 from app.registry import service as registry
 from app.trainings.schemas import TrainingRequest
 from models.architectures import SpectrogramNet
-from models.audit import robust_uar
+from models.attacks.fgsm import Fgsm
 from models.checkpoint import ModelConfig
 from models.corpus import public_speakers
 from models.corpus.dataset import Dataset
 from models.corpus.features import FeatureSet
+from models.evaluation import evaluate
 from models.features import Standardizer
+from models.provenance import Provenance
 from models.training import Step, TrainingState, train
+from models.training_plan import Recipe
 from workers.runtime.context import WorkerContext
 from workers.runtime.outcome import JobFailed, JobResult
 from workers.runtime.progress import Stopped, Watchdog
@@ -43,12 +46,15 @@ MOST_STEP_EVENTS: Final = 200
 LOOK_CLIPS: Final = 256
 """Of `dev` at a look in between: UAR to about ± .03, in seconds instead of minutes."""
 REPORTED_EPSILONS: Final = (0.02, 0.04, 0.1)
-"""Under which the finished model is scored, beside the training's own ε: ends and middle of the
-paper's grid."""
+"""Of FGSM, under which each finished model is scored, whatever it was trained against: ends and
+middle of the paper's grid. The training's own ε joins them, where it counts the same."""
 EVALUATION_BATCH: Final = 32
 NO_CHECKPOINT: Final = (
     "A checkpoint could not be written: is the disk full? The training goes on, but what it has"
     " done since the last checkpoint is lost if its worker stops."
+)
+UNUSED_CHECKPOINT: Final = (
+    "The checkpoint {name} is not used, and what was done until it is done again: {reason}."
 )
 
 
@@ -181,9 +187,9 @@ def _warnings(context: WorkerContext, attempt: Attempt, config: ModelConfig) -> 
     return retry_while_database_is_away(read)
 
 
-def _reported(request: TrainingRequest) -> tuple[float, ...]:
-    own = {request.epsilon} if request.epsilon > 0 else set()
-    return tuple(sorted({*REPORTED_EPSILONS, *own}))
+def _reported(recipe: Recipe) -> tuple[float, ...]:
+    same = recipe.epsilon > 0 and recipe.attack.threat == Fgsm().threat
+    return tuple(sorted({*REPORTED_EPSILONS, *([recipe.epsilon] if same else [])}))
 
 
 def _config(
@@ -194,20 +200,24 @@ def _config(
     Raises:
         CheckpointError: its labels or statistics are such as no model may have.
     """
-    documented = request.to_request()
+    provenance = Provenance(
+        training=attempt.job_id,
+        corpus=corpus.id,
+        corpus_name=corpus.name,
+        train_on=request.train_on,
+        public_speakers=training_data.public_speakers,
+        recipe=request.recipe,
+        torch=torch.__version__,
+        device=training_data.standardizer.mean.device.type,
+    )
     return ModelConfig(
         architecture=request.architecture,
         labels=training_data.labels,
         mean=tuple(training_data.standardizer.mean.tolist()),
         std=tuple(training_data.standardizer.std.tolist()),
         frames=request.frames,
-        defense=documented.pop("defense"),
-        training=documented
-        | {
-            "corpus_name": corpus.name,
-            "training": attempt.job_id,
-            "public_speakers": training_data.public_speakers,
-        },
+        defense=request.defense.model_dump(mode="json"),
+        training=provenance.to_dict(),
     )
 
 
@@ -223,12 +233,16 @@ class Checkpoints:
         self._own = folder / f"attempt-{attempt:04d}.safetensors"
 
     def restore(self, state: TrainingState) -> bool:
-        """Load the latest state that is whole; says whether there was one."""
+        """Load the latest state that fits; says whether there was one.
+
+        What does not fit costs its owner work that was done, so it is told.
+        """
         for path in sorted(self._folder.glob("attempt-*.safetensors"), reverse=True):
             try:
                 state.load(path)
             except (SafetensorError, ValueError, KeyError, OSError, RuntimeError) as error:
-                log.warning("skipping a damaged checkpoint", path=str(path), error=str(error))
+                log.warning("a checkpoint is not used", path=str(path), error=str(error))
+                self._warn(UNUSED_CHECKPOINT.format(name=path.stem, reason=str(error)[:500]))
             else:
                 return True
         return False
@@ -295,10 +309,12 @@ class ProgressReporter:
     def _look(self, iteration: int) -> None:
         if self._dev is None:
             return
-        plan = self.state.plan
+        plan, net = self.state.plan, self.state.net
+        attack = Fgsm(norm=plan.attack.norm)
         epsilons = (plan.epsilon,) if plan.epsilon > 0 else ()
-        net = self.state.net
-        found = evaluate(net, self.training_data, self._dev, epsilons, plan.frames, self.watchdog)
+        found = look(
+            net, self.training_data, self._dev, attack, epsilons, plan.frames, self.watchdog
+        )
         self.watchdog.event("evaluation", {"iteration": iteration, "partition": "dev", **found})
 
 
@@ -322,7 +338,7 @@ def _sample(data: Dataset, seed: int) -> Dataset:
 def score(
     net: SpectrogramNet, training_data: TrainingData, request: TrainingRequest, watchdog: Watchdog
 ) -> dict[str, Any]:
-    """What the finished network is worth: `evaluate` for each other partition, every clip of it.
+    """What the finished network is worth: `look` for each other partition, every clip of it.
 
     Progress is told in clips meanwhile: on a CPU it may take as long as a thousand iterations.
 
@@ -334,8 +350,15 @@ def score(
     for name, part in training_data.parts.items():
         on_scored = partial(_report_scored, watchdog, done, total)
         on_scored(0)
-        metrics[name] = evaluate(
-            net, training_data, part, _reported(request), request.frames, watchdog, on_scored
+        metrics[name] = look(
+            net,
+            training_data,
+            part,
+            Fgsm(),
+            _reported(request.recipe),
+            request.frames,
+            watchdog,
+            on_scored,
         )
         done += len(part)
     watchdog.progress(request.iterations, request.iterations, "iterations")
@@ -346,10 +369,11 @@ def _report_scored(watchdog: Watchdog, before: int, total: int, clips: int) -> N
     watchdog.progress(before + clips, total, "clips")
 
 
-def evaluate(
+def look(
     net: SpectrogramNet,
     training_data: TrainingData,
     data: Dataset,
+    attack: Fgsm,
     epsilons: Sequence[float],
     frames: int,
     watchdog: Watchdog,
@@ -369,17 +393,19 @@ def evaluate(
         if on_scored is not None:
             on_scored(scored)
 
-    clean, attacked = robust_uar(
+    found = evaluate(
         net,
         training_data.standardizer,
+        training_data.labels,
         data,
-        epsilons,
         frames=frames,
+        attack=attack,
+        strengths=epsilons,
         batch_size=EVALUATION_BATCH,
         on_batch=report,
     )
     return {
         "clips": len(data),
-        "clean_uar": clean,
-        "fgsm_uar": {f"{epsilon:g}": uar for epsilon, uar in attacked.items()},
+        "clean_uar": found.clean,
+        "fgsm_uar": {f"{epsilon:g}": uar for epsilon, uar in found.attacked.items()},
     }

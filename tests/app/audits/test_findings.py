@@ -10,8 +10,12 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from app.audits import files
+from app.audits.report import Report
+from app.audits.result import Hardening
+from app.audits.schemas import When
 from app.jobs.service import Submission
 from app.jobs.states import JobKind
+from app.jobs.tables import Job
 from app.persistence.ids import new_id
 from app.persistence.storage import Storage
 from tests.conftest import MakeKey
@@ -73,24 +77,46 @@ class TestResults:
     def test_a_row_tells_what_the_model_says(self, client: TestClient, finished: str) -> None:
         row = client.get(f"/v1/audits/{finished}/results").json()["data"][1]
         scores = {"anger": 0.2, "joy": 0.3, "sadness": 0.5}
-        attack = {"attack": "fgsm", "labels": "true", "clip": None, "no_gradient": False}
+        common = {
+            "attack": 0,
+            "no_direction": False,
+            "cost": {"forwards": 2, "backwards": 1, "queries": 0},
+            "details": {},
+        }
         assert row == {
             "index": 1,
             "clip": "é1.wav",
             "label": "joy",
+            "speaker": "speaker 1",
+            "gender": "f",
+            "duration_s": 0.6,
             "clean": {"label": "joy", "scores": scores},
-            "adversarial": [
-                attack
-                | {"epsilon": 0, "success": False, "label": "joy", "scores": scores, "audio": None},
-                attack
+            "attacked": [
+                common
                 | {
-                    "epsilon": 0.1,
+                    "strength": 0,
+                    "success": False,
+                    "label": "joy",
+                    "scores": scores,
+                    "distortion": {"linf": 0, "l2": 0, "snr_db": None, "band_db": 0},
+                    "audio": None,
+                },
+                common
+                | {
+                    "strength": 0.1,
                     "success": True,
                     "label": "sadness",
                     "scores": {"anger": 0.5, "joy": 0.2, "sadness": 0.3},
+                    "distortion": {
+                        "linf": 0.1,
+                        "l2": 0.2,
+                        "snr_db": None,
+                        "band_db": pytest.approx(0.3),
+                    },
                     "audio": {"label": "anger", "snr_db": 20.5},
                 },
             ],
+            "minimum": [],
         }
 
     @pytest.mark.parametrize("params", [{"format": "ndjson"}, {}])
@@ -111,14 +137,22 @@ class TestResults:
         rows = list(csv.DictReader(io.StringIO(answer.content.decode(), newline="")))
         assert len(rows) == 24
         assert rows[0]["label"] == ""
+        assert rows[0]["gender"] == ""
         broken = rows[3]
-        assert (broken["clip"], broken["epsilon"], broken["success"]) == ("é1.wav", "0.1", "true")
-        assert broken["no_gradient"] == "false"
+        assert (broken["clip"], broken["speaker"]) == ("é1.wav", "speaker 1")
+        assert (broken["gender"], broken["duration_s"]) == ("f", "0.6")
+        assert (broken["attack"], broken["type"], broken["unit"]) == ("0", "fgsm", "sigma")
+        assert (broken["strength"], broken["success"]) == ("0.1", "true")
+        assert broken["no_direction"] == "false"
         assert (broken["clean"], broken["adversarial"], broken["audio"]) == (
             "joy",
             "sadness",
             "anger",
         )
+        assert (broken["linf"], broken["l2"], broken["snr_db"]) == ("0.1", "0.2", "")
+        assert (broken["forwards"], broken["backwards"], broken["queries"]) == ("2", "1", "0")
+        assert float(broken["audio_snr_db"]) == 20.5
+        assert float(broken["clean:joy"]) == 0.3
         assert float(broken["adversarial:anger"]) == 0.5
 
     def test_the_format_goes_before_the_header(self, client: TestClient, finished: str) -> None:
@@ -176,7 +210,21 @@ class TestResults:
 class TestReport:
     def test_is_json(self, client: TestClient, finished: str) -> None:
         answer = client.get(f"/v1/audits/{finished}/report", params={"format": "json"})
-        assert answer.json() == {"object": "report", "audit": finished}
+        report = Report.model_validate(answer.json())
+        assert (report.object, report.audit) == ("report", finished)
+        assert report.result.n == 12
+        assert [one.name for one in report.artifacts] == [files.CURVE]
+
+    def test_names_what_the_audit_has_caused_since(
+        self, client: TestClient, finished: str, session: Session
+    ) -> None:
+        job = session.get_one(Job, finished)
+        when = When(epsilon=0.1, success_rate_above=0.3)
+        caused = Hardening(when=when, success_rate=0.5, triggered=True, training="train_1")
+        job.result = {**(job.result or {}), "hardening": caused.model_dump(mode="json")}
+        session.commit()
+        report = client.get(f"/v1/audits/{finished}/report").json()
+        assert report["result"]["hardening"]["training"] == "train_1"
 
     @pytest.mark.parametrize("wanted", ["html", "pdf"])
     def test_is_nothing_else(self, client: TestClient, finished: str, wanted: str) -> None:

@@ -1,59 +1,45 @@
-"""Rows as lines of a file, and back."""
+"""Rows as lines of a file, as pages and as CSV."""
 
+import csv
+import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.audits import formats
 from app.audits.formats import ROWS, chosen, csv_lines, page
-from app.audits.rows import RowFormat, line, read_rows, write_index
+from app.audits.rows import read_rows, write_index
 from app.errors import NotAcceptable
-from models.audit import Attack, Outcome, Row
-from tests.app.audits.conftest import ATTACK, LABELS, found_rows
+from models.attacks import Attack, parse
+from models.audit import AuditRow
+from models.audit.evidence import CostSpent, SmallestStrength
+from tests.app.audits.conftest import (
+    ATTACKS,
+    as_lines,
+    attacked,
+    found_result,
+    found_rows,
+    prediction,
+)
 
-FORMAT = RowFormat(LABELS, [ATTACK])
 
-
-class TestRowFormat:
-    def test_what_is_written_is_read_again(self) -> None:
-        for number, row in enumerate(found_rows()):
-            text = line(FORMAT.to_json(number, "x", row))
-            assert FORMAT.from_json(json.loads(text)) == row
-
-    def test_a_row_of_other_attacks_is_refused(self) -> None:
-        value = RowFormat(LABELS, [Attack((0.0, 0.2))]).to_json(0, "x", found_rows()[0])
-        with pytest.raises(ValueError, match="other attacks"):
-            FORMAT.from_json(value)
-
-    def test_whether_an_attack_had_a_gradient_is_read_again(self) -> None:
-        outcome = Outcome(1, (0.2, 0.5, 0.3))
-        row = Row(1, outcome, (outcome, Outcome(1, (0.2, 0.5, 0.3), no_gradient=True)))
-        value = json.loads(line(FORMAT.to_json(0, "x", row)))
-        assert [one["no_gradient"] for one in value["adversarial"]] == [False, True]
-        assert FORMAT.from_json(value) == row
-
-    def test_a_row_that_does_not_tell_it_is_scored_again(self) -> None:
-        value = FORMAT.to_json(0, "x", found_rows()[0])
-        del value["adversarial"][1]["no_gradient"]
-        with pytest.raises(KeyError):
-            FORMAT.from_json(value)
-
-    def test_success_is_open_where_the_model_was_wrong(self) -> None:
-        value = FORMAT.to_json(0, "x", found_rows()[2])
-        assert [one["success"] for one in value["adversarial"]] == [False, False]
-        value["label"] = "anger"
-        again = FORMAT.to_json(0, "x", FORMAT.from_json(value))
-        assert [one["success"] for one in again["adversarial"]] == [None, None]
+class TestReadRows:
+    def test_what_is_written_is_read_again(self, tmp_path: Path) -> None:
+        path = tmp_path / "rows.jsonl"
+        path.write_bytes(as_lines(found_rows()))
+        assert [AuditRow.model_validate(row) for row in read_rows(path)] == found_rows()
 
     def test_rows_are_read_from_any_number_on(self, tmp_path: Path) -> None:
         path = tmp_path / "rows.jsonl"
-        path.write_bytes(b"".join(line({"index": number}) for number in range(5)))
+        path.write_bytes(as_lines(found_rows()[:5]))
         assert [row["index"] for row in read_rows(path, 3)] == [3, 4]
 
     def test_with_an_index_what_comes_before_is_not_read(self, tmp_path: Path) -> None:
         path = tmp_path / "rows.jsonl"
-        lines = [line({"index": number, "clip": "é" * number}) for number in range(5)]
+        lines = [b'{"index": %d, "clip": "%b"}\n' % (n, "é".encode() * n) for n in range(5)]
         path.write_bytes(b"".join(lines))
         write_index(path)
         for start in range(6):
@@ -67,8 +53,7 @@ class TestRowFormat:
 def path(tmp_path: Path) -> Path:
     """The file of twelve rows."""
     path = tmp_path / "rows.jsonl"
-    rows = enumerate(found_rows())
-    path.write_bytes(b"".join(line(FORMAT.to_json(number, "x", row)) for number, row in rows))
+    path.write_bytes(as_lines(found_rows()))
     write_index(path)
     return path
 
@@ -106,17 +91,62 @@ class TestPage:
         assert got["has_more"] is has_more
 
 
+def table(
+    tmp_path: Path, rows: Sequence[AuditRow], attacks: Sequence[Attack] = ATTACKS
+) -> list[dict[str, str]]:
+    """The CSV of these rows, line by line."""
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(as_lines(rows))
+    text = "".join(csv_lines(path, found_result(rows, attacks).attacks))
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
 class TestCsvLines:
     def test_come_in_pieces_of_few_bytes_however_long_a_row_is(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        (whole,) = csv_lines(path)
+        told = found_result(found_rows()).attacks
+        (whole,) = csv_lines(path, told)
         longest = max(map(len, whole.splitlines(keepends=True)))
         monkeypatch.setattr(formats, "CHUNK_CHARACTERS", 3 * longest)
-        pieces = list(csv_lines(path))
+        pieces = list(csv_lines(path, told))
         assert "".join(pieces) == whole
         assert max(map(len, pieces)) < 4 * longest
         assert len(pieces) <= len(whole) / longest / 3 + 1
+
+    def test_parameters_of_all_attacks_are_columns(self, tmp_path: Path) -> None:
+        attacks = (
+            parse({"type": "fgsm", "epsilon": [0.1], "clip": 0.2}),
+            parse({"type": "pgd", "epsilon": [0.1], "steps": 7, "goal": {"label": "joy"}}),
+        )
+        fgsm, pgd, *_ = table(tmp_path, found_rows(attacks), attacks)
+        assert (fgsm["type"], pgd["type"]) == ("fgsm", "pgd")
+        assert (fgsm["attack:clip"], pgd["attack:clip"]) == ("0.2", "")
+        assert (fgsm["attack:steps"], pgd["attack:steps"]) == ("", "7")
+        assert (fgsm["attack:goal"], pgd["attack:goal"]) == ("untargeted", '{"label": "joy"}')
+        assert {"attack:norm", "attack:labels", "attack:restarts"} <= fgsm.keys()
+
+    def test_whether_it_succeeded_is_open_where_the_model_was_wrong(self, tmp_path: Path) -> None:
+        row = found_rows()[1]
+        wrong = row.attacked[0].model_copy(update={"success": None})
+        lines = table(tmp_path, [row.model_copy(update={"attacked": [wrong]})])
+        assert [line["success"] for line in lines] == [""]
+
+    def test_a_smallest_strength_stands_at_its_attack(self, tmp_path: Path) -> None:
+        attacks = (*ATTACKS, parse({"type": "pgd", "epsilon": [0.1], "minimum": True}))
+        (row, *_) = found_rows(attacks)
+        spent = CostSpent(forwards=2, backwards=1, queries=0)
+        row = row.model_copy(
+            update={"minimum": [SmallestStrength(attack=1, strength=0.07, cost=spent)]}
+        )
+        assert [line["minimum"] for line in table(tmp_path, [row], attacks)] == ["", "", "0.07"]
+
+    def test_what_else_an_attack_says_is_json(self, tmp_path: Path) -> None:
+        details: dict[str, Any] = {"target": "joy", "tries": [1, 2]}
+        said = attacked(prediction(1, 0.2, 0.3, 0.5), 0.1, success=False, details=details)
+        row = found_rows()[1].model_copy(update={"attacked": [said]})
+        (line,) = table(tmp_path, [row])
+        assert json.loads(line["details"]) == details
 
 
 class TestChosen:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from copy import deepcopy
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from fastapi.testclient import TestClient
@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.audits import endpoints, files, service
+from app.audits.dry_run import CALIBRATING
 from app.corpora.tables import Corpus
 from app.jobs.tables import Job
 from app.persistence.ids import new_id
@@ -95,9 +96,24 @@ class TestCreateAudit:
             "corpus": body["corpus"],
             "partition": "test",
             "limit": None,
+            "windows": "all",
+            "precision": "float32",
+            "max_seconds": None,
             "seed": 0,
             "save_adversarial": True,
-            "attacks": [{"type": "fgsm", "epsilon": [0, 0.1], "labels": "true", "clip": None}],
+            "attacks": [
+                {
+                    "type": "fgsm",
+                    "domain": "features",
+                    "norm": "linf",
+                    "epsilon": [0, 0.1],
+                    "snr_db": None,
+                    "labels": "true",
+                    "goal": "untargeted",
+                    "minimum": False,
+                    "clip": None,
+                }
+            ],
             "harden": None,
         }
 
@@ -185,27 +201,35 @@ class TestCreateAudit:
 @pytest.mark.usefixtures("_nothing_is_queued_and_the_next_works")
 class TestEpsilon:
     @pytest.mark.parametrize(
-        ("epsilon", "shown", "remedy"),
+        ("epsilon", "field", "shown", "remedy"),
         [
-            ([0.1, -0.02], "-0.02", "at least 0"),
-            ([1e9], "1000000000.0", "at most 10"),
-            ([0.01 * n for n in range(200)], "[0.0, 0.01", "at most 32"),
-            ([], "[]", "at least 1"),
-            ([True], "True", None),
-            (["0.1"], "'0.1'", None),
-            (0.1, "0.1", None),
-            (None, "None", None),
+            ([0.1, -0.02], "epsilon.1", "-0.02", "at least 0"),
+            ([1e9], "epsilon", "1000000000.0", "at most 10"),
+            ([0.01 * n for n in range(200)], "epsilon", "[0.0, 0.01", "1 to 32"),
+            ([], "epsilon", "[]", "1 to 32"),
+            ([True], "epsilon.0", "True", "a number"),
+            (["0.1"], "epsilon.0", "'0.1'", "a number"),
+            (0.1, "epsilon", "0.1", "a list"),
+            ({"0": 0.1}, "epsilon", "{'0': 0.1}", "a list"),
         ],
     )
     def test_out_of_range_is_422_with_the_value_and_the_remedy(
-        self, client: TestClient, body: Any, epsilon: Any, shown: str, remedy: str | None
+        self, client: TestClient, body: Any, epsilon: Any, field: str, shown: str, remedy: str
     ) -> None:
         body["attacks"][0]["epsilon"] = epsilon
-        problem = refused(client, body)
-        (fault,) = problem["errors"]
-        assert fault["field"].startswith("attacks.0.epsilon")
+        (fault,) = refused(client, body)["errors"]
+        assert fault["field"] == f"attacks.0.{field}"
         assert shown in fault["value"]
-        assert remedy is None or remedy in fault["remedy"]
+        assert remedy in fault["remedy"]
+
+    @pytest.mark.parametrize("given", [{}, {"epsilon": None}])
+    def test_without_one_there_is_nothing_to_try(
+        self, client: TestClient, body: Any, given: dict[str, Any]
+    ) -> None:
+        body["attacks"] = [{"type": "fgsm", **given}]
+        (fault,) = refused(client, body)["errors"]
+        assert (fault["field"], fault["value"]) == ("attacks.0.epsilon", None)
+        assert fault["remedy"] == "give at least one strength"
 
     @pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
     def test_what_is_no_number_is_422(self, client: TestClient, body: Any, word: str) -> None:
@@ -223,33 +247,210 @@ class TestEpsilon:
             (1e9, "1000000000.0", "at most 10"),
             (float("nan"), "nan", "finite"),
             (float("inf"), "inf", "finite"),
-            ([0.01 * n for n in range(200)], "[0.0, 0.01", None),
-            ("0.1", "'0.1'", None),
+            ([0.01 * n for n in range(200)], "[0.0, 0.01", "a number"),
+            ("0.1", "'0.1'", "a number"),
         ],
     )
     def test_the_one_that_hardening_looks_at_is_held_to_the_same(
-        self, client: TestClient, body: Any, epsilon: Any, shown: str, remedy: str | None
+        self, client: TestClient, body: Any, epsilon: Any, shown: str, remedy: str
     ) -> None:
         when = {"epsilon": epsilon, "success_rate_above": 0.3}
         (fault,) = refused(client, json.dumps(body | {"harden": HARDEN | {"when": when}}))["errors"]
         assert fault["field"] == "harden.when.epsilon"
         assert shown in fault["value"]
-        assert remedy is None or remedy in fault["remedy"]
+        assert remedy in fault["remedy"]
 
     def test_twice_the_same_is_422(self, client: TestClient, body: Any) -> None:
         body["attacks"][0]["epsilon"] = [0.1, 0.02, 0.1]
         assert "0.1 more than once" in refused(client, body)["detail"]
-
-    def test_the_same_attack_twice_is_422(self, client: TestClient, body: Any) -> None:
-        body["attacks"] *= 2
-        assert "two attacks are fgsm with true labels" in refused(client, body)["detail"]
 
     def test_many_attacks_share_a_limit(self, client: TestClient, body: Any) -> None:
         many = [0.01 * n for n in range(30)]
         body["attacks"] = [
             {"type": "fgsm", "epsilon": many, "clip": clip} for clip in (0.1, 0.2, 0.3)
         ]
-        assert "90 strengths together" in refused(client, body)["detail"]
+        (fault,) = refused(client, body)["errors"]
+        assert fault["field"] == "attacks"
+        assert "90 strengths" in fault["value"]
+        assert fault["remedy"] == "give at most 64"
+
+
+SAID = {"type": "fgsm", "epsilon": [0.1]}
+WAVE = {"type": "pgd", "domain": "waveform"}
+TRANSFER = {"type": "transfer", "from": "knowing", "attack": SAID}
+
+REFUSED: list[Any] = [
+    pytest.param([{"type": "cw", "epsilon": [0.1]}], "type", "'cw'", "fgsm, mim, nes, noise, pgd",
+                 id="unknown attack"),
+    pytest.param([{"epsilon": [0.1]}], "type", None, "one of", id="no type"),
+    pytest.param([SAID | {"eps": 1}], "eps", "1", "spelling", id="unknown parameter"),
+    pytest.param([SAID | {"steps": 5}], "steps", "5", "spelling", id="another attack's parameter"),
+    pytest.param([SAID | {"domain": "video"}], "domain", "'video'", "'features' or 'waveform'",
+                 id="unknown domain"),
+    pytest.param([SAID | {"norm": "l1"}], "norm", "'l1'", "'linf' or 'l2'", id="unknown norm"),
+    pytest.param([WAVE | {"snr_db": [-5]}], "snr_db.0", "-5", "at least 0",
+                 id="a negative SNR"),
+    pytest.param([WAVE | {"snr_db": [1e9]}], "snr_db", "1000000000.0", "at most 120",
+                 id="a huge SNR"),
+    pytest.param([{"type": "fgsm", "snr_db": [30]}], "snr_db", "[30]", "give epsilon",
+                 id="an SNR of log-mels"),
+    pytest.param([WAVE | {"norm": "l2", "epsilon": [0.1]}], "epsilon", "[0.1]", "give snr_db",
+                 id="an epsilon where an SNR counts"),
+    pytest.param([SAID | {"epsilon": [1e9]}], "epsilon", "1000000000.0", "at most 10.0 sigma",
+                 id="an epsilon beyond all speech"),
+    pytest.param([WAVE | {"epsilon": [1.5]}], "epsilon", "1.5", "at most 1.0 full_scale",
+                 id="more than full scale"),
+    pytest.param([SAID | {"snr_db": [30]}], "snr_db", "[30]", "give epsilon", id="both strengths"),
+    pytest.param([WAVE | {"epsilon": [0.1], "snr_db": [30]}], "epsilon", "[0.1]", "give snr_db",
+                 id="both strengths of a waveform"),
+    pytest.param([WAVE | {"norm": "linf", "epsilon": [0.1], "snr_db": [30]}], "snr_db", "[30]",
+                 "give epsilon", id="both strengths with a norm"),
+    pytest.param([SAID | {"goal": {"label": "boredom"}}], "goal.label", "'boredom'",
+                 "anger, joy, sadness", id="an unknown target"),
+    pytest.param([SAID | {"goal": {"label": 7}}], "goal.label", "7", "text", id="no label"),
+    pytest.param([SAID | {"goal": "joy"}], "goal", "'joy'", "an object with a label",
+                 id="a target that is no object"),
+    pytest.param([{"type": "noise", "epsilon": [0.1], "goal": "all_targets"}], "goal",
+                 "'all_targets'", "leave goal out", id="a target for noise"),
+    pytest.param([{"type": "noise", "epsilon": [0.1], "kind": "white"}], "kind", "'white'",
+                 "sign or uniform", id="noise of another norm"),
+    pytest.param([{"type": "noise", "epsilon": [0.1], "draws": 0}], "draws", "0", "at least 1",
+                 id="noise without a draw"),
+    pytest.param([{"type": "pgd", "epsilon": [0.1], "steps": 0}], "steps", "0", "at least 1",
+                 id="no steps"),
+    pytest.param([{"type": "pgd", "epsilon": [0.1], "loss": "dlr", "goal": "all_targets"}], "loss",
+                 "'dlr'", "ce or margin", id="a loss that has no targets"),
+    pytest.param([{"type": "square", "epsilon": [0.1], "queries": 0}], "queries", "0",
+                 "at least", id="a search without a query"),
+    pytest.param([{"type": "nes", "epsilon": [0.1], "queries": 0}], "queries", "0",
+                 "at least", id="an estimate without a query"),
+    pytest.param([TRANSFER | {"from": "cnn5"}], "from", "'cnn5'", "GET /v1/models",
+                 id="a source that is not there"),
+    pytest.param([TRANSFER | {"from": "tiny-a"}], "from", "'tiny-a'", "the same labels",
+                 id="a source with other labels"),
+    pytest.param([{"type": "transfer", "attack": SAID}], "from", None, "add it", id="no source"),
+    pytest.param([TRANSFER | {"epsilon": [0.1]}], "epsilon", "[0.1]", "a field of attack",
+                 id="strengths outside of what is transferred"),
+    pytest.param([TRANSFER | {"attack": {"type": "fgsm"}}], "attack.epsilon", None,
+                 "at least one strength", id="no strengths inside of what is transferred"),
+    pytest.param([TRANSFER | {"attack": SAID | {"epsilon": [1e9]}}], "attack.epsilon",
+                 "1000000000.0", "at most 10.0 sigma", id="a strength inside"),
+    pytest.param([TRANSFER | {"attack": SAID | {"goal": {"label": "boredom"}}}],
+                 "attack.goal.label", "'boredom'", "anger, joy, sadness", id="a target inside"),
+]  # fmt: skip
+
+
+@pytest.mark.usefixtures("_nothing_is_queued_and_the_next_works")
+class TestAttacks:
+    """A refusal names the field without the name of the attack, so that one more breaks nobody."""
+
+    @pytest.mark.parametrize(("attacks", "field", "value", "remedy"), REFUSED)
+    def test_what_cannot_be_run_is_422_with_field_value_and_remedy(
+        self, client: TestClient, body: Any, attacks: Any, field: str, value: str | None,
+        remedy: str,
+    ) -> None:  # fmt: skip
+        (fault,) = refused(client, body | {"attacks": attacks})["errors"]
+        assert fault["field"] == f"attacks.0.{field}"
+        assert (value is None and fault["value"] is None) or value in fault["value"]
+        assert remedy in fault["remedy"]
+
+    @pytest.mark.parametrize(("attacks", "field", "value", "remedy"), REFUSED)
+    def test_a_forecast_is_refused_with_the_same_words(
+        self, client: TestClient, body: Any, attacks: Any, field: str, value: str | None,
+        remedy: str,
+    ) -> None:  # fmt: skip
+        asked = body | {"attacks": attacks}
+        answer = client.post("/v1/audits?dry_run=true", json=asked)
+        assert (answer.status_code, answer.json()["errors"]) == (
+            422,
+            refused(client, asked)["errors"],
+        )
+
+    @pytest.mark.parametrize(
+        "first",
+        [SAID, SAID | {"epsilon": [0.2]}, SAID | {"goal": "untargeted", "labels": "true"}],
+        ids=["the same", "with other strengths", "with its defaults spelt out"],
+    )
+    def test_the_same_attack_twice_is_422(
+        self, client: TestClient, body: Any, first: dict[str, Any]
+    ) -> None:
+        (fault,) = refused(client, body | {"attacks": [first, SAID]})["errors"]
+        assert fault["field"] == "attacks.1"
+        assert "FGSM" in fault["value"]
+        assert fault["message"] == "is the same attack as attacks.0"
+        assert fault["remedy"] == "give all strengths in one of them"
+
+    def test_the_second_of_several_is_named_by_its_place(
+        self, client: TestClient, body: Any
+    ) -> None:
+        (fault,) = refused(client, body | {"attacks": [SAID, SAID | {"clip": 0}]})["errors"]
+        assert fault["field"] == "attacks.1.clip"
+
+    def test_towards_a_label_that_all_clips_have_is_422(
+        self, client: TestClient, body: Any, corpus: Corpus, session: Session
+    ) -> None:
+        before = corpus.partitions
+        part = corpus.partitions["test"] | {"classes": {"joy": 12}}
+        corpus.partitions = before | {"test": part}
+        session.commit()
+        asked = body | {"attacks": [SAID | {"goal": {"label": "joy"}}]}
+        problem = refused(client, asked)
+        (fault,) = problem["errors"]
+        assert (problem["code"], fault["field"]) == ("own_label", "attacks.0.goal.label")
+        assert (fault["value"], fault["remedy"]) == ("'joy'", "give another label")
+        corpus.partitions = before
+        session.commit()
+
+    def test_on_a_waveform_where_there_are_no_recordings_is_422(
+        self, client: TestClient, body: Any
+    ) -> None:
+        wave = WAVE | {"snr_db": [30]}
+        problem = refused(client, body | {"attacks": [SAID, wave]})
+        (fault,) = problem["errors"]
+        assert (problem["code"], fault["field"]) == ("no_recordings", "attacks.1.domain")
+        assert fault["value"] == "'waveform'"
+        assert "upload the corpus again" in fault["remedy"]
+
+
+class TestTransfer:
+    """An attack that is carried out on another model."""
+
+    def test_from_anothers_model_is_422_as_if_there_was_none_and_from_ones_own_works(
+        self, client: TestClient, body: Any, make_key: MakeKey, corpus: Corpus, session: Session
+    ) -> None:
+        theirs, mine = make_key("train"), make_key("audit", "train")
+        corpus.owner = mine.id
+        session.commit()
+        asked = body | {"attacks": [TRANSFER | {"from": model_of(client, theirs)}]}
+        problem = refused(client, asked, headers=mine.headers)
+        assert problem["code"] == "unknown_model"
+        assert problem["errors"][0]["field"] == "attacks.0.from"
+        assert jobs(session) == 0
+        asked["attacks"] = [TRANSFER | {"from": model_of(client, mine)}]
+        assert client.post("/v1/audits", json=asked, headers=mine.headers).status_code == 202
+
+    def test_its_source_stays_until_the_audit_has_ended(
+        self, client: TestClient, body: Any, make_key: MakeKey, corpus: Corpus, session: Session
+    ) -> None:
+        key = make_key("audit", "train")
+        corpus.owner = key.id
+        session.commit()
+        source, other = model_of(client, key), model_of(client, key)
+        asked = body | {"attacks": [TRANSFER | {"from": source}]}
+        job = client.post("/v1/audits", json=asked, headers=key.headers).json()
+        refusal = client.delete(f"/v1/models/{source}", headers=key.headers)
+        assert (refusal.status_code, refusal.json()["code"]) == (409, "model_in_use")
+        assert job["id"] in refusal.json()["detail"]
+        assert client.delete(f"/v1/models/{other}", headers=key.headers).status_code == 204
+        client.post(f"/v1/audits/{job['id']}/cancel", headers=key.headers)
+        assert client.delete(f"/v1/models/{source}", headers=key.headers).status_code == 204
+
+    def test_a_forecast_counts_the_passes_of_the_source(
+        self, client: TestClient, body: Any
+    ) -> None:
+        body["attacks"] = [{"type": "transfer", "from": "knowing", "attack": SAID}]
+        told = client.post("/v1/audits?dry_run=true", json=body).json()
+        assert (told["forwards"], told["backwards"], told["queries"]) == (12 * 3, 12, 0)
 
 
 class TestOtherFields:
@@ -258,11 +459,14 @@ class TestOtherFields:
         ("change", "field"),
         [
             ({"attacks": []}, "attacks"),
-            ({"attacks": [{"type": "cw", "epsilon": [0.1]}]}, "attacks.0.type"),
-            ({"attacks": [{"epsilon": [0.1]}]}, "attacks.0.type"),
+            ({"attacks": ["fgsm"]}, "attacks.0"),
+            ({"attacks": [{"type": "noise", "epsilon": [0.1 * n]} for n in range(17)]}, "attacks"),
             ({"epsilons": [0.1]}, "epsilons"),
-            ({"attacks": [{"type": "fgsm", "epsilon": [0.1], "eps": 1}]}, "attacks.0.eps"),
             ({"harden": HARDEN | {"after": 1}}, "harden.after"),
+            ({"windows": "last"}, "windows"),
+            ({"precision": "float16"}, "precision"),
+            ({"max_seconds": 0}, "max_seconds"),
+            ({"max_seconds": float("inf")}, "max_seconds"),
             ({"partition": "validation"}, "partition"),
             ({"limit": 0}, "limit"),
             ({"seed": -1}, "seed"),
@@ -274,7 +478,7 @@ class TestOtherFields:
     def test_what_does_not_hold_is_422_and_named(
         self, client: TestClient, body: Any, change: dict[str, Any], field: str
     ) -> None:
-        problem = refused(client, body | change)
+        problem = refused(client, json.dumps(body | change))
         assert field in [fault["field"] for fault in problem["errors"]]
 
     def test_a_partition_that_the_corpus_lacks_is_422(
@@ -313,16 +517,47 @@ class TestHarden:
         assert answer.status_code == 202, answer.text
         assert answer.json()["input"]["harden"]["iterations"] == 10_000
 
-    def test_at_a_strength_that_is_not_tried_is_422(self, client: TestClient, body: Any) -> None:
-        when = {"epsilon": 0.02, "success_rate_above": 0.3}
-        problem = refused(client, body | {"harden": HARDEN | {"when": when}})
-        assert "harden.when.epsilon is 0.02, which no attack tries" in problem["detail"]
-        assert "one of 0, 0.1" in problem["detail"]
+    @pytest.mark.parametrize(
+        ("when", "field", "value", "remedy"),
+        [
+            ({"epsilon": 0.02}, "epsilon", "0.02", "give one of 0, 0.1, or an attack with that"),
+            ({"epsilon": 0.1, "norm": "l2"}, "epsilon", "0.1", "give an attack with that strength"),
+            ({"domain": "waveform", "snr_db": 30}, "snr_db", "30.0", "give an attack with that"),
+            ({"snr_db": 30}, "snr_db", "30.0", "give epsilon, or domain waveform"),
+            ({"domain": "waveform", "snr_db": -5}, "snr_db", "-5", "at least 0"),
+            ({"domain": "waveform", "snr_db": 121}, "snr_db", "121.0", "at most 120 dB"),
+            ({"epsilon": 0.1, "snr_db": 30}, "snr_db", "30.0", "give epsilon"),
+            ({}, "epsilon", None, "give epsilon"),
+        ],
+    )
+    def test_at_a_strength_that_is_not_tried_is_422(
+        self, client: TestClient, body: Any, when: Any, field: str, value: str | None, remedy: str
+    ) -> None:
+        when |= {"success_rate_above": 0.3}
+        (fault,) = refused(client, body | {"harden": HARDEN | {"when": when}})["errors"]
+        assert (fault["field"], fault["value"]) == (f"harden.when.{field}", value)
+        assert remedy in fault["remedy"]
+
+    def test_a_control_is_no_attack_that_tries_it(self, client: TestClient, body: Any) -> None:
+        body["attacks"].append({"type": "noise", "epsilon": [0.3]})
+        when = {"epsilon": 0.3, "success_rate_above": 0.3}
+        (fault,) = refused(client, body | {"harden": HARDEN | {"when": when}})["errors"]
+        assert "give one of 0, 0.1" in fault["remedy"]
 
     def test_without_a_defence_is_422(self, client: TestClient, body: Any) -> None:
         harden = HARDEN | {"defense": {"type": "single"}}
-        problem = refused(client, body | {"harden": harden})
-        assert problem["errors"][0]["field"].startswith("harden.defense")
+        (fault,) = refused(client, body | {"harden": harden})["errors"]
+        assert fault["field"] == "harden.defense.type"
+        assert "similarity" in fault["remedy"]
+        assert "single" not in fault["remedy"]
+
+    def test_a_training_whose_attack_cannot_train_is_422(
+        self, client: TestClient, body: Any
+    ) -> None:
+        attack = {"type": "pgd", "domain": "waveform"}
+        (fault,) = refused(client, body | {"harden": HARDEN | {"attack": attack}})["errors"]
+        assert fault["field"] == "harden.attack"
+        assert "leave domain out" in fault["message"]
 
     def test_without_a_train_partition_is_422(
         self, client: TestClient, body: Any, corpus: Corpus, storage: Storage
@@ -403,7 +638,7 @@ class TestUploads:
         [
             ([0.1, -0.02], "epsilon.1", "-0.02"),
             ([float("nan")], "epsilon.0", "nan"),
-            ([1e9], "epsilon.0", "1000000000.0"),
+            ([1e9], "epsilon", "1000000000.0"),
             ([0.01 * n for n in range(200)], "epsilon", "[0.0, 0.01"),
         ],
     )
@@ -440,7 +675,10 @@ class TestUploads:
         assert job["input"]["labels"] == ["anger", None]
         assert "1 of 2 clips have no label" in job["warnings"][0]
         folder = files.inputs_dir(storage, job["id"])
-        assert [one.name for one in files.read_inputs(folder)] == ["a.wav", "b.wav"]
+        assert files.read_inputs(folder) == [
+            files.Input("a.wav", "anger", 0.5),
+            files.Input("b.wav", None, 0.5),
+        ]
         assert files.input_path(folder, 1).read_bytes() == wav("joy")
 
     def test_without_labels_the_predictions_are_attacked(self, client: TestClient) -> None:
@@ -569,6 +807,119 @@ class TestSize:
         assert problem["code"] == "too_many_scores"
         assert "12 clips and 3 labels these are 108 scores" in problem["detail"]
         assert client.post("/v1/audits", json=body | {"limit": 11}).status_code == 202
+
+    def test_more_passes_than_allowed_are_422_with_the_forecast(
+        self, client: TestClient, body: Any, app: Any, session: Session
+    ) -> None:
+        """Of each clip: one to score it, 11 and 10 back for the attack, one to score that."""
+        reconfigure(app, max_audit_passes=275)
+        body["attacks"] = [{"type": "pgd", "epsilon": [0.1], "steps": 10}]
+        problem = refused(client, body)
+        (fault,) = problem["errors"]
+        assert problem["code"] == "too_many_passes"
+        assert (fault["field"], fault["value"]) == ("attacks", "'276 passes'")
+        assert "12 clips the attacks need up to 156 forward and 120 backward" in fault["message"]
+        assert "more than the 275 that this service allows" in fault["message"]
+        assert "give a limit, fewer strengths, steps, restarts or queries" in fault["remedy"]
+        assert jobs(session) == 0
+        assert client.post("/v1/audits", json=body | {"limit": 11}).status_code == 202
+
+    def test_of_uploads_too(
+        self, client: TestClient, model: str, app: Any, session: Session
+    ) -> None:
+        reconfigure(app, max_audit_passes=22)
+        attacks = [{"type": "pgd", "epsilon": [0.1], "steps": 10}]
+        answer = client.post(
+            "/v1/audits",
+            files=[("file", ("a.wav", wav("anger"), "audio/wav"))],
+            data={"request": json.dumps({"model": model, "attacks": attacks})},
+        )
+        assert (answer.status_code, answer.json()["code"]) == (422, "too_many_passes")
+        assert jobs(session) == 0
+
+
+class TestDryRun:
+    ATTACKS: ClassVar = [
+        {"type": "fgsm", "epsilon": [0.02, 0.1]},
+        {"type": "pgd", "epsilon": [0.1], "steps": 10, "restarts": 2},
+        {"type": "noise", "epsilon": [0.1], "draws": 3},
+    ]
+
+    def test_tells_the_cost_and_queues_nothing(
+        self, client: TestClient, body: Any, session: Session
+    ) -> None:
+        asked = body | {"attacks": self.ATTACKS, "limit": 10}
+        answer = client.post("/v1/audits?dry_run=true", json=asked)
+        assert answer.status_code == 200
+        told = answer.json()
+        seconds = told.pop("seconds")
+        # Of a clip: its score; fgsm 1 + 2 scores; pgd 2 * 11 + 1; noise 3 + 1.
+        assert told == {
+            "object": "forecast",
+            "clips": 10,
+            "forwards": 10 * (1 + 3 + 23 + 4),
+            "backwards": 10 * (1 + 20),
+            "queries": 10 * 3,
+            "exact": True,
+            "device": "cpu",
+        }
+        assert seconds > 0
+        assert jobs(session) == 0
+
+    def test_says_where_it_is_the_most(self, client: TestClient, body: Any) -> None:
+        body["attacks"] = [{"type": "fgsm", "epsilon": [0.1], "minimum": True}]
+        assert client.post("/v1/audits?dry_run=true", json=body).json()["exact"] is False
+
+    @pytest.mark.parametrize("change", [{"model": "cnn5"}, {"corpus": new_id("corpus")}])
+    def test_what_is_not_there_is_404(
+        self, client: TestClient, body: Any, change: dict[str, str]
+    ) -> None:
+        answer = client.post("/v1/audits?dry_run=true", json=body | change)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+    def test_what_could_not_be_trained_is_422(self, client: TestClient, body: Any) -> None:
+        asked = body | {"harden": HARDEN | {"iterations": 10_000_000}}
+        answer = client.post("/v1/audits?dry_run=true", json=asked)
+        assert answer.status_code == 422
+        assert "harden asks for a training that would be refused" in answer.json()["detail"]
+
+    def test_needs_the_scope_of_what_it_would_queue(
+        self, client: TestClient, body: Any, make_key: MakeKey
+    ) -> None:
+        predict, audit = make_key("predict"), make_key("audit")
+        path = "/v1/audits?dry_run=true"
+        assert client.post(path, json=body, headers=predict.headers).status_code == 403
+        asked = body | {"harden": HARDEN}
+        assert client.post(path, json=asked, headers=audit.headers).status_code == 403
+
+    def test_with_a_form_it_is_422_and_queues_nothing(
+        self, client: TestClient, model: str, session: Session
+    ) -> None:
+        answer = client.post(
+            "/v1/audits?dry_run=true",
+            files=[("file", ("a.wav", wav("anger"), "audio/wav"))],
+            data={"request": json.dumps({"model": model, "attacks": self.ATTACKS})},
+        )
+        assert answer.status_code == 422
+        (fault,) = answer.json()["errors"]
+        assert fault["field"] == "query.dry_run"
+        assert jobs(session) == 0
+
+    def test_one_is_made_at_a_time(self, client: TestClient, body: Any) -> None:
+        with CALIBRATING:
+            answer = client.post("/v1/audits?dry_run=true", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (503, "forecast_busy")
+        assert int(answer.headers["retry-after"]) >= 1
+        assert client.post("/v1/audits?dry_run=true", json=body).status_code == 200
+
+    @pytest.mark.parametrize("word", ["perhaps", ""])
+    def test_it_is_asked_for_with_true_or_false(
+        self, client: TestClient, body: Any, word: str, session: Session
+    ) -> None:
+        answer = client.post(f"/v1/audits?dry_run={word}", json=body)
+        assert answer.status_code == 422
+        assert jobs(session) == 0
+        assert client.post("/v1/audits?dry_run=false", json=body).status_code == 202
 
 
 class TestDocument:

@@ -7,15 +7,22 @@ from typing import Any, ClassVar
 
 import pytest
 import typer
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.cli import following
 from app.cli.api import Api, Unreachable
 from app.jobs.service import Submission
 from app.jobs.states import JobKind, JobStatus
+from app.jobs.tables import Job
+from models.architectures import ARCHITECTURES
+from models.attacks import ATTACKS
+from models.corpus import ADAPTERS
+from models.defenses import DEFENSES
 from tests.app.cli.conftest import Serval
 from tests.app.corpora.zips import corpus_zip, wav
 from tests.conftest import MakeKey
+from tests.models.pages import added
 from tests.recorded import record
 from workers.runtime.context import WorkerContext
 
@@ -165,6 +172,10 @@ class TestCorpus:
         said = serval("corpus", "add", tmp_path / "empty")
         assert "holds no WAV or FLAC files" in said.err
 
+    def test_the_help_names_every_format(self, serval: Serval) -> None:
+        told = " ".join(serval("corpus", "add", "--help").out.replace("│", " ").split())
+        assert ", ".join(ADAPTERS) in told
+
     def test_a_path_that_is_not_there_is_named(self, serval: Serval) -> None:
         assert "nowhere cannot be read" in serval("corpus", "add", "nowhere").err
 
@@ -178,7 +189,7 @@ class TestTrain:
     def test_a_training_is_followed_to_its_end(
         self, serval: Serval, worker: WorkerContext, short: tuple[str, ...]
     ) -> None:
-        said = serval(*short, "--defense", "vanilla", "--alpha", "0.4", "--epsilon", "0.05")
+        said = serval(*short, "--defense", "vanilla alpha=0.4", "--epsilon", "0.05")
         assert said.status == 0, said.err
         assert "model_" in said.out
         assert "dev" in said.out
@@ -194,6 +205,34 @@ class TestTrain:
         assert job["status"] == "succeeded"
         assert job["input"]["seed"] == 7
         assert said.err == ""
+
+    def test_it_takes_any_defence_and_any_attack_with_their_parameters(
+        self, serval: Serval, worker: WorkerContext, short: tuple[str, ...]
+    ) -> None:
+        said = serval(*short, "--json", "--defense", "trades beta=3 steps=2", "--seed", "7")
+        defense = json.loads(said.out)["input"]["defense"]
+        assert (defense["type"], defense["beta"], defense["steps"]) == ("trades", 3, 2)
+        attack = ("--attack", '{"type": "pgd", "steps": 3}')
+        said = serval(*short, "--json", "--defense", "vanilla", *attack)
+        told = json.loads(said.out)["input"]["attack"]
+        assert (told["type"], told["steps"]) == ("pgd", 3)
+
+    def test_its_help_lists_architectures_defences_and_attacks_and_what_they_take(
+        self, serval: Serval
+    ) -> None:
+        with added("adding-a-defense.md"), added("adding-an-architecture.md"):
+            said = serval("train", "--help")
+        for name in (*ARCHITECTURES, *DEFENSES, *ATTACKS, "small", "logit-pairing"):
+            assert f"  {name}: " in said.out
+        assert "beta [6.0]: Weight of the divergence" in said.out
+        assert "weight [0.5]: Weight of the pairing." in said.out
+
+    def test_a_defence_that_does_not_hold_is_shown_with_its_field(
+        self, serval: Serval, short: tuple[str, ...]
+    ) -> None:
+        said = serval(*short, "--defense", "trades beta=much")
+        assert said.status == 1
+        assert "defense.beta" in said.err
 
     def test_a_command_that_does_not_wait_prints_the_id(
         self, serval: Serval, short: tuple[str, ...]
@@ -257,6 +296,12 @@ class TestAudit:
             ((), "either --corpus, or WAV files"),
             (("a.wav", "--corpus", "speech"), "either --corpus, or WAV files"),
             (("a.wav", "--epsilon", "strong"), "'strong'"),
+            (("a.wav", "--attack", "steps=10"), "begin with a type"),
+            (("a.wav", "--dry-run"), "--dry-run needs --corpus"),
+            (
+                ("--corpus", "c", "--harden", "vanilla", "--harden-at", "much"),
+                "--harden-at is 'much'; give a number",
+            ),
             (("a.wav", "--label", "calm", "--label", "sad"), "2 labels for 1 files"),
             (("a.wav", "--harden", "vanilla"), "--harden would have no effect without --corpus"),
             (("a.wav", "--limit", "5"), "--limit would have no effect without --corpus"),
@@ -272,31 +317,137 @@ class TestAudit:
         assert said.status == 1
         assert told in said.err
 
-    def test_hardening_is_asked_for(self, serval: Serval, monkeypatch: pytest.MonkeyPatch) -> None:
-        asked: list[dict[str, Any]] = []
+    @pytest.fixture
+    def asked(self, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+        """What would be sent."""
+        sent: list[dict[str, Any]] = []
 
         def send(_api: Api, _method: str, _path: str, **given: Any) -> dict[str, str]:
-            asked.append(given["json"])
+            sent.append(given["json"])
             return {"id": "audit_1"}
 
         monkeypatch.setattr(Api, "send", send)
-        said = serval(
-            "audit", "--model", "tiny-a", "--corpus", "corpus_1", "--epsilon", "0.04",
-            "--harden", "vanilla", "--harden-at", "0.04", "--harden-above", "0.5", "--no-wait",
+        return sent
+
+    ON: ClassVar = ("audit", "--model", "tiny-a", "--corpus", "corpus_1", "--no-wait")
+
+    @pytest.mark.parametrize(
+        ("words", "attacks"),
+        [
+            ((), [{"type": "fgsm", "epsilon": [0, 0.02, 0.04, 0.06, 0.08, 0.1]}]),
+            (("--epsilon", "0.04"), [{"type": "fgsm", "epsilon": [0.04]}]),
+            (
+                ("--attack", "pgd steps=10", "--attack", "noise draws=5", "--epsilon", "0.02"),
+                [
+                    {"type": "pgd", "steps": 10, "epsilon": [0.02]},
+                    {"type": "noise", "draws": 5, "epsilon": [0.02]},
+                ],
+            ),
+            (
+                ("--attack", "pgd domain=waveform snr_db=60,40", "--attack", "fgsm epsilon=0.1"),
+                [
+                    {"type": "pgd", "domain": "waveform", "snr_db": [60, 40]},
+                    {"type": "fgsm", "epsilon": [0.1]},
+                ],
+            ),
+            (
+                ("--attack", 'transfer from=tiny-b attack={"type":"fgsm"}', "--epsilon", "0.1"),
+                [
+                    {
+                        "type": "transfer",
+                        "from": "tiny-b",
+                        "attack": {"type": "fgsm", "epsilon": [0.1]},
+                    }
+                ],
+            ),
+        ],
+    )
+    def test_attacks_are_asked_for_with_their_strengths(
+        self,
+        serval: Serval,
+        asked: list[dict[str, Any]],
+        words: tuple[str, ...],
+        attacks: list[dict[str, Any]],
+    ) -> None:
+        assert serval(*self.ON, *words).out == "audit_1\n"
+        assert asked[0]["attacks"] == attacks
+
+    def test_the_rest_is_asked_for_where_it_is_given(
+        self, serval: Serval, asked: list[dict[str, Any]]
+    ) -> None:
+        serval(
+            *self.ON, "--windows", "first", "--precision", "tf32", "--max-seconds", "60",
+            "--seed", "3", "--limit", "5", "--partition", "dev",
         )  # fmt: skip
-        assert said.out == "audit_1\n"
+        del asked[0]["attacks"]
+        assert asked[0] == {
+            "model": "tiny-a",
+            "corpus": "corpus_1",
+            "partition": "dev",
+            "limit": 5,
+            "seed": 3,
+            "windows": "first",
+            "precision": "tf32",
+            "max_seconds": 60,
+        }
+
+    @pytest.mark.parametrize(
+        ("at", "when"),
+        [
+            ("0.04", {"epsilon": 0.04}),
+            ("domain=waveform snr_db=40", {"domain": "waveform", "snr_db": 40}),
+        ],
+    )
+    def test_hardening_is_asked_for(
+        self, serval: Serval, asked: list[dict[str, Any]], at: str, when: dict[str, Any]
+    ) -> None:
+        words = ("--epsilon", "0.04", "--harden", "vanilla", "--harden-at", at)
+        serval(*self.ON, *words, "--harden-above", "0.5")
         assert asked == [
             {
                 "model": "tiny-a",
                 "corpus": "corpus_1",
                 "partition": "test",
-                "attacks": [{"type": "fgsm", "epsilon": [0.04], "labels": "true"}],
+                "attacks": [{"type": "fgsm", "epsilon": [0.04]}],
                 "harden": {
                     "defense": {"type": "vanilla"},
-                    "when": {"epsilon": 0.04, "success_rate_above": 0.5},
+                    "when": when | {"success_rate_above": 0.5},
                 },
             }
         ]
+
+    def test_a_forecast_is_shown_and_nothing_queued(
+        self, serval: Serval, worker: WorkerContext, corpus: str
+    ) -> None:
+        names = ("--model", self.model(serval), "--corpus", "speech", "--partition", "all")
+        attack = ("--attack", "pgd steps=10 epsilon=0.02")
+        said = serval("audit", *names, *attack, "--dry-run")
+        assert said.status == 0, said.err
+        # Of each of 8 clips: its score, ten steps and the last point, the score of that.
+        assert "8 clips: 104 forward and 80 backward passes, 0 queries, about" in said.out
+        told = json.loads(serval("audit", *names, *attack, "--dry-run", "--json").out)
+        assert (told["object"], told["forwards"], told["exact"]) == ("forecast", 104, True)
+        most = serval("audit", *names, "--attack", "fgsm minimum=true epsilon=0.1", "--dry-run")
+        assert "8 clips: at most " in most.out
+        with worker.sessions() as session:
+            kinds = session.scalars(select(Job.kind)).all()
+        assert JobKind.AUDIT not in kinds
+
+    def test_the_smallest_strengths_are_shown(
+        self, serval: Serval, worker: WorkerContext, corpus: str
+    ) -> None:
+        names = ("--model", self.model(serval), "--corpus", "speech", "--partition", "all")
+        said = serval("audit", *names, "--attack", "fgsm epsilon=5 minimum=true")
+        assert said.status == 0, said.err
+        assert "smallest strength that breaks, 0 fgsm: quartiles" in said.out
+        assert "worst case, features linf 5 sigma: UAR" in said.out
+
+    def test_the_help_lists_the_attacks_with_their_parameters(self, serval: Serval) -> None:
+        said = " ".join(serval("audit", "--help").out.split())
+        for name in ("fgsm: ", "pgd: ", "noise: ", "transfer: "):
+            assert name in said
+        assert "steps [20]: Gradient steps of a restart." in said
+        assert said.count("snr_db [none]") == 1  # once for all of them
 
 
 class TestKeys:

@@ -178,10 +178,10 @@ class TestCreate:
         assert [one["path"] for one in made["skipped"]] == [silent]
         assert "silent" in made["skipped"][0]["reason"]
         corpus = service.get(session, made["id"], owner="local")
-        chosen = service.dataset(state(app).storage, corpus, "all", ["anger", "neutral"])
+        chosen = service.selection(state(app).storage, corpus, "all", ["anger", "neutral"])
         assert [clip.path for clip in chosen.clips] == [p for p, *_ in listed if p != silent]
-        assert chosen.files[-1].read_bytes() == clips[last]
-        assert len(list(chosen.files[0].parent.iterdir())) == 3
+        assert chosen.recordings[-1].read_bytes() == clips[last]
+        assert len(list(chosen.recordings[0].parent.iterdir())) == 3
 
     def test_a_long_list_of_skipped_files_is_cut_and_counted(self, client: TestClient) -> None:
         more = {f"{number}.txt": b"" for number in range(130)}
@@ -433,7 +433,7 @@ class TestAtomicity:
         assert not (folder / orphans.MARK).exists()
         with state(app).sessions() as other:
             row = service.get(other, corpus_id, owner="local")
-        assert len(service.dataset(state(app).storage, row, "all", ["anger"]).dataset) == 4
+        assert len(service.selection(state(app).storage, row, "all", ["anger"]).clips) == 4
 
     def test_what_a_crash_left_is_gone_after_the_next_start(
         self, app: FastAPI, settings: Settings, client: TestClient
@@ -626,30 +626,29 @@ class TestDelete:
         assert client.delete(f"/v1/corpora/{id_}").status_code in {404, 405}
 
 
-class TestDataset:
+class TestSelection:
     @pytest.fixture
     def corpus(self, client: TestClient, session: Session) -> Corpus:
         made = upload(client, corpus_zip()).json()
         return service.get(session, made["id"], owner="local")
 
-    def test_a_partition_in_the_order_of_the_networks_outputs(
+    def test_a_partition_in_the_order_of_the_corpus_with_features_and_recordings(
         self, app: FastAPI, corpus: Corpus
     ) -> None:
-        chosen = service.dataset(state(app).storage, corpus, "test", ["neutral", "anger"])
+        chosen = service.selection(state(app).storage, corpus, "test", ["neutral", "anger"])
         assert [(clip.path, clip.emotion) for clip in chosen.clips] == [
             ("dan/anger.wav", "anger"),
             ("dan/neutral.wav", "neutral"),
         ]
-        assert chosen.dataset.labels.tolist() == [1, 0]
-        assert chosen.dataset.clip(0).shape == (11, 64)
-        assert [path.read_bytes() for path in chosen.files] == [wav(6), wav(7)]
+        assert chosen.frames.clip(chosen.numbers[0]).shape == (11, 64)
+        assert [path.read_bytes() for path in chosen.recordings] == [wav(6), wav(7)]
         assert chosen.left_out == {}
 
     def test_clips_of_other_emotions_are_left_out_and_counted(
         self, app: FastAPI, corpus: Corpus
     ) -> None:
-        chosen = service.dataset(state(app).storage, corpus, "all", ["anger", "joy"])
-        assert len(chosen.dataset) == 4
+        chosen = service.selection(state(app).storage, corpus, "all", ["anger", "joy"])
+        assert len(chosen.clips) == 4
         assert chosen.left_out == {"neutral": 4}
 
     def test_an_unknown_partition_or_no_common_emotion_is_invalid(
@@ -658,6 +657,6 @@ class TestDataset:
         made = upload(client, corpus_zip({"ann": "train", "bob": "test"})).json()
         corpus = service.get(session, made["id"], owner="local")
         with pytest.raises(Exception, match="dev"):
-            service.dataset(state(app).storage, corpus, "dev", ["anger"])
+            service.selection(state(app).storage, corpus, "dev", ["anger"])
         with pytest.raises(Exception, match="anger, neutral"):
-            service.dataset(state(app).storage, corpus, "test", ["joy"])
+            service.selection(state(app).storage, corpus, "test", ["joy"])

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, Program
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.errors import Invalid, NotFound, TooMany, Unavailable, shown
+from app.http.problems import field_problem
 from app.persistence.database import connect
 from app.schemas import Metadata, Name, Schema
 from tests.app.state import state
@@ -261,6 +262,31 @@ class TestValidation:
         assert (problem["status"], problem["code"]) == (415, "unsupported_media_type")
         assert problem["detail"].startswith(named)
         assert "-H 'Content-Type: application/json'" in problem["detail"]
+
+
+class TestFieldProblem:
+    """What a validator of ours says ends with what would be right: that is the remedy."""
+
+    @pytest.mark.parametrize(
+        ("said", "message", "remedy"),
+        [
+            ("holds 0 strengths: give 1 to 32", "holds 0 strengths", "give 1 to 32"),
+            ("Value error, is odd: leave it out", "is odd", "leave it out"),
+            ("is neither: a nor b: choose one", "is neither: a nor b", "choose one"),
+            ('is é: give "e"', "is \\xe9", 'give "e"'),
+            ("is wrong", "is wrong", None),
+        ],
+    )
+    def test_a_message_is_cut_in_two(self, said: str, message: str, remedy: str | None) -> None:
+        found = field_problem({"type": "ours", "loc": ("body", "a", 0), "msg": said, "input": 1})
+        assert (found.field, found.value) == ("a.0", "1")
+        assert (found.message, found.remedy) == (message, remedy)
+
+    def test_a_field_that_is_missing_has_no_value(self) -> None:
+        found = field_problem({"type": "missing", "loc": ("a",), "msg": "is missing: give b"})
+        assert (found.value, found.remedy) == (None, "give b")
+        plain = field_problem({"type": "missing", "loc": ("a",), "msg": "Field required"})
+        assert plain.remedy == "add it"
 
 
 class TestShown:

@@ -246,6 +246,93 @@ class TestOwnership:
         assert client.get(path, headers=theirs.headers).status_code == 200
 
 
+class TestDownload:
+    """What was trained or uploaded here can be taken away."""
+
+    def test_the_weights_are_those_that_came(self, client: TestClient) -> None:
+        weights = weights_bytes(tiny_net())
+        model = upload(client, weights).json()
+        answer = client.get(f"/v1/models/{model['id']}/weights")
+        assert (answer.status_code, answer.content) == (200, weights)
+        assert sha256(answer.content) == model["sha256"]
+        assert answer.headers["content-type"] == "application/octet-stream"
+        assert f'filename="{model["id"]}.safetensors"' in answer.headers["content-disposition"]
+
+    def test_the_configuration_is_whole_with_whatever_the_training_says(
+        self, client: TestClient
+    ) -> None:
+        said = config_json(training={"by": "someone else", "corpus": 5})
+        path = upload(client, config=said).headers["location"]
+        answer = client.get(f"{path}/config")
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.json() == json.loads(said)
+
+    def test_both_together_are_an_upload_that_is_the_same_model(self, client: TestClient) -> None:
+        path = upload(client).headers["location"]
+        weights, config = (client.get(f"{path}/{part}") for part in ("weights", "config"))
+        again = upload(client, weights.content, config.text).json()
+        first = client.get(path).json()
+        for name in ("id", "created_at"):
+            del first[name], again[name]
+        assert again == first
+
+    @pytest.mark.parametrize("part", ["weights", "config"])
+    def test_comes_in_parts_and_not_again_to_whoever_has_it(
+        self, client: TestClient, part: str
+    ) -> None:
+        path = upload(client).headers["location"] + f"/{part}"
+        whole = client.get(path)
+        some = client.get(path, headers={"Range": "bytes=2-5"})
+        assert (some.status_code, some.content) == (206, whole.content[2:6])
+        beyond = client.get(path, headers={"Range": "bytes=9999999-"})
+        assert (beyond.status_code, beyond.json()["code"]) == (416, "range_not_satisfiable")
+        had = client.get(path, headers={"If-None-Match": whole.headers["etag"]})
+        assert (had.status_code, had.content) == (304, b"")
+        head = client.head(path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == str(len(whole.content))
+
+    @pytest.mark.parametrize("part", ["weights", "config"])
+    def test_a_starter_is_everybodys(
+        self, client: TestClient, make_key: MakeKey, starters: Path, part: str
+    ) -> None:
+        key = make_key("predict")
+        answer = client.get(f"/v1/models/tiny-a/{part}", headers=key.headers)
+        name = {"weights": WEIGHTS, "config": "config.json"}[part]
+        assert answer.content == (starters / "tiny-a" / name).read_bytes()
+
+    @pytest.mark.parametrize("part", ["weights", "config"])
+    def test_anonymous_is_401_and_anothers_404(
+        self, client: TestClient, make_key: MakeKey, part: str
+    ) -> None:
+        theirs, mine = make_key("train"), make_key("train", "predict", "audit")
+        path = upload(client, headers=theirs.headers).headers["location"] + f"/{part}"
+        assert client.get(path).status_code == 401
+        assert client.get(path, headers=mine.headers).status_code == 404
+        assert client.get(path, headers=theirs.headers).status_code == 200
+
+    @pytest.mark.parametrize("part", ["weights", "config"])
+    def test_of_what_is_not_there_is_404_and_a_query_is_refused(
+        self, client: TestClient, part: str
+    ) -> None:
+        assert client.get(f"/v1/models/tiny-z/{part}").status_code == 404
+        assert client.get(f"/v1/models/tiny-a/{part}?format=onnx").status_code == 422
+
+    def test_a_file_that_is_gone_is_told_as_damage(
+        self, client: TestClient, settings: Settings
+    ) -> None:
+        model = upload(client).json()
+        (Storage(settings.data_dir).model_dir(model["id"]) / WEIGHTS).unlink()
+        answer = client.get(f"/v1/models/{model['id']}/weights")
+        assert (answer.status_code, answer.json()["code"]) == (500, "model_damaged")
+
+    def test_is_documented(self, client: TestClient) -> None:
+        paths = client.get("/openapi.json").json()["paths"]
+        for part in ("weights", "config"):
+            answers = paths[f"/v1/models/{{model_id}}/{part}"]["get"]["responses"]
+            assert {"200", "206", "304", "401", "404", "416"} <= answers.keys()
+
+
 class TestDelete:
     def test_a_deleted_model_is_gone(self, client: TestClient, settings: Settings) -> None:
         path = upload(client).headers["location"]

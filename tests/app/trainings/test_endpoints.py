@@ -17,8 +17,11 @@ from app.jobs.queue import brief_client
 from app.jobs.states import JobKind
 from app.jobs.tables import Job
 from app.persistence.storage import Storage
+from models.attacks.fgsm import Fgsm
+from models.attacks.pgd import Pgd
 from models.corpus.index import write_index
 from models.corpus.manifest import Manifest
+from models.defenses.trades import Trades
 from tests.app.state import reconfigure, state
 from tests.conftest import MakeKey
 from tests.speechless import add_corpus, manifest
@@ -78,9 +81,8 @@ class TestCreateTraining:
             "name": None,
             "architecture": "cnn4",
             "defense": {"type": "single"},
+            "attack": Fgsm().model_dump(mode="json"),
             "epsilon": 0.02,
-            "clip": 0.1,
-            "labels": "true",
             "iterations": 10_000,
             "adversarial_from": None,
             "batch_size": 16,
@@ -103,12 +105,20 @@ class TestCreateTraining:
                 {"type": "similarity", "distance": "l2"},
                 {"type": "similarity", "beta": 0.4, "gamma": 0.4, "distance": "l2"},
             ),
+            ({"type": "trades", "beta": 3}, {**Trades(beta=3).model_dump()}),
+            ({"type": "pgd"}, {"type": "pgd", "steps": 7, "step": 0.25}),
         ],
     )
     def test_each_defence_has_its_own_weights(
         self, post: Post, given: dict[str, Any], complete: dict[str, Any]
     ) -> None:
         assert post(defense=given).json()["input"]["defense"] == complete
+
+    def test_it_chooses_its_attack(self, post: Post) -> None:
+        answer = post(defense={"type": "vanilla"}, attack={"type": "pgd", "steps": 7}, epsilon=0.04)
+        assert answer.status_code == 202
+        told = answer.json()["input"]["attack"]
+        assert told == Pgd(steps=7).model_dump(mode="json")
 
     def test_the_same_idempotency_key_gives_the_same_job(
         self, post: Post, session: Session
@@ -186,7 +196,6 @@ class TestRefused:
             ("epsilon", -0.02),
             ("epsilon", 1e9),
             ("epsilon", [0.01 * n for n in range(200)]),
-            ("clip", 0),
             ("architecture", "cnn5"),
             ("iterations", 0),
             ("iterations", 2.5),
@@ -202,7 +211,9 @@ class TestRefused:
             ("frames", 10**6),
             ("seed", -1),
             ("seed", 2**31),
-            ("labels", "guessed"),
+            ("clip", 0.1),
+            ("iterations", "100"),
+            ("seed", True),
             ("train_on", "test"),
             ("adversarial_from", -1),
             ("evaluate_every", -1),
@@ -222,23 +233,75 @@ class TestRefused:
         assert jobs(session) == 0
 
     @pytest.mark.parametrize(
-        "defense",
+        ("defense", "field"),
         [
-            {"type": "vanilla", "beta": 0.4},
-            {"type": "single", "alpha": 0.5},
-            {"type": "similarity", "alpha": 0.5},
-            {"type": "vanilla", "alpha": 1.5},
-            {"type": "similarity", "beta": 0.7, "gamma": 0.7},
-            {"type": "similarity", "distance": "cosine"},
-            {"type": "none"},
-            {"alpha": 0.5},
-            "vanilla",
+            ({"type": "vanilla", "beta": 0.4}, "defense.beta"),
+            ({"type": "single", "alpha": 0.5}, "defense.alpha"),
+            ({"type": "similarity", "alpha": 0.5}, "defense.alpha"),
+            ({"type": "vanilla", "alpha": 1.5}, "defense.alpha"),
+            ({"type": "similarity", "beta": 0.7, "gamma": 0.7}, "defense.gamma"),
+            ({"type": "similarity", "distance": "cosine"}, "defense.distance"),
+            ({"type": "trades", "steps": 0}, "defense.steps"),
+            ({"type": "trades", "beta": "6"}, "defense.beta"),
+            ({"type": "none"}, "defense.type"),
+            ({"alpha": 0.5}, "defense.alpha"),
+            ("vanilla", "defense"),
         ],
     )
-    def test_weights_of_another_defence_are_422(self, post: Post, defense: Any) -> None:
-        answer = post(defense=defense)
-        assert answer.status_code == 422
-        assert answer.json()["errors"][0]["field"].startswith("defense")
+    def test_a_defence_that_does_not_hold_is_422_at_its_field(
+        self, post: Post, session: Session, defense: Any, field: str
+    ) -> None:
+        problem = refusal(post(defense=defense))
+        assert [fault["field"] for fault in problem["errors"]] == [field]
+        assert jobs(session) == 0
+
+    @pytest.mark.parametrize(
+        ("attack", "field", "reason"),
+        [
+            ({"type": "deepfool"}, "attack.type", "'deepfool' is unknown: give one of"),
+            ({"type": "pgd", "steps": 0}, "attack.steps", "greater than or equal to 1"),
+            ({"type": "pgd", "epsilon": [0.1]}, "attack", "leave its strengths out"),
+            ({"type": "pgd", "domain": "waveform"}, "attack", "a training changes features"),
+            (
+                {"type": "pgd", "steps": 1000, "restarts": 9},
+                "attack",
+                "give steps or queries for 1000",
+            ),
+            ({"type": "fgsm", "goal": {"label": "joy"}}, "attack", "goal is a label"),
+        ],
+    )
+    def test_an_attack_that_cannot_train_is_422_at_its_field(
+        self, post: Post, session: Session, attack: Any, field: str, reason: str
+    ) -> None:
+        problem = refusal(post(defense={"type": "vanilla"}, attack=attack))
+        (fault,) = problem["errors"]
+        assert fault["field"] == field
+        assert reason in fault["message"]
+        assert jobs(session) == 0
+
+    @pytest.mark.parametrize("defense", ["single", "trades", "pgd"])
+    def test_an_attack_that_the_defence_would_not_use_is_422(
+        self, post: Post, defense: str
+    ) -> None:
+        problem = refusal(post(defense={"type": defense}, attack={"type": "pgd"}))
+        (fault,) = problem["errors"]
+        assert fault["field"] == "attack"
+        assert f"the defense {defense}" in fault["message"]
+        assert "leave attack out" in fault["message"]
+
+    def test_an_attack_that_needs_more_emotions_than_the_corpus_has_is_422(
+        self, post: Post, client: TestClient, session: Session, storage: Storage
+    ) -> None:
+        """What only the corpus tells is asked before the job is accepted, too."""
+        two = add_corpus(session, storage, manifest(("anger", "joy")))
+        wanted = {"defense": {"type": "vanilla"}, "attack": {"type": "pgd", "loss": "dlr"}}
+        problem = refusal(client.post("/v1/trainings", json={"corpus": two.id, **wanted}))
+        (fault,) = problem["errors"]
+        assert fault["field"] == "attack.loss"
+        assert fault["value"] == "'dlr'"
+        assert "needs 3 labels, and the model has 2: give ce or margin" in fault["message"]
+        assert jobs(session) == 0
+        assert post(**wanted).status_code == 202
 
     @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999"])
     def test_what_is_no_number_is_refused(
@@ -253,11 +316,12 @@ class TestRefused:
         assert "finite" in fault["remedy"]
         assert jobs(session) == 0
 
-    def test_an_epsilon_that_the_clip_would_cut_is_422(self, post: Post) -> None:
-        answer = post(epsilon=0.5)
-        assert answer.status_code == 422
-        assert "larger than clip 0.1" in answer.json()["detail"]
-        assert post(epsilon=0.5, clip=None).status_code == 202
+    def test_an_epsilon_is_bounded_by_its_threat_model(self, post: Post) -> None:
+        (fault,) = refusal(post(epsilon=11))["errors"]
+        assert fault["field"] == "epsilon"
+        assert "11.0 is more than 10.0 sigma" in fault["message"]
+        l2 = {"defense": {"type": "vanilla"}, "attack": {"type": "fgsm", "norm": "l2"}}
+        assert post(epsilon=11, **l2).status_code == 202
 
     def test_more_iterations_than_the_service_allows_are_422(self, post: Post) -> None:
         answer = post(iterations=100_001)

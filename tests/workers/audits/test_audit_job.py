@@ -1,172 +1,193 @@
-"""Audits, from the queued row to the last artifact."""
+"""Audits, from the queued row to the result."""
 
-import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from fastapi.testclient import TestClient
-from redis import Redis
-from safetensors.torch import load, load_file
-from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from app.audits import files, fit, hardening
+from app.audits import files
 from app.audits.result import AuditResult
 from app.audits.rows import OFFSET_BYTES
-from app.audits.schemas import Harden
 from app.corpora.tables import Corpus
-from app.errors import NotFound
-from app.jobs.attempts import Attempt, claim
-from app.jobs.queue import brief_client
-from app.jobs.states import JobKind, JobStatus
-from app.jobs.tables import Job
-from app.registry.tables import Model
-from app.settings import Settings
-from models.architectures import ARCHITECTURES
-from models.attacks import gradient
-from models.audio import decode
-from models.corpus.index import INDEX_NAME
-from models.features import LogMel, tile
+from models.attacks import parse
+from models.audit import AuditRow, AuditSummary, summarize
 from tests import spoken
-from workers.audits import audit_job, exhibits, pictures
-from workers.jobs import PERFORM
-from workers.runtime import progress
+from tests.workers.audits.audits import (
+    CLIPS,
+    FGSM,
+    GRID,
+    audited,
+    claimed,
+    done,
+    ended,
+    events,
+    findings,
+    performed,
+    request,
+    rows,
+    submit,
+)
+from tests.workers.audits.conftest import Passes
 from workers.runtime.context import WorkerContext
-from workers.runtime.progress import Stopped, Watchdog
-from workers.runtime.run import configure, run
-from workers.trainings import training_job
+from workers.runtime.progress import Watchdog
 
-GRID = [0, 0.02, 0.4, 0.6]
-HARDEN = {
-    "defense": {"type": "vanilla"},
-    "when": {"epsilon": 0.6, "success_rate_above": 0.1},
-    "iterations": 3,
-    "batch_size": 4,
-}
-
-
-@pytest.fixture
-def context(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerContext]:
-    monkeypatch.setitem(ARCHITECTURES, spoken.ARCHITECTURE, spoken.Ear)
-    redis: Redis = brief_client(settings.redis_url, timeout_seconds=1)
-    made = WorkerContext.open(settings.model_copy(update={"audit_batch": 4}), redis)
-    configure(made, PERFORM)
-    yield made
-    made.engine.dispose()
-
-
-@pytest.fixture(autouse=True)
-def quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What they show is in test_pictures.py; to draw them takes longer than to audit."""
-    for name in ("spectrogram_pair", "uar_curve"):
-        monkeypatch.setattr(exhibits, name, lambda *_, **__: b"\x89PNG")
-
-
-@pytest.fixture
-def corpus(context: WorkerContext, session: Session) -> Corpus:
-    return spoken.add_corpus(session, context.storage, context.settings)
-
-
-@pytest.fixture
-def model(context: WorkerContext, session: Session) -> str:
-    return spoken.add_model(session, context.storage)
-
-
-def request(model: str, corpus: Corpus, **more: Any) -> dict[str, Any]:
-    attack = {"type": "fgsm", "epsilon": GRID}
-    return {"model": model, "corpus": corpus.id, "attacks": [attack], **more}
-
-
-def submit(client: TestClient, body: dict[str, Any]) -> str:
-    answer = client.post("/v1/audits", json=body)
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["id"])
-
-
-def done(client: TestClient, job_id: str) -> dict[str, Any]:
-    """The audit, after it was run here."""
-    run(job_id)
-    job: dict[str, Any] = client.get(f"/v1/audits/{job_id}").json()
-    assert job["status"] == "succeeded", job["error"]
-    return job
-
-
-def findings(context: WorkerContext, job_id: str, attempt: int = 1) -> Path:
-    return files.attempt_dir(context.storage, job_id, attempt)
+HARDEN = {"defense": {"type": "vanilla"}, "when": {"epsilon": 0.6, "success_rate_above": 0.1}}
+PGD = {"type": "pgd", "epsilon": [0.4], "steps": 5}
+NOISE = {"type": "noise", "epsilon": [0.4], "draws": 3}
+WAVE = {"type": "pgd", "domain": "waveform", "snr_db": [60, 10], "steps": 3}
 
 
 class TestResult:
     def test_has_the_figures_of_each_strength(
         self, client: TestClient, model: str, corpus: Corpus
     ) -> None:
-        job = done(client, submit(client, request(model, corpus)))
-        result = job["result"]
+        result = audited(client, request(model, corpus))["result"]
         AuditResult.model_validate(result)
-        assert result["n"] == 18
+        assert (result["n"], result["of"], result["complete"]) == (CLIPS, CLIPS, True)
         assert result["clean"]["uar"] == 1
         assert result["clean"]["recall"] == {"anger": 1, "joy": 1, "sadness": 1}
-        assert [point["epsilon"] for point in result["curve"]] == GRID
+        assert [point["strength"] for point in result["curve"]] == GRID
         weakest, *_, strongest = result["curve"]
         assert weakest["success_rate"] == 0
         assert weakest["uar"] == result["clean"]["uar"]
         assert strongest["success_rate"] > 0
         assert strongest["uar"] < 1
-        assert sum(strongest["counts"].values()) == 18
+        assert sum(strongest["counts"].values()) == CLIPS
         assert 0 <= strongest["survives_as_audio"] <= 1
         assert strongest["snr_db"] > 0
 
-    def test_progress_ends_with_all_clips(
+    def test_names_each_attack_once_and_refers_to_it_by_its_index(
         self, client: TestClient, model: str, corpus: Corpus
     ) -> None:
-        job = done(client, submit(client, request(model, corpus)))
-        assert job["progress"] == {"done": 18, "total": 18, "unit": "clips", "eta_seconds": None}
-        events = client.get(f"/v1/audits/{job['id']}/events").json()["data"]
-        kinds = [event["type"] for event in events]
-        assert kinds[:2] == ["queued", "running"]
-        assert kinds[-1] == "succeeded"
-        assert "scored" in kinds
+        attacks = [PGD, NOISE, WAVE]
+        result = audited(client, request(model, corpus, attacks=attacks))["result"]
+        told = result["attacks"]
+        assert [(one["index"], one["type"], one["control"]) for one in told] == [
+            (0, "pgd", False),
+            (1, "noise", True),
+            (2, "pgd", False),
+        ]
+        assert told[0]["parameters"] == parse(PGD).parameters()
+        assert told[0]["threat"] == {"domain": "features", "norm": "linf", "unit": "sigma"}
+        assert told[2]["threat"] == {"domain": "waveform", "norm": "l2", "unit": "dB"}
+        assert [(one["attack"], one["strength"]) for one in result["curve"]] == [
+            (0, 0.4),
+            (1, 0.4),
+            (2, 60),
+            (2, 10),
+        ]
+        cases = [(one["threat"], one["strength"]) for one in result["worst_case"]]
+        assert cases == [
+            (told[0]["threat"], 0.4),
+            (told[2]["threat"], 60),
+            (told[2]["threat"], 10),
+        ]
 
-    def test_while_pictures_and_sounds_are_made_progress_is_told_of_them(
-        self, client: TestClient, model: str, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+    def test_can_be_added_up_again_from_the_rows_alone(
+        self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext
     ) -> None:
-        monkeypatch.setattr(progress, "REPORT_SECONDS", 0)
-        told: list[tuple[float, float, str]] = []
-        real = Attempt.progress
+        attacks = [FGSM, PGD | {"minimum": True}, NOISE, WAVE]
+        job = audited(client, request(model, corpus, attacks=attacks))
+        result = AuditResult.model_validate(job["result"])
+        again = summarize(
+            [AuditRow.model_validate(row) for row in rows(context, job["id"])],
+            result.labels,
+            [parse(one) for one in attacks],
+            of=CLIPS,
+            scale=result.scale,
+            seconds={one.index: one.cost.seconds for one in result.attacks},
+        )
+        wanted = result.model_dump(include=set(AuditSummary.model_fields))
+        found = again.model_dump()
+        for each in (wanted, found):
+            del each["cost"]["seconds"]  # a sum of what is rounded
+        assert found == wanted
 
-        def noted(self: Attempt, done: float, total: float, unit: str) -> None:
-            told.append((done, total, unit))
-            real(self, done, total, unit)
+    def test_a_forecast_of_exact_attacks_is_what_was_spent(
+        self, client: TestClient, model: str, corpus: Corpus
+    ) -> None:
+        body = request(model, corpus, attacks=[FGSM, PGD, NOISE, WAVE])
+        told = client.post("/v1/audits?dry_run=true", json=body).json()
+        job = audited(client, body)
+        passes = ("forwards", "backwards", "queries")
+        spent = {name: job["result"]["cost"][name] for name in passes}
+        assert spent == {name: told[name] for name in passes}
+        forecast = job["result"]["forecast"]
+        del told["object"]
+        assert forecast == told
+        assert forecast["exact"] is True
+        assert events(client, job["id"], "forecast") == [forecast]
 
-        monkeypatch.setattr(Attempt, "progress", noted)
-        done(client, submit(client, request(model, corpus)))
-        scored = [(clips, 18, "clips") for clips in (0, 4, 8, 12, 16, 18)]
+    def test_what_was_spent_is_what_went_through_the_network(
+        self, client: TestClient, model: str, corpus: Corpus, passes: Passes
+    ) -> None:
+        """Beside it, no more than a pass of each successful attack's sound."""
+        result = audited(client, request(model, corpus, attacks=[PGD, NOISE]))["result"]
+        heard = sum(point["played"] for point in result["curve"])
+        assert heard > 0
+        assert passes.clips == result["cost"]["forwards"] + heard
+        # Of a clip: its score, five steps and the last point, three draws, two scores.
+        assert result["cost"]["forwards"] == CLIPS * (1 + 6 + 3 + 2)
+        assert result["cost"]["backwards"] == CLIPS * 5
+        assert result["cost"]["queries"] == CLIPS * 3
+
+    def test_progress_is_told_in_passes_and_of_what_is_made_of_them(
+        self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext
+    ) -> None:
+        attempt = claimed(context, submit(client, request(model, corpus)))
+        told: list[tuple[float, float | None, str | None]] = []
+
+        class Noting(Watchdog):
+            def progress(
+                self, done: float, total: float | None = None, unit: str | None = None, **_: Any
+            ) -> None:
+                told.append((done, total, unit))
+
+        performed(context, attempt, Noting(attempt, time_limit_seconds=60))
+        # Of a clip: its score, the gradient of fgsm (there and back), a score of each strength.
+        total = CLIPS * (1 + 2 + len(GRID))
+        scored = [one for one in told if one[2] == "passes"]
+        assert {one[1] for one in scored} == {total}
+        assert [one[0] for one in scored] == sorted(one[0] for one in scored)
+        assert len({one[0] for one in scored}) == 5 * (1 + 1 + len(GRID))  # batches of four
         made = [(shown, 8, "exhibits") for shown in range(9)]
-        assert told == [*scored, *made, (18, 18, "clips")]
+        assert [one for one in told if one[2] == "exhibits"] == made
+        assert told[-2:] == [made[-1], (total, total, "passes")]
+
+    def test_progress_ends_with_all_passes(
+        self, client: TestClient, model: str, corpus: Corpus
+    ) -> None:
+        job = audited(client, request(model, corpus))
+        total = CLIPS * (1 + 2 + len(GRID))
+        assert job["progress"] == {
+            "done": total,
+            "total": total,
+            "unit": "passes",
+            "eta_seconds": None,
+        }
+        found = client.get(f"/v1/audits/{job['id']}/events").json()["data"]
+        kinds = [event["type"] for event in found]
+        assert kinds[:3] == ["queued", "running", "forecast"]
+        assert kinds[-1] == "succeeded"
+        assert events(client, job["id"], "scored")[-1] == {"clips": CLIPS, "of": CLIPS}
 
     def test_a_limit_takes_so_many_of_each_emotion(
         self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext
     ) -> None:
-        body = request(model, corpus, partition="all", limit=9, seed=3)
-        job = done(client, submit(client, body))
-        path = findings(context, job["id"]) / files.ROWS
-        rows = spoken.lines(path)
-        assert [row["label"] for row in rows].count("joy") == 3
-        assert len(path.with_suffix(".index").read_bytes()) == 9 * OFFSET_BYTES
+        job = audited(client, request(model, corpus, partition="all", limit=9, seed=3))
+        found = rows(context, job["id"])
+        assert [row["label"] for row in found].count("joy") == 3
+        index = (findings(context, job["id"]) / files.ROWS).with_suffix(".index")
+        assert len(index.read_bytes()) == 9 * OFFSET_BYTES
         assert job["result"]["n"] == 9
 
-    def test_clips_of_strange_emotions_are_left_out_with_a_warning(
+    def test_clips_of_unknown_emotions_are_left_out_with_a_warning(
         self, client: TestClient, corpus: Corpus, context: WorkerContext, session: Session
     ) -> None:
         model = spoken.add_model(session, context.storage, labels=("anger", "joy", "calm"))
-        job = done(client, submit(client, request(model, corpus)))
+        job = audited(client, request(model, corpus))
         assert job["result"]["n"] == 12
         assert job["result"]["clean"]["recall"]["calm"] is None
         assert job["warnings"] == [
@@ -179,10 +200,158 @@ class TestResult:
         job_id = submit(client, request(model, corpus))
         for path in context.storage.corpus_dir(corpus.id).glob("features*"):
             path.write_bytes(b"")
-        run(job_id)
-        job = client.get(f"/v1/audits/{job_id}").json()
+        job = ended(client, job_id)
         assert job["status"] == "failed"
         assert job["error"]["code"] == "bad_features"
+
+
+class TestRows:
+    def test_a_clip_is_told_with_what_is_known_of_it(
+        self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext
+    ) -> None:
+        job = audited(client, request(model, corpus))
+        first = rows(context, job["id"])[0]
+        assert first["clip"] == "eve/anger-0.wav"
+        assert (first["label"], first["speaker"], first["gender"]) == ("anger", "eve", None)
+        assert first["duration_s"] == 0.4
+
+    def test_a_point_is_told_with_its_size_and_its_cost(
+        self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext
+    ) -> None:
+        job = audited(client, request(model, corpus, attacks=[FGSM, PGD]))
+        for row in rows(context, job["id"]):
+            zero, *_, pgd = row["attacked"]
+            assert [one["strength"] for one in row["attacked"]] == [*GRID, 0.4]
+            assert zero["distortion"] == {"linf": 0, "l2": 0, "snr_db": None, "band_db": 0}
+            assert pgd["distortion"]["linf"] == pytest.approx(0.4, rel=1e-5)
+            assert pgd["cost"] == {"forwards": 6 + 1, "backwards": 5, "queries": 0}
+            assert sum(pgd["scores"].values()) == pytest.approx(1, abs=1e-5)
+
+    def test_a_control_says_how_many_of_its_draws_changed_the_label(
+        self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext
+    ) -> None:
+        noise = NOISE | {"epsilon": [4.0]}
+        job = audited(client, request(model, corpus, attacks=[noise]))
+        (point,) = job["result"]["curve"]
+        found = [row["attacked"][0] for row in rows(context, job["id"])]
+        broken = sum(one["details"]["broken_draws"] for one in found)
+        assert {one["cost"]["queries"] for one in found} == {3}
+        assert 0 < broken < 3 * CLIPS
+        assert point["mean_success_rate"] == pytest.approx(broken / (3 * CLIPS))
+        assert point["mean_success_rate"] < point["success_rate"]
+        assert job["result"]["worst_case"] == []  # noise is no adversary
+
+
+class TestWaveforms:
+    def test_they_are_attacked_within_their_snr_and_as_a_file_holds_them(
+        self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext
+    ) -> None:
+        job = audited(client, request(model, corpus, attacks=[WAVE]))
+        weak, strong = job["result"]["curve"]
+        assert weak["success_rate"] < strong["success_rate"]
+        for row in rows(context, job["id"]):
+            for one, wanted in zip(row["attacked"], (60, 10), strict=True):
+                assert one["distortion"]["snr_db"] >= wanted - 0.01
+                assert one["audio"] is None  # it is sound already
+        assert strong["survives_as_audio"] is None
+        assert 10 <= strong["snr_db"] < 11
+        assert strong["distortion"]["snr_db"] == strong["snr_db"]
+
+    def test_of_a_corpus_whose_recordings_are_gone_they_fail_the_job_before_a_pass(
+        self,
+        client: TestClient,
+        model: str,
+        corpus: Corpus,
+        context: WorkerContext,
+        passes: Passes,
+    ) -> None:
+        job_id = submit(client, request(model, corpus, attacks=[FGSM, WAVE]))
+        for path in (context.storage.corpus_dir(corpus.id) / "audio").iterdir():
+            path.unlink()
+        job = ended(client, job_id)
+        assert (job["status"], job["error"]["code"]) == ("failed", "no_recordings")
+        assert "Upload the corpus again" in job["error"]["message"]
+        assert passes.batches == []
+
+    def test_log_mels_need_none_and_then_nothing_is_played(
+        self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext
+    ) -> None:
+        job_id = submit(client, request(model, corpus))
+        for path in (context.storage.corpus_dir(corpus.id) / "audio").iterdir():
+            path.unlink()
+        job = done(client, job_id)
+        strongest = job["result"]["curve"][-1]
+        assert strongest["success_rate"] > 0
+        assert (strongest["played"], strongest["survives_as_audio"]) == (0, None)
+        (warning,) = job["warnings"]
+        assert "nothing is played as sound" in warning
+
+
+class TestMinimum:
+    def test_the_smallest_strength_of_each_clip_is_told_with_its_quartiles(
+        self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext
+    ) -> None:
+        attacks = [FGSM | {"minimum": True}, PGD]
+        job = audited(client, request(model, corpus, attacks=attacks))
+        (told,) = job["result"]["minimum"]
+        found = [row["minimum"] for row in rows(context, job["id"])]
+        assert {one["attack"] for (one,) in found} == {0}
+        smallest = [one["strength"] for (one,) in found if one["strength"] is not None]
+        assert (told["attack"], told["unbroken"]) == (0, CLIPS - len(smallest))
+        assert 0.02 < min(smallest) <= max(smallest) <= 0.6
+        assert job["result"]["forecast"]["exact"] is False
+        assert job["progress"]["done"] == job["progress"]["total"]
+
+
+class TestWindows:
+    """Clips of .4 to .6 s, of which a model with a window of .5 s sees one or two."""
+
+    @pytest.fixture
+    def short(self, context: WorkerContext, session: Session) -> str:
+        return spoken.add_model(session, context.storage, frames=32)
+
+    def test_all_of_a_long_clip_are_scored_or_the_first(
+        self, client: TestClient, short: str, corpus: Corpus, context: WorkerContext, passes: Passes
+    ) -> None:
+        seen = {}
+        for windows in ("all", "first"):
+            passes.batches.clear()
+            body = request(short, corpus, attacks=[NOISE | {"draws": 1}], windows=windows)
+            job = audited(client, body)
+            assert job["result"]["windows"] == windows
+            seen[windows] = job, rows(context, job["id"]), passes.clips
+        (all_, of_all, many), (first, of_first, few) = seen["all"], seen["first"]
+        assert all_["result"]["cost"]["forwards"] == first["result"]["cost"]["forwards"]
+        assert many > few  # a pass of a long clip is one of each of its windows
+        for one, other in zip(of_all, of_first, strict=True):
+            same = one["clean"]["scores"] == other["clean"]["scores"]
+            assert same == (one["duration_s"] < 0.6), one["clip"]  # .5 s are 30 frames
+
+    def test_an_audit_scores_what_the_service_scores(
+        self, client: TestClient, short: str, corpus: Corpus, context: WorkerContext
+    ) -> None:
+        job = audited(client, request(short, corpus, limit=6))
+        for row in rows(context, job["id"]):
+            number = spoken.names().index(row["clip"])
+            path = context.storage.corpus_dir(corpus.id) / "audio" / f"{number + 1:06d}.wav"
+            answer = client.post(
+                f"/v1/predict?model={short}",
+                content=path.read_bytes(),
+                headers={"Content-Type": "audio/wav"},
+            ).json()
+            for one in answer["scores"]:
+                assert one["score"] == pytest.approx(row["clean"]["scores"][one["label"]], abs=2e-6)
+
+
+class TestPrecision:
+    @pytest.mark.parametrize("precision", ["float32", "tf32"])
+    def test_it_is_recorded(
+        self, client: TestClient, model: str, corpus: Corpus, precision: str
+    ) -> None:
+        job = audited(client, request(model, corpus, limit=3, precision=precision))
+        assert job["result"]["precision"] == precision
+        report = client.get(job["urls"]["report"]).json()
+        assert report["result"]["precision"] == precision
 
 
 class TestWhatCannotBeAttacked:
@@ -192,19 +361,19 @@ class TestWhatCannotBeAttacked:
         self, client: TestClient, corpus: Corpus, context: WorkerContext, session: Session
     ) -> None:
         steep = spoken.add_model(session, context.storage, steepness=1e4)
-        job = done(client, submit(client, request(steep, corpus, harden=HARDEN)))
-        assert [point["no_gradient"] for point in job["result"]["curve"]] == [0, 18, 18, 18]
+        job = audited(client, request(steep, corpus, harden=HARDEN))
+        assert [point["no_direction"] for point in job["result"]["curve"]] == [0, 18, 18, 18]
         assert job["result"]["hardening"]["success_rate"] == 0
         (warning,) = job["warnings"]
-        assert warning.startswith("On 18 of 18 clips fgsm had no gradient")
+        assert warning.startswith("On 18 of 18 clips fgsm had nothing to go by")
         assert "understate" in warning
         assert "last layer" in warning
 
     def test_dividing_the_last_layer_as_the_warning_says_brings_the_gradient_back(
         self, client: TestClient, model: str, corpus: Corpus
     ) -> None:
-        job = done(client, submit(client, request(model, corpus)))
-        assert [point["no_gradient"] for point in job["result"]["curve"]] == [0, 0, 0, 0]
+        job = audited(client, request(model, corpus))
+        assert [point["no_direction"] for point in job["result"]["curve"]] == [0, 0, 0, 0]
         assert job["result"]["curve"][-1]["success_rate"] > 0
         assert job["warnings"] == []
 
@@ -218,9 +387,7 @@ class TestWhatCannotBeAttacked:
     ) -> None:
         """The same function of the speech, of which ε is a fiftieth as much."""
         sly = spoken.add_model(session, context.storage, understated=50)
-        honest, robust = (
-            done(client, submit(client, request(one, corpus))) for one in (model, sly)
-        )
+        honest, robust = (audited(client, request(one, corpus)) for one in (model, sly))
         assert robust["result"]["clean"] == honest["result"]["clean"]
         assert (
             robust["result"]["curve"][-1]["success_rate"]
@@ -231,16 +398,21 @@ class TestWhatCannotBeAttacked:
         )
         assert honest["warnings"] == []
         (warning,) = robust["warnings"]
-        assert warning.startswith("An ε counts the deviations")
+        assert warning.startswith("An ε of log-mels counts the deviations")
         assert f"by {robust['result']['scale']['median']:g} of them" in warning
+
+    def test_its_snr_says_what_it_says(
+        self, client: TestClient, corpus: Corpus, context: WorkerContext, session: Session
+    ) -> None:
+        """The strength of an attack on waveforms does not count in the model's deviations."""
+        sly = spoken.add_model(session, context.storage, understated=50)
+        assert audited(client, request(sly, corpus, attacks=[WAVE]))["warnings"] == []
 
     def test_scores_that_are_no_numbers_fail_the_audit(
         self, client: TestClient, corpus: Corpus, context: WorkerContext, session: Session
     ) -> None:
         broken = spoken.add_model(session, context.storage, steepness=2e38)
-        job_id = submit(client, request(broken, corpus))
-        run(job_id)
-        job = client.get(f"/v1/audits/{job_id}").json()
+        job = ended(client, submit(client, request(broken, corpus)))
         assert job["status"] == "failed"
         assert job["error"]["code"] == "non_finite_scores"
         assert "its weights overflow" in job["error"]["message"]
@@ -248,13 +420,15 @@ class TestWhatCannotBeAttacked:
 
 
 class TestUploads:
-    def upload(self, client: TestClient, model: str, labels: list[str | None] | None) -> str:
+    def upload(
+        self, client: TestClient, model: str, labels: list[str | None] | None, **attack: Any
+    ) -> str:
         clips = [("anger", 0.5), ("joy", 0.3), ("sadness", 2.0)]
         parts = [
             ("file", (f"{emotion}.wav", spoken.wav(emotion, 3, seconds), "audio/wav"))
             for emotion, seconds in clips
         ]
-        attacks = [{"type": "fgsm", "epsilon": [0.6]}]
+        attacks = [{"type": "fgsm", "epsilon": [0.6], **attack}]
         body = {"model": model, "attacks": attacks, "labels": labels}
         answer = client.post("/v1/audits", files=parts, data={"request": json.dumps(body)})
         assert answer.status_code == 202, answer.text
@@ -265,14 +439,28 @@ class TestUploads:
     ) -> None:
         job = done(client, self.upload(client, model, ["anger", "joy", "sadness"]))
         assert job["result"]["clean"]["uar"] == 1
-        rows = spoken.lines(findings(context, job["id"]) / files.ROWS)
-        assert [row["clip"] for row in rows] == ["anger.wav", "joy.wav", "sadness.wav"]
+        found = rows(context, job["id"])
+        assert [row["clip"] for row in found] == ["anger.wav", "joy.wav", "sadness.wav"]
+        assert [row["duration_s"] for row in found] == [0.5, 0.3, 2.0]
+        assert {row["speaker"] for row in found} == {None}
 
-    def test_a_long_clip_is_cut_with_a_warning(self, client: TestClient, model: str) -> None:
-        job = done(client, self.upload(client, model, ["anger", "joy", "sadness"]))
-        assert job["warnings"] == [
-            "1 of 3 clips are longer than the model's window of 0.6 s: their first part is audited."
-        ]
+    def test_one_that_cannot_be_read_any_more_fails_the_job_and_is_named(
+        self, client: TestClient, model: str, context: WorkerContext
+    ) -> None:
+        job_id = self.upload(client, model, None)
+        folder = files.inputs_dir(context.storage, job_id)
+        files.input_path(folder, 1).write_bytes(b"torn")
+        job = ended(client, job_id)
+        assert (job["status"], job["error"]["code"]) == ("failed", "clip_damaged")
+        assert job["error"]["message"].startswith("Clip 1 cannot be read any more")
+
+    def test_waveforms_of_any_lengths_are_attacked(self, client: TestClient, model: str) -> None:
+        labels: list[str | None] = ["anger", "joy", "sadness"]
+        wave = {"domain": "waveform", "epsilon": [0.05]}
+        job = done(client, self.upload(client, model, labels, **wave))
+        (point,) = job["result"]["curve"]
+        assert point["n"] == 3
+        assert point["distortion"]["linf"] <= 0.05 + 1e-6
 
     def test_without_labels_a_changed_prediction_is_the_success(
         self, client: TestClient, model: str
@@ -281,409 +469,19 @@ class TestUploads:
         (point,) = job["result"]["curve"]
         assert job["result"]["clean"]["uar"] is None
         assert point["uar"] is None
-        assert point["success_rate"] == point["unlabelled"]["flip_rate"]
+        assert point["success_rate"] == point["flip_rate"] > 0
+        assert point["unlabelled"] == {"n": 3, "flipped": 3, "flip_rate": point["flip_rate"]}
         AuditResult.model_validate(job["result"])
         assert point["counts"]["wrong_wrong"] == point["counts"]["wrong_right"] == 0
         assert any("No clip has a label" in warning for warning in job["warnings"])
         names = [one["name"] for one in client.get(job["urls"]["artifacts"]).json()["data"]]
         assert "uar-curve.png" in names
 
-
-class TestArtifacts:
-    @pytest.fixture
-    def job(self, client: TestClient, model: str, corpus: Corpus) -> dict[str, Any]:
-        return done(client, submit(client, request(model, corpus)))
-
-    def test_are_what_the_list_says(self, job: dict[str, Any], context: WorkerContext) -> None:
-        folder = findings(context, job["id"])
-        listed = files.read_artifacts(folder)
-        assert {one["name"] for one in listed} == {
-            path.name for path in (folder / files.ARTIFACTS).iterdir()
-        }
-        for one in listed:
-            content = (folder / files.ARTIFACTS / one["name"]).read_bytes()
-            assert hashlib.sha256(content).hexdigest() == one["sha256"]
-            assert len(content) == one["bytes"]
-            assert files.is_artifact(one["name"])
-
-    def test_pictures_are_png(
-        self,
-        client: TestClient,
-        model: str,
-        corpus: Corpus,
-        context: WorkerContext,
-        monkeypatch: pytest.MonkeyPatch,
+    def test_clips_without_a_label_stand_beside_the_others(
+        self, client: TestClient, model: str
     ) -> None:
-        for name in ("spectrogram_pair", "uar_curve"):
-            monkeypatch.setattr(exhibits, name, getattr(pictures, name))
-        job = done(client, submit(client, request(model, corpus)))
-        folder = findings(context, job["id"]) / files.ARTIFACTS
-        names = sorted(path.name for path in folder.glob("*.png"))
-        assert names == [*(f"figure2-{n}.png" for n in range(1, 5)), "uar-curve.png"]
-        assert all(path.read_bytes().startswith(b"\x89PNG\r\n") for path in folder.glob("*.png"))
-
-    def test_log_mels_are_within_their_budget_and_score_as_the_rows_say(
-        self, job: dict[str, Any], context: WorkerContext
-    ) -> None:
-        folder = findings(context, job["id"])
-        rows = spoken.lines(folder / files.ROWS)
-        kept = load_file(folder / files.ARTIFACTS / files.LOG_MELS)
-        net, config = spoken.ear()
-        for number, epsilon in enumerate(GRID):
-            x_adv = kept[f"adversarial.{number + 1:02d}"]
-            assert float((x_adv - kept["clean"]).abs().max()) <= epsilon + 1e-6
-            scored = net(x_adv).argmax(dim=1).tolist()
-            told = [rows[i]["adversarial"][number]["label"] for i in kept["index"].tolist()]
-            assert [config.labels[label] for label in scored] == told
-
-    def test_sounds_score_as_the_rows_say(
-        self, job: dict[str, Any], context: WorkerContext
-    ) -> None:
-        folder = findings(context, job["id"])
-        rows = spoken.lines(folder / files.ROWS)
-        net, config = spoken.ear()
-        sounds = sorted((folder / files.ARTIFACTS).glob("adversarial-*.wav"))
-        assert sounds
-        for path in sounds:
-            _, index, point = path.stem.split("-")
-            heard = LogMel()(torch.from_numpy(decode(path.read_bytes()).samples))
-            x = config.standardizer(tile(heard, spoken.FRAMES))
-            row: Any = rows[int(index)]
-            said = config.labels[int(net(x[None]).argmax())]
-            assert row["adversarial"][int(point) - 1]["audio"]["label"] == said
-
-    def test_a_clips_own_sound_lies_beside_them(
-        self, job: dict[str, Any], context: WorkerContext
-    ) -> None:
-        folder = findings(context, job["id"]) / files.ARTIFACTS
-        clean = min(folder.glob("clean-*.wav"))
-        row: Any = spoken.lines(folder.parent / files.ROWS)[int(clean.stem[-6:])]
-        speaker, name = row["clip"].split("/")
-        emotion, take = name.removesuffix(".wav").split("-")
-        seed = 100 * spoken.SPEAKERS.index(speaker) + int(take)
-        own = decode(spoken.wav(emotion, seed, 0.4 + 0.1 * int(take))).samples
-        assert (decode(clean.read_bytes()).samples == own).all()
-
-    def test_sounds_and_log_mels_may_be_left_out(
-        self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext
-    ) -> None:
-        job = done(client, submit(client, request(model, corpus, save_adversarial=False)))
-        made = {one["name"] for one in files.read_artifacts(findings(context, job["id"]))}
-        assert made == {"uar-curve.png", *(f"figure2-{n}.png" for n in range(1, 5))}
-
-    def test_are_no_more_than_the_settings_allow(
-        self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext
-    ) -> None:
-        few = context.settings.model_copy(update={"max_saved_wavs": 3, "max_saved_clips": 2})
-        configure(replace(context, settings=few), PERFORM)
-        job = done(client, submit(client, request(model, corpus)))
-        folder = findings(context, job["id"]) / files.ARTIFACTS
-        assert len(list(folder.glob("*.wav"))) <= 3
-        assert len(load((folder / files.LOG_MELS).read_bytes())["clean"]) == 2
-
-    def test_the_report_tells_all_that_is_needed_to_do_it_again(
-        self, job: dict[str, Any], context: WorkerContext, model: str
-    ) -> None:
-        report = json.loads((findings(context, job["id"]) / files.REPORT).read_bytes())
-        assert report["result"] == job["result"]
-        assert report["request"] == job["input"]
-        assert report["model"]["id"] == model
-        assert len(report["model"]["sha256"]) == 64
-        assert report["clips"]["partition"] == "test"
-        assert report["environment"]["torch"] == torch.__version__
-
-
-class TestResuming:
-    def test_rows_are_scored_once_and_are_those_of_an_uninterrupted_audit(
-        self,
-        client: TestClient,
-        model: str,
-        corpus: Corpus,
-        context: WorkerContext,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        whole = findings(context, done(client, submit(client, request(model, corpus)))["id"])
-        batches: list[int] = []
-        real = gradient.input_gradient
-
-        def counted(net: Any, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-            batches.append(len(x))
-            if len(batches) == 3:
-                raise Stopped
-            return real(net, x, y)
-
-        monkeypatch.setattr(import_module("models.attacks.fgsm"), "input_gradient", counted)
-        monkeypatch.setattr(exhibits, "make", _no_exhibits)
-        job_id = submit(client, request(model, corpus))
-        run(job_id)
-        assert client.get(f"/v1/audits/{job_id}").json()["status"] == "queued"
-        written = context.checkpoint_dir(job_id) / "rows-0001.jsonl"
-        assert len(spoken.lines(written)) == 8
-        with written.open("ab") as file:
-            file.write(b'{"index":8,"clip":"torn')
-        job = done(client, job_id)
-        assert job["attempt"] == 2
-        assert batches == [4, 4, 4, 4, 4, 2]
-        again = findings(context, job_id, attempt=2)
-        assert (again / files.ROWS).read_bytes() == (whole / files.ROWS).read_bytes()
-        events = client.get(f"/v1/audits/{job_id}/events").json()["data"]
-        assert {"clips": 8} in [event["data"] for event in events if event["type"] == "resumed"]
-
-    def test_what_had_no_gradient_is_counted_over_all_attempts(
-        self,
-        client: TestClient,
-        corpus: Corpus,
-        context: WorkerContext,
-        session: Session,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        """The clips that an earlier attempt scored are taken from its rows."""
-        steep = spoken.add_model(session, context.storage, steepness=1e4)
-        whole = done(client, submit(client, request(steep, corpus)))
-        calls: list[int] = []
-        real = gradient.input_gradient
-
-        def stopping(net: Any, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-            calls.append(len(x))
-            if len(calls) == 3:
-                raise Stopped
-            return real(net, x, y)
-
-        monkeypatch.setattr(import_module("models.attacks.fgsm"), "input_gradient", stopping)
-        monkeypatch.setattr(exhibits, "make", _no_exhibits)
-        job_id = submit(client, request(steep, corpus))
-        run(job_id)
-        job = done(client, job_id)
-        assert job["attempt"] == 2
-        assert [point["no_gradient"] for point in job["result"]["curve"]] == [0, 18, 18, 18]
-        assert (job["result"], job["warnings"]) == (whole["result"], whole["warnings"])
-
-    def test_rows_of_another_audit_are_not_taken_over(
-        self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext
-    ) -> None:
-        job_id = submit(client, request(model, corpus))
-        folder = context.checkpoint_dir(job_id)
-        folder.mkdir(parents=True)
-        row = {"index": 0, "clip": "x", "label": None, "clean": {}, "adversarial": []}
-        (folder / "rows-0000.jsonl").write_text(json.dumps(row) + "\n")
-        assert done(client, job_id)["result"]["n"] == 18
-
-    def test_what_an_attempt_left_that_never_succeeded_is_removed(
-        self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext
-    ) -> None:
-        job_id = submit(client, request(model, corpus))
-        findings(context, job_id, attempt=0).mkdir(parents=True)
-        done(client, job_id)
-        assert not findings(context, job_id, attempt=0).exists()
-
-    def test_it_stops_between_two_batches_when_asked_to(
-        self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext
-    ) -> None:
-        job_id = submit(client, request(model, corpus))
-        attempt = claim(context.sessions, job_id)
-        assert attempt is not None
-        watchdog = Watchdog(attempt, time_limit_seconds=60)
-        watchdog.stop()
-        with pytest.raises(Stopped):
-            audit_job.perform(context, attempt, watchdog)
-
-
-def _no_exhibits(*arguments: Any, **_: Any) -> list[dict[str, Any]]:
-    """Those that are made would attack again."""
-    arguments[5].mkdir()
-    return []
-
-
-class TestHarden:
-    def trainings(self, session: Session) -> list[Job]:
-        query = select(Job).where(Job.kind == JobKind.TRAINING)
-        return list(session.scalars(query.execution_options(populate_existing=True)))
-
-    def test_a_strong_model_is_left_alone(
-        self, client: TestClient, model: str, corpus: Corpus, session: Session
-    ) -> None:
-        harden = HARDEN | {"when": {"epsilon": 0.02, "success_rate_above": 0.9}}
-        job = done(client, submit(client, request(model, corpus, harden=harden)))
-        assert job["result"]["hardening"]["triggered"] is False
-        assert job["result"]["hardening"]["success_rate"] <= 0.9
-        assert not self.trainings(session)
-
-    def test_a_weak_one_is_trained_anew_and_audited_again(
-        self, client: TestClient, model: str, corpus: Corpus, session: Session
-    ) -> None:
-        body = request(model, corpus, harden=HARDEN, metadata={"ticket": 7})
-        first = done(client, submit(client, body))
-        (training,) = self.trainings(session)
-        assert first["result"]["hardening"]["training"] == training.id
-        assert first["result"]["hardening"]["audit"] is None
-        AuditResult.model_validate(first["result"])
-        assert first["model"] == model
-        assert first["urls"]["caused"] == [f"/v1/trainings/{training.id}"]
-        assert training.status is JobStatus.QUEUED
-        assert training.request["architecture"] == spoken.ARCHITECTURE
-        assert training.request["epsilon"] == 0.6
-        assert training.request["frames"] == spoken.FRAMES
-        assert training.metadata_ == {"ticket": 7}
-
-        run(training.id)
-        trained = client.get(f"/v1/trainings/{training.id}").json()
-        assert trained["status"] == "succeeded", trained["error"]
-        first = client.get(f"/v1/audits/{first['id']}").json()
-        second_id = first["result"]["hardening"]["audit"]
-        assert trained["urls"]["caused"] == [f"/v1/audits/{second_id}"]
-        assert trained["urls"]["caused_by"] == f"/v1/audits/{first['id']}"
-
-        second = done(client, second_id)
-        assert second["model"] == trained["model"] == trained["result"]["model"]
-        assert second["input"] == first["input"] | {"model": trained["model"], "harden": None}
-        assert second["urls"]["caused_by"] == f"/v1/trainings/{training.id}"
-        assert second["metadata"] == {"ticket": 7}
-        assert "hardening" not in second["result"]
-        report = client.get(f"/v1/audits/{first['id']}/report").json()
-        assert report["result"] == first["result"], "the report names all three, too"
-
-    def test_a_worker_that_ends_its_job_again_as_the_answer_was_lost_makes_one_child(
-        self,
-        client: TestClient,
-        model: str,
-        corpus: Corpus,
-        session: Session,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        succeed, ends = Attempt.succeed, Counter[str]()
-
-        def end(self: Attempt, *given: Any, **named: Any) -> None:
-            ends[self.job_id] += 1
-            succeed(self, *given, **named)  # is committed, and then
-            if ends[self.job_id] == 1:
-                lost = Exception("the connection is lost")
-                raise OperationalError("COMMIT", {}, lost, connection_invalidated=True)
-
-        monkeypatch.setattr(Attempt, "succeed", end)
-        first = done(client, submit(client, request(model, corpus, harden=HARDEN)))
-        (training,) = self.trainings(session)
-        run(training.id)
-        trained = client.get(f"/v1/trainings/{training.id}").json()
-        assert trained["status"] == "succeeded", trained["error"]
-        assert ends == {first["id"]: 2, training.id: 2}
-        assert first["urls"]["caused"] == [f"/v1/trainings/{training.id}"]
-        first = client.get(f"/v1/audits/{first['id']}").json()
-        assert trained["urls"]["caused"] == [f"/v1/audits/{first['result']['hardening']['audit']}"]
-        made = session.scalars(select(Model.id).where(Model.training_id == training.id)).all()
-        assert made == [trained["model"]]
-
-    def test_the_second_audit_says_if_the_new_model_knows_the_clips(
-        self, client: TestClient, model: str, corpus: Corpus, session: Session
-    ) -> None:
-        body = request(model, corpus, harden=HARDEN, partition="all")
-        first = done(client, submit(client, body))
-        assert first["warnings"] == []
-        run(self.trainings(session)[0].id)
-        second_id = client.get(f"/v1/audits/{first['id']}").json()["result"]["hardening"]["audit"]
-        (warning,) = client.get(f"/v1/audits/{second_id}").json()["warnings"]
-        assert "was trained on train of this corpus" in warning
-
-    def test_a_corpus_that_is_damaged_meanwhile_costs_a_warning_not_the_training(
-        self,
-        client: TestClient,
-        model: str,
-        corpus: Corpus,
-        session: Session,
-        context: WorkerContext,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        done(client, submit(client, request(model, corpus, harden=HARDEN)))
-        real = training_job.score
-
-        def damage(*arguments: Any) -> dict[str, Any]:
-            (context.storage.corpus_dir(corpus.id) / INDEX_NAME).write_bytes(b"\xff")
-            return real(*arguments)
-
-        monkeypatch.setattr(training_job, "score", damage)
-        monkeypatch.setattr(training_job, "public_speakers", lambda _: {"cremad": ["1001"]})
-        (training,) = self.trainings(session)
-        run(training.id)
-        trained = client.get(f"/v1/trainings/{training.id}").json()
-        assert trained["status"] == "succeeded", trained["error"]
-        (second,) = trained["urls"]["caused"]
-        assert client.get(second).json()["warnings"] == []
-
-    def test_its_corpus_is_not_read_while_the_training_ends(
-        self,
-        client: TestClient,
-        model: str,
-        corpus: Corpus,
-        session: Session,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        """A large index is parsed for seconds, in which nobody else could write to SQLite."""
-        done(client, submit(client, request(model, corpus, harden=HARDEN)))
-        ended: list[bool] = []
-        real_end, real_warnings = Attempt.succeed, fit.warnings
-
-        def end(self: Attempt, *given: Any, **named: Any) -> None:
-            ended.append(True)
-            real_end(self, *given, **named)
-
-        def warnings(*given: Any) -> list[str]:
-            assert not ended
-            return [*real_warnings(*given), "told"]
-
-        monkeypatch.setattr(Attempt, "succeed", end)
-        monkeypatch.setattr(fit, "warnings", warnings)
-        (training,) = self.trainings(session)
-        run(training.id)
-        (second,) = client.get(f"/v1/trainings/{training.id}").json()["urls"]["caused"]
-        assert client.get(second).json()["warnings"] == ["told"]
-
-    def test_the_result_changes_its_etag_when_the_second_audit_is_queued(
-        self, client: TestClient, model: str, corpus: Corpus, session: Session
-    ) -> None:
-        first = done(client, submit(client, request(model, corpus, harden=HARDEN)))
-        tag = client.get(f"/v1/audits/{first['id']}").headers["etag"]
-        run(self.trainings(session)[0].id)
-        answer = client.get(f"/v1/audits/{first['id']}", headers={"If-None-Match": tag})
-        assert answer.status_code == 200
-        assert answer.json()["status"] == "succeeded"
-
-    def test_an_audit_that_was_cancelled_queues_nothing(
-        self,
-        client: TestClient,
-        model: str,
-        corpus: Corpus,
-        session: Session,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        job_id = submit(client, request(model, corpus, harden=HARDEN))
-        real = hardening.verdict
-
-        def cancelled_meanwhile(harden: Harden, curve: list[dict[str, Any]]) -> dict[str, Any]:
-            client.post(f"/v1/audits/{job_id}/cancel")
-            return real(harden, curve)
-
-        monkeypatch.setattr(hardening, "verdict", cancelled_meanwhile)
-        monkeypatch.setattr("workers.runtime.progress.Watchdog._must_leave", lambda *_: False)
-        run(job_id)
-        assert client.get(f"/v1/audits/{job_id}").json()["status"] == "cancelled"
-        assert not self.trainings(session)
-
-    def test_a_corpus_that_cannot_be_trained_on_any_more_costs_the_training_alone(
-        self,
-        client: TestClient,
-        model: str,
-        corpus: Corpus,
-        session: Session,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        job_id = submit(client, request(model, corpus, harden=HARDEN))
-
-        def gone(*_: Any, **__: Any) -> None:
-            raise NotFound("There is no corpus.")
-
-        monkeypatch.setattr(hardening, "submission", gone)
-        job = done(client, job_id)
-        assert job["result"]["hardening"]["triggered"] is True
-        assert job["result"]["hardening"]["training"] is None
-        assert job["warnings"] == [
-            "The model is too weak, but no training was queued: There is no corpus."
-        ]
+        job = done(client, self.upload(client, model, ["anger", None, "sadness"]))
+        (point,) = job["result"]["curve"]
+        assert (point["n"], point["right_before"], point["unlabelled"]["n"]) == (3, 2, 1)
+        assert sum(point["counts"].values()) == 2
+        assert job["result"]["n_unlabelled"] == 1

@@ -180,7 +180,7 @@ class TestWhatTheMainThreadSays:
         self, attempt: Attempt, watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         told: list[Any] = []
-        monkeypatch.setattr(Attempt, "progress", lambda self, *given: told.append(given))
+        monkeypatch.setattr(Attempt, "progress", lambda self, *given, **_: told.append(given))
         for done in range(1, 51):
             watchdog.progress(done, 50, "iterations")
         assert (told[0], told[-1]) == ((1, 50, "iterations"), (50, 50, "iterations"))

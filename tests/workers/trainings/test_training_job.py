@@ -15,11 +15,14 @@ from app.jobs.states import JobStatus
 from app.jobs.tables import Job
 from app.registry import service as registry
 from app.registry.tables import Model
-from app.trainings.schemas import TrainingResult
+from app.trainings.schemas import TrainingRequest, TrainingResult
 from models import training
 from models.architectures import ARCHITECTURES
+from models.evaluation import Evaluation, evaluate
 from models.features import Standardizer
-from models.training import TrainingPlan, TrainingState
+from models.provenance import Provenance
+from models.training import TrainingState
+from models.training_plan import TrainingPlan
 from tests.models.tiny import TinyNet
 from tests.workers.conftest import Submit
 from workers.jobs import PERFORM
@@ -77,7 +80,10 @@ class TestTraining:
         net, config = registry.load_entry(entry), entry.config
         assert config.labels == ("anger", "joy", "sadness")
         assert config.defense == {"type": "vanilla", "alpha": 0.3}
-        assert config.training["corpus"] == corpus.id
+        run = Provenance.of(config)
+        assert (run.corpus, run.corpus_name, run.training) == (corpus.id, corpus.name, job.id)
+        assert (run.torch, run.device) == (torch.__version__, "cpu")
+        assert run.recipe == TrainingRequest.model_validate(job.request).recipe
         assert config.metrics == result["metrics"]
         assert net.training is False
 
@@ -95,6 +101,54 @@ class TestTraining:
             assert set(scored["fgsm_uar"]) == {"0.02", "0.03", "0.04", "0.1"}
             assert 0 <= scored["clean_uar"] <= 1
 
+    @pytest.mark.parametrize(
+        ("wanted", "reported", "looked_at"),
+        [
+            ({"attack": {"type": "pgd", "steps": 2}, "epsilon": 0.3}, {"0.3"}, {"0.3"}),
+            ({"attack": {"type": "pgd", "norm": "l2"}, "epsilon": 5}, set(), {"5"}),
+            ({"defense": {"type": "trades", "steps": 2}, "epsilon": 0.05}, {"0.05"}, {"0.05"}),
+            ({"defense": {"type": "pgd", "steps": 2}, "epsilon": 0}, set(), set()),
+        ],
+        ids=str,
+    )
+    def test_every_model_is_scored_under_the_same_fgsm_whatever_it_was_trained_against(
+        self,
+        context: WorkerContext,
+        submit: Submit,
+        row: Row,
+        told: Told,
+        wanted: dict[str, Any],
+        reported: set[str],
+        looked_at: set[str],
+    ) -> None:
+        """A radius of another norm is no ε of theirs; looks in between are at the training's."""
+        job = submit(**{"defense": {"type": "vanilla"}, "evaluate_every": 2, **wanted})
+        work(context, job)
+        result = row(job.id).result
+        assert result is not None, row(job.id).error
+        for scored in result["metrics"].values():
+            assert set(scored["fgsm_uar"]) == {"0.02", "0.04", "0.1"} | reported
+        (look,) = told(job.id, "evaluation")
+        assert set(look["fgsm_uar"]) == looked_at
+
+    @pytest.mark.parametrize("norm", ["linf", "l2"])
+    def test_a_look_in_between_is_in_the_norm_of_the_training(
+        self, context: WorkerContext, submit: Submit, norm: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[tuple[str, tuple[float, ...]]] = []
+        real = evaluate
+
+        def noted(*arguments: Any, **options: Any) -> Evaluation:
+            asked.append((options["attack"].norm, tuple(options["strengths"])))
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(training_job, "evaluate", noted)
+        against = {"attack": {"type": "pgd", "steps": 2, "norm": norm}, "epsilon": 0.1}
+        work(context, submit(defense={"type": "vanilla"}, evaluate_every=2, **against))
+        in_between, *finished = asked
+        assert in_between == (norm, (0.1,))
+        assert {norm for norm, _ in finished} == {"linf"}
+
     def test_while_they_are_scored_progress_is_told_in_clips(
         self, context: WorkerContext, submit: Submit, row: Row, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -103,9 +157,9 @@ class TestTraining:
         told: list[tuple[float, float, str]] = []
         real = Attempt.progress
 
-        def noted(self: Attempt, done: float, total: float, unit: str) -> None:
+        def noted(self: Attempt, done: float, total: float, unit: str, **eta: Any) -> None:
             told.append((done, total, unit))
-            real(self, done, total, unit)
+            real(self, done, total, unit, **eta)
 
         monkeypatch.setattr(Attempt, "progress", noted)
         job = submit(iterations=2, evaluate_every=0)
@@ -260,7 +314,7 @@ class TestInterruptedTraining:
 
         job = submit(**self.DEFENDED)
         with monkeypatch.context() as patch:
-            patch.setattr(training_job, "evaluate", stopped)
+            patch.setattr(training_job, "look", stopped)
             work(context, job)
         work(context, job)
         assert told(job.id, "resumed") == [{"iteration": 5}]
@@ -274,7 +328,7 @@ class TestInterruptedTraining:
 
         job = submit(evaluate_every=0)
         with monkeypatch.context() as patch:
-            patch.setattr(training_job, "evaluate", stopped)
+            patch.setattr(training_job, "look", stopped)
             work(context, job)
         work(context, job)
         assert told(job.id, "resumed") == [{"iteration": 4}]
@@ -291,13 +345,35 @@ class TestInterruptedTraining:
         work(context, job)
         assert len(models(context)) == 1
 
+    def test_a_checkpoint_that_is_not_used_is_told_to_the_owner(
+        self,
+        context: WorkerContext,
+        submit: Submit,
+        row: Row,
+        told: Told,
+    ) -> None:
+        """It costs what was done until then: the log alone does not reach who pays."""
+        job = submit(**self.DEFENDED)
+        folder = context.checkpoint_dir(job.id)
+        folder.mkdir(parents=True)
+        (folder / "attempt-0000.safetensors").write_bytes(b"cut off")
+        work(context, job)
+        ended = row(job.id)
+        assert ended.status is JobStatus.SUCCEEDED
+        assert told(job.id, "resumed") == []
+        (warning,) = ended.warnings
+        assert warning.startswith("The checkpoint attempt-0000 is not used")
+        assert told(job.id, "warning") == [{"message": warning}]
+
 
 class TestCheckpoints:
     def state(
         self, iteration: int, monkeypatch: pytest.MonkeyPatch, seed: int = 0
     ) -> TrainingState:
         monkeypatch.setitem(ARCHITECTURES, "tiny", TinyNet)
-        state = TrainingState(TrainingPlan("tiny", n_classes=3, iterations=9, seed=seed))
+        state = TrainingState(
+            TrainingPlan(architecture="tiny", n_classes=3, iterations=9, seed=seed)
+        )
         state.iteration = iteration
         return state
 
@@ -308,8 +384,11 @@ class TestCheckpoints:
         Checkpoints(folder, 1, pytest.fail).save(self.state(4, monkeypatch))
         (folder / "attempt-0002.safetensors").write_bytes(b"cut off")
         state = self.state(0, monkeypatch)
-        assert Checkpoints(folder, 3, pytest.fail).restore(state)
+        warnings: list[str] = []
+        assert Checkpoints(folder, 3, warnings.append).restore(state)
         assert state.iteration == 4
+        (warning,) = warnings
+        assert warning.startswith("The checkpoint attempt-0002 is not used, and what was done")
 
     def test_one_of_another_plan_is_not_taken(
         self, context: WorkerContext, monkeypatch: pytest.MonkeyPatch
@@ -318,7 +397,10 @@ class TestCheckpoints:
         Checkpoints(folder, 1, pytest.fail).save(self.state(4, monkeypatch))
         other = self.state(0, monkeypatch, seed=1)
         weights = other.net.state_dict()["classifier.weight"].clone()
-        assert not Checkpoints(folder, 2, pytest.fail).restore(other)
+        warnings: list[str] = []
+        assert not Checkpoints(folder, 2, warnings.append).restore(other)
+        (warning,) = warnings
+        assert "belongs to another plan: it differs in seed (0 there, 1 here)" in warning
         assert torch.equal(other.net.state_dict()["classifier.weight"], weights)
 
     def test_those_of_earlier_attempts_are_removed_and_of_later_ones_kept(

@@ -1,0 +1,65 @@
+"""The report of an audit: all that is needed to do it again, and its result. Typed once."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from app.audits.files import ArtifactFile
+from app.audits.result import AuditResult
+from app.corpora.schemas import Partition
+from app.schemas import Schema
+
+
+class ReportedModel(Schema):
+    """The model, and the weights by their SHA-256."""
+
+    id: str
+    name: str
+    sha256: str
+    architecture: str
+    labels: list[str]
+    frames: int
+    front_end: str
+    defense: dict[str, Any]
+    training: dict[str, Any]
+
+
+class Environment(Schema):
+    """What computed it."""
+
+    serval: str
+    python: str
+    torch: str
+    numpy: str
+    device: str
+    threads: int
+
+
+class CorpusClips(Schema):
+    """Clips of a corpus."""
+
+    corpus: str = Field(examples=["corpus_01K9ZQ3W8M4V7T2X6B5N0C1DEF"])
+    corpus_name: str
+    partition: Partition
+    of: int = Field(description="Clips of the partition whose emotions the model knows.")
+    left_out: dict[str, int] = Field(description="Clips of the other emotions.")
+
+
+class UploadedClips(Schema):
+    """Clips that came with the request."""
+
+    uploaded: int = Field(description="How many.")
+
+
+class Report(Schema):
+    """An audit and its circumstances."""
+
+    object: Literal["report"] = "report"
+    audit: str = Field(examples=["audit_01K9ZQ3W8M4V7T2X6B5N0C1DEF"])
+    created_at: str
+    request: dict[str, Any] = Field(description="As `input` of the job.")
+    model: ReportedModel
+    clips: CorpusClips | UploadedClips
+    result: AuditResult
+    artifacts: list[ArtifactFile]
+    environment: Environment

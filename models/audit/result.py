@@ -1,0 +1,188 @@
+"""The result of an audit, as clients read it. It is added up by :mod:`models.audit.summary`."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.audit.measures import Figure
+
+
+class Figures(BaseModel):
+    """Base of what a result is made of."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Quality(Figures):
+    """How well the model does on the clips that have a label; null if none has one."""
+
+    uar: float | None = Field(description="Unweighted average recall.", examples=[0.75])
+    accuracy: float | None = Field(examples=[0.75])
+    recall: dict[str, float | None] | None = Field(
+        description="Of each emotion; null for one without clips.",
+        examples=[{"anger": 1.0, "sadness": 0.25}],
+    )
+    confusion: list[list[int]] | None = Field(
+        description="Clips: a row for each true emotion, a column for each predicted one, in the"
+        " order of `labels`. Null for more than 64 emotions.",
+        examples=[[[4, 0], [3, 1]]],
+    )
+
+
+class Counts(Figures):
+    """Clips by what the model said before and under the attack."""
+
+    right_wrong: int = Field(description="Broken by the attack.", examples=[4])
+    right_right: int = Field(examples=[18])
+    wrong_right: int = Field(examples=[0])
+    wrong_wrong: int = Field(examples=[2])
+
+
+class Flips(Figures):
+    """Clips without a label; null if there is none."""
+
+    n: int
+    flipped: int = Field(description="Whose prediction the attack changed.")
+    flip_rate: float
+
+
+class MedianDistortion(Figures):
+    """Medians over the clips that were attacked, measured on what was scored."""
+
+    linf: float
+    l2: float
+    snr_db: float | None
+    band_db: float
+
+
+class CurvePoint(Quality):
+    """The model under one attack at one strength. Without clips scored, every figure is null."""
+
+    attack: int = Field(description="Index of the attack.", examples=[0])
+    strength: float = Field(examples=[0.02])
+    n: int = Field(description="Clips scored at this point.", examples=[24])
+    right_before: int = Field(
+        description="Of the counted clips (the labelled ones, or all if none has a label), those"
+        " that were right before: what the success rate is a share of.",
+        examples=[22],
+    )
+    success_rate: float | None = Field(
+        description="Clips on which the attack reached its goal over those that were right before;"
+        " null if none was.",
+        examples=[0.1818],
+    )
+    flip_rate: float | None = Field(
+        description="Share of all clips whose prediction the attack changed, right or wrong."
+    )
+    measures: dict[str, Figure] = Field(
+        description="What else is taken of the point, each with its interval and its n."
+    )
+    counts: Counts
+    no_direction: int = Field(
+        description="Of all clips, those on which the attack had nothing to go by: so many may be"
+        " weaker than the success rate says.",
+        examples=[0],
+    )
+    has_target_label: int = Field(
+        default=0, description="Clips with the target label, which were left alone and not counted."
+    )
+    mean_success_rate: float | None = Field(
+        default=None,
+        description="Of a control with several draws: the mean over the draws, where success_rate"
+        " is that of the worst draw of each clip.",
+    )
+    unlabelled: Flips | None
+    distortion: MedianDistortion | None
+    survives_as_audio: float | None = Field(
+        description="Share of the successful attacks on log-mels that the model still falls for"
+        " when they are played as sound.",
+        examples=[0.5],
+    )
+    played: int = Field(description="How many were.", examples=[4])
+    snr_db: float | None = Field(
+        description="Their median; of attacks on waveforms, the median over the clips.",
+        examples=[32.4],
+    )
+
+
+class Threat(Figures):
+    """What an attack may change, and how its strength counts."""
+
+    domain: str = Field(examples=["features"])
+    norm: str = Field(examples=["linf"])
+    unit: str = Field(examples=["sigma"])
+
+
+class TotalCost(Figures):
+    """Passes of all clips together, and the time that they took."""
+
+    forwards: int
+    backwards: int
+    queries: int = Field(description="Forward passes of attacks that see scores alone.")
+    seconds: float
+
+
+class AttackOfResult(Figures):
+    """One of the request's attacks; everything else refers to its index."""
+
+    index: int
+    type: str = Field(examples=["pgd"])
+    parameters: dict[str, Any]
+    threat: Threat
+    control: bool = Field(description="Noise of the same size, without an adversary.")
+    cost: TotalCost
+
+
+class WorstCase(Figures):
+    """All attacks of a threat model together, each clip under whichever breaks it first."""
+
+    threat: Threat
+    strength: float = Field(description="Attacks no stronger than this are counted.")
+    n: int
+    right_before: int
+    uar: float | None
+    success_rate: float | None
+    broken_by: dict[str, int] = Field(
+        description="Clips by the index of the attack that broke them first: the weakest strength"
+        " counts before, then the order of the request."
+    )
+
+
+class Minimum(Figures):
+    """The smallest strengths at which an attack broke the clips."""
+
+    attack: int
+    right_before: int
+    unbroken: int = Field(description="Of those, clips that the strongest did not break.")
+    median: float | None = Field(description="Null if more than half are unbroken.")
+    quartiles: tuple[float | None, float | None] = Field(
+        description="A quarter and three quarters of the clips are broken there."
+    )
+
+
+class Scale(Figures):
+    """How much the clips vary, in the deviations that the model's configuration states and that an
+    ε counts: about 1 if they are like what the model was trained on. One for each mel band."""
+
+    lowest: float = Field(examples=[0.97])
+    median: float = Field(examples=[1.05])
+    highest: float = Field(examples=[1.21])
+
+
+class AuditSummary(Figures):
+    """How robust the model is."""
+
+    n: int = Field(description="Clips scored.", examples=[24])
+    of: int = Field(description="Clips that were to be scored.", examples=[24])
+    complete: bool = Field(
+        description="False if the audit ended at its max_seconds before everything was scored."
+    )
+    n_unlabelled: int = Field(examples=[0])
+    labels: list[str] = Field(examples=[["anger", "sadness"]])
+    clean: Quality
+    attacks: list[AttackOfResult]
+    curve: list[CurvePoint]
+    worst_case: list[WorstCase]
+    minimum: list[Minimum] = Field(default_factory=list)
+    cost: TotalCost
+    scale: Scale

@@ -1,0 +1,52 @@
+"""What every defence is: a training loss, its parameters with their bounds, what it trains on."""
+
+from typing import Annotated, ClassVar, Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from models.architectures import SpectrogramNet
+from models.defenses.adversary import Adversary
+from models.registry import Registry
+
+Inputs = Literal["clean", "attack", "own"]
+"""What a defence trains on: clean data alone, adversarial data of the training's attack, or
+adversarial data that it crafts itself."""
+
+
+class Defense(BaseModel):
+    """Base of all defences. A subclass declares ``type``, its parameters and :meth:`loss`.
+
+    Parameters are strict: a number is no string, and true is no number.
+
+    Class attributes:
+        inputs: what it trains on. A training with a defence of its ``own`` takes no attack.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True
+    )
+
+    inputs: ClassVar[Inputs] = "attack"
+
+    type: str
+
+    def loss(self, net: SpectrogramNet, x: Tensor, y: Tensor, adversary: Adversary) -> Tensor:
+        """What a step minimises, a scalar.
+
+        Args:
+            net: in train mode: each call of it updates the statistics of batch norm, so clean and
+                adversarial clips pass in separate forwards, each normalised by its own statistics
+                (as in the authors' reference code).
+            x: clean input, (batch, frames, mels), z-scored.
+            y: labels, (batch,), int64.
+            adversary: makes adversarial inputs on the network as it is; ask it first.
+        """
+        raise NotImplementedError
+
+
+DEFENSES: Final[Registry[Defense]] = Registry("defense", default="single")
+"""What a training can defend with, by type."""
+
+AnyDefense = Annotated[Defense, DEFENSES]
+"""A defence in a request: the discriminated union of all that are registered."""

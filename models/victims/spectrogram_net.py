@@ -1,0 +1,205 @@
+"""Our networks as victims: z-scored log-mels, or the waveform through the front end."""
+
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from models.features import HOP, SAMPLE_RATE, WINDOW, LogMel, Standardizer, tile, windows
+from models.freezing import frozen
+from models.objectives import Objective
+from models.precision import full_float32
+from models.serving import scorer
+from models.threats import Domain
+from models.victims.victim import Access, Gradient, Victim, View
+
+Windows = Literal["all", "first"]
+"""Which part of a long clip is scored: all its windows, averaged, as a prediction does; or the
+first alone, as in the paper."""
+
+
+class SpectrogramVictim:
+    """A network on z-scored log-mels.
+
+    Args:
+        net: on any device, in any mode; left as it was, and not to be trained meanwhile.
+        standardizer: its z-score, on the same device and of the same type.
+        labels: names of its classes.
+        frames: its window.
+        windows: of a longer clip.
+        exact: float32 proper on a GPU; False lets cuDNN round convolutions to ten bits (TF32).
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        standardizer: Standardizer,
+        labels: tuple[str, ...],
+        frames: int,
+        *,
+        windows: Windows = "all",
+        exact: bool = True,
+    ) -> None:
+        self.net = net
+        self.standardizer = standardizer
+        self.labels = labels
+        self.frames = frames
+        self.windows = windows
+        self.exact = exact
+        self.device = standardizer.mean.device
+        self.front_end = LogMel().to(standardizer.mean)
+        # Scores come from the network as it is served; gradients need the plain one.
+        self.scorer = scorer(net, self.device, frames)
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        return SAMPLE_RATE
+
+    @property
+    def access(self) -> Access:
+        """Everything."""
+        return Access.GRADIENTS
+
+    @property
+    def domains(self) -> frozenset[Domain]:
+        """Both."""
+        return frozenset({"features", "waveform"})
+
+    def view(self, domain: Domain, others: Mapping[str, Victim] | None = None) -> View:
+        """See :class:`models.victims.victim.Victim`."""
+        if domain not in self.domains:
+            raise LookupError(f"there is no view {domain!r}: give {' or '.join(self.domains)}")
+        return SpectrogramView(self, domain, others or {})
+
+    def features(self, log_mels: Tensor) -> Tensor:
+        """Log-mels of a clip, (n, 64) → what is attacked in the view ``features``, z-scored.
+
+        (frames, 64) for a clip that fits into the window, tiled; for a longer one its first window
+        or all of it.
+        """
+        log_mels = log_mels.to(self.standardizer.mean)
+        if self.windows == "first" or len(log_mels) <= self.frames:
+            log_mels = tile(log_mels, self.frames)
+        x: Tensor = self.standardizer(log_mels)
+        return x
+
+    def waveform(self, samples: Tensor) -> Tensor:
+        """Samples of a clip, (n,) → what is attacked in the view ``waveform``: what is heard."""
+        if self.windows == "first":
+            samples = samples[: (self.frames - 1) * HOP + WINDOW]
+        return samples.to(self.standardizer.mean)
+
+    def windows_of(self, shape: tuple[int, ...], domain: Domain) -> int:
+        """How many of its windows a clip of this shape, ``(n, 64)`` or ``(samples,)``, has."""
+        n = shape[0] if domain == "features" else 1 + (shape[0] - WINDOW) // HOP
+        if n <= self.frames:
+            return 1
+        return 1 + math.ceil((n - self.frames) / (self.frames // 2))
+
+    def network_input(self, x: Tensor, domain: Domain) -> Tensor:
+        """What is heard in x, of either view: (batch, n, 64) z-scored."""
+        if domain == "features":
+            return x
+        features: Tensor = self.standardizer(self.front_end(x))
+        return features
+
+    def logits(self, net: nn.Module, x: Tensor) -> Tensor:
+        """Of z-scored log-mels (batch, n, 64): (batch, classes).
+
+        A clip that is shorter than the window is tiled. Of a clip with several windows, it is the
+        logarithm of their mean probability: its softmax is what a prediction answers.
+        """
+        if x.shape[1] <= self.frames:
+            answer: Tensor = net(tile(x, self.frames) if x.shape[1] < self.frames else x)
+            return answer
+        cut = torch.stack([windows(clip, self.frames) for clip in x])
+        each = net(cut.flatten(0, 1)).unflatten(0, cut.shape[:2])
+        mean: Tensor = each.log_softmax(dim=2).logsumexp(dim=1) - math.log(cut.shape[1])
+        return mean
+
+
+class SpectrogramView:
+    """One view of a :class:`SpectrogramVictim`; see :class:`models.victims.victim.View`."""
+
+    def __init__(
+        self, victim: SpectrogramVictim, domain: Domain, others: Mapping[str, Victim]
+    ) -> None:
+        self._victim = victim
+        self._domain = domain
+        self._others = others
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self._victim.labels
+
+    @property
+    def domain(self) -> Domain:
+        """Which view this is."""
+        return self._domain
+
+    def scores(self, x: Tensor) -> Tensor:
+        """Logits of the network as it is served."""
+        victim = self._victim
+        with torch.no_grad(), frozen(victim.scorer), full_float32(enabled=victim.exact):
+            return victim.logits(victim.scorer, victim.network_input(x, self._domain))
+
+    def gradient(self, x: Tensor, objective: Objective) -> Gradient:
+        """Through the plain network and, in the view ``waveform``, through the front end."""
+        victim = self._victim
+        with torch.enable_grad(), frozen(victim.net), full_float32(enabled=victim.exact):
+            leaf = x.detach().requires_grad_(True)
+            logits = victim.logits(victim.net, victim.network_input(leaf, self._domain))
+            values = objective.values(logits)
+            (gradient,) = torch.autograd.grad(values.sum(), leaf)
+        return Gradient(gradient, values.detach(), logits.detach())
+
+    def subset(self, index: Tensor) -> "SpectrogramView":
+        """The same view: nothing in it belongs to a clip."""
+        return self
+
+    def other(self, model: str) -> View:
+        """The view of another model, for input in the coordinates of this one."""
+        if model not in self._others:
+            raise LookupError(f"the audit was given no model {model!r}")
+        other = self._others[model]
+        if other.labels != self.labels or other.sample_rate != self._victim.sample_rate:
+            raise LookupError(
+                f"model {model!r} has labels {', '.join(other.labels)} at {other.sample_rate} Hz,"
+                f" this one {', '.join(self.labels)} at {self._victim.sample_rate} Hz"
+            )
+        if self._domain == "waveform" or not isinstance(other, SpectrogramVictim):
+            return other.view(self._domain)
+        return _Restated(other, self._victim.standardizer)
+
+
+class _Restated(SpectrogramView):
+    """The log-mels of one model, seen by another that z-scores otherwise."""
+
+    def __init__(self, victim: SpectrogramVictim, standardizer: Standardizer) -> None:
+        super().__init__(victim, "features", {})
+        self._given = standardizer
+        own = victim.standardizer
+        self._same = torch.equal(own.mean, standardizer.mean) and torch.equal(
+            own.std, standardizer.std
+        )
+
+    def scores(self, x: Tensor) -> Tensor:
+        return super().scores(self._restate(x))
+
+    def gradient(self, x: Tensor, objective: Objective) -> Gradient:
+        told = super().gradient(self._restate(x), objective)
+        if self._same:
+            return told
+        # d/dx of f((x * std + mean - mean') / std') is f' * std / std'
+        factor = self._given.std / self._victim.standardizer.std
+        return told._replace(gradient=told.gradient * factor)
+
+    def _restate(self, x: Tensor) -> Tensor:
+        if self._same:
+            return x
+        own: Tensor = self._victim.standardizer(self._given.inverse(x))
+        return own
