@@ -207,7 +207,9 @@ class TestTheRowsAlone:
                 "success_rate": reached,
                 "flip_rate": [row["clean"]["label"] != said["label"] for row, said in pairs],
                 "wrong_after": [
-                    row["label"] != said["label"] for row, said in pairs if row["label"]
+                    row["label"] != said["label"]
+                    for row, said in pairs
+                    if row["label"] and "has_target_label" not in said["details"]
                 ],
             }
             for name, counted in expected.items():
