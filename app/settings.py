@@ -167,7 +167,7 @@ class Settings(BaseSettings):
     max_saved_clips: int = Field(default=8, gt=0)
     """Whose adversarial log-mels are kept: 0.1 MB each and strength, at 373 frames."""
     max_saved_wavs: int = Field(default=24, gt=0)
-    """Of one audit: 0.4 MB each at 373 frames. They are float, see `workers.audits.exhibits`."""
+    """Of one audit: 0.4 MB each at 373 frames. They are float, see `workers.audits.artifacts`."""
 
     # Training
     checkpoint_seconds: float = Field(default=30.0, ge=0)

@@ -35,7 +35,7 @@ from models.corpus.features import FeatureWriter, write_description
 from models.corpus.manifest import Clip, Manifest
 from models.features import MELS
 from workers.audits import audit_job
-from workers.audits.exhibits import Pictures
+from workers.audits.artifacts import Pictures
 from workers.runtime.context import WorkerContext
 from workers.runtime.progress import Watchdog
 

@@ -35,7 +35,7 @@ from app.registry.service import Entry
 from models.audit import Audit, Summary
 from models.audit.forecast import Forecast, forecast
 from models.audit.scale import scale
-from workers.audits import exhibits, findings
+from workers.audits import artifacts, findings
 from workers.audits.clips import AuditClips, from_corpus, from_uploads
 from workers.audits.pacing import OutOfTime, Pacing
 from workers.audits.record import Record
@@ -53,7 +53,7 @@ def perform(
     attempt: Attempt,
     watchdog: Watchdog,
     *,
-    pictures: exhibits.Pictures = exhibits.DRAWN,
+    pictures: artifacts.Pictures = artifacts.DRAWN,
     clock: Callable[[], float] = time.monotonic,
 ) -> JobResult:
     """Audit; goes on where an earlier attempt ended.
@@ -82,7 +82,7 @@ def perform(
         watchdog, expected.cost, expected.pace, request.max_seconds, record.elapsed, clock
     )
     audit.on_pass = pacing
-    shown = settings.max_saved_clips if request.save_adversarial else exhibits.MOST_PICTURES
+    shown = settings.max_saved_clips if request.save_adversarial else artifacts.MOST_PICTURES
     scoring = Scoring(audit, record, shown, pacing, watchdog, lambda text: _warn(attempt, text))
     _score(scoring, attempt, request)
     result = _result(scoring.summary, audit, record, clips, expected, watchdog)
@@ -96,7 +96,7 @@ def perform(
         folder.mkdir()
         shutil.copyfile(record.path / files.ROWS, folder / files.ROWS)
         write_index(folder / files.ROWS)
-        made = exhibits.make(
+        made = artifacts.make(
             audit, record, scoring.shown, clips, entry, result, folder / files.ARTIFACTS,
             save=request.save_adversarial, settings=settings, watchdog=watchdog, pictures=pictures,
         )  # fmt: skip

@@ -6,7 +6,7 @@
                                   whether the audit has ended at its max_seconds
         chunk/                    what is finished of the chunk under way, a file a unit
             clean.json, point-003.json, point-003.safetensors, minimum-001.json
-        exhibits/                 inputs of the clips that will be shown, as they were scored
+        artifacts/                 inputs of the clips that will be shown, as they were scored
             000012.safetensors
 
 An attempt that follows another takes its folder over. A torn last row, and rows that fill no chunk,
@@ -69,7 +69,7 @@ class Record:
                 break
         for path in earlier:
             shutil.rmtree(path, ignore_errors=True)
-        for name in ("chunk", "exhibits"):
+        for name in ("chunk", "artifacts"):
             (self.path / name).mkdir(parents=True, exist_ok=True)
         whole = self._whole_chunks()
         (self.path / ROWS).write_bytes(b"".join(whole))
@@ -148,7 +148,7 @@ class Record:
         for row in rows:
             if row.index in wanted:
                 self._keep_inputs(row.index)
-        for path in (self.path / "exhibits").iterdir():
+        for path in (self.path / "artifacts").iterdir():
             if int(path.stem) not in wanted:
                 path.unlink()
         with (self.path / ROWS).open("ab") as file:
@@ -169,7 +169,7 @@ class Record:
 
     def inputs(self, index: int) -> dict[int, Tensor]:
         """What was scored of a clip that is shown, by the number of the point."""
-        path = self.path / "exhibits" / f"{index:06d}.safetensors"
+        path = self.path / "artifacts" / f"{index:06d}.safetensors"
         try:
             with safe_open(path, framework="pt") as file:
                 return {int(name): _expanded(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
@@ -187,7 +187,7 @@ class Record:
                 continue
         save_file(
             {str(int(name)): value for name, value in kept.items()},
-            self.path / "exhibits" / f"{index:06d}.safetensors",
+            self.path / "artifacts" / f"{index:06d}.safetensors",
         )
 
     def _unit(self, chunk: int, name: str) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from models.audit.evidence import AttackedPrediction, SmallestStrength
 from models.audit.minimum import smallest_strengths
 from models.memory import is_out_of_memory
 from models.victims import Cost
-from workers.audits.exhibits import Choice
+from workers.audits.artifacts import Choice
 from workers.audits.pacing import OutOfTime, Pacing
 from workers.audits.record import Record
 from workers.runtime.progress import Watchdog

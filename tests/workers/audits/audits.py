@@ -13,7 +13,7 @@ from app.jobs.attempts import Attempt, claim
 from tests import spoken
 from tests.workers.audits.conftest import NO_PICTURES
 from workers.audits import audit_job
-from workers.audits.exhibits import Pictures
+from workers.audits.artifacts import Pictures
 from workers.runtime.context import WorkerContext
 from workers.runtime.outcome import JobResult
 from workers.runtime.progress import Watchdog

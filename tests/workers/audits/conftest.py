@@ -24,7 +24,7 @@ from models.audit import forecast
 from models.audit.forecast import Speed
 from tests import spoken
 from workers.audits import audit_job
-from workers.audits.exhibits import Pictures
+from workers.audits.artifacts import Pictures
 from workers.jobs import PERFORM
 from workers.runtime.context import WorkerContext
 from workers.runtime.run import configure

@@ -152,8 +152,8 @@ class TestResult:
         assert {one[1] for one in scored} == {total}
         assert [one[0] for one in scored] == sorted(one[0] for one in scored)
         assert len({one[0] for one in scored}) == 5 * (1 + 1 + len(GRID))  # batches of four
-        made = [(shown, 8, "exhibits") for shown in range(9)]
-        assert [one for one in told if one[2] == "exhibits"] == made
+        made = [(shown, 8, "artifacts") for shown in range(9)]
+        assert [one for one in told if one[2] == "artifacts"] == made
         assert told[-2:] == [made[-1], (total, total, "passes")]
 
     def test_progress_ends_with_all_passes(

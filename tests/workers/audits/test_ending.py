@@ -164,13 +164,13 @@ class TestMaxSeconds:
         """Its worker was stopped while pictures were drawn."""
         job_id = submit(client, request(model, corpus, attacks=ATTACKS, max_seconds=34))
 
-        class StoppedInExhibits(Watchdog):
+        class StoppedInArtifacts(Watchdog):
             def progress(self, done: float, total: Any = None, unit: Any = None, **_: Any) -> None:
-                if unit == "exhibits":
+                if unit == "artifacts":
                     raise Stopped
 
         first = claimed(context, job_id)
-        watchdog = StoppedInExhibits(first, time_limit_seconds=60)
+        watchdog = StoppedInArtifacts(first, time_limit_seconds=60)
         with pytest.raises(Stopped):
             performed(context, first, watchdog, clock=lambda: len(passes.batches))
         first.release("the worker was stopped")

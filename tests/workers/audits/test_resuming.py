@@ -192,13 +192,13 @@ class TestWork:
         job_id = submit(client, request(model, corpus))
         attempt = claimed(context, job_id)
 
-        class StoppedInExhibits(Watchdog):
+        class StoppedInArtifacts(Watchdog):
             def progress(self, done: float, total: Any = None, unit: Any = None, **_: Any) -> None:
-                if unit == "exhibits":
+                if unit == "artifacts":
                     raise Stopped
 
         with pytest.raises(Stopped):
-            performed(context, attempt, StoppedInExhibits(attempt, time_limit_seconds=60))
+            performed(context, attempt, StoppedInArtifacts(attempt, time_limit_seconds=60))
         attempt.release("the worker was stopped")
         passes.batches.clear()
         job = done(client, job_id)

@@ -28,7 +28,7 @@ from models.rng import Rng
 from models.threats import expand
 from models.victims import Cost, View
 from tests.workers.audits.audits import CLIPS, claimed, findings, performed, rows, submit
-from workers.audits.exhibits import Pictures
+from workers.audits.artifacts import Pictures
 from workers.audits.pictures import draw_curves
 from workers.runtime.context import WorkerContext
 

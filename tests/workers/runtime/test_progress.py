@@ -192,9 +192,9 @@ class TestWhatTheMainThreadSays:
         watchdog.progress(0, 10, "clips")
         time.sleep(0.1)
         watchdog.progress(10, 10, "clips")
-        watchdog.progress(2, 1000, "exhibits")
+        watchdog.progress(2, 1000, "artifacts")
         found = row(attempt.job_id)
-        assert (found.progress_done, found.progress_unit) == (2, "exhibits")
+        assert (found.progress_done, found.progress_unit) == (2, "artifacts")
         assert found.progress_eta is None
 
     def test_progress_comes_with_a_guess_of_the_time_left(

@@ -32,7 +32,7 @@ from tests.workers.audits.audits import (
     submit,
 )
 from tests.workers.audits.conftest import Passes
-from workers.audits import exhibits
+from workers.audits import artifacts
 from workers.jobs import PERFORM
 from workers.runtime.context import WorkerContext
 from workers.runtime.run import configure
@@ -117,12 +117,12 @@ class TestPictures:
 
         def timed(*arguments: Any, **options: Any) -> bytes:
             began = time.process_time()
-            picture = exhibits.DRAWN.pair(*arguments, **options)
+            picture = artifacts.DRAWN.pair(*arguments, **options)
             took.append(time.process_time() - began)
             return picture
 
         attempt = claimed(context, submit(client, request(model, corpus, attacks=[FGSM, WAVE])))
-        performed(context, attempt, pictures=exhibits.Pictures(pair=timed))
+        performed(context, attempt, pictures=artifacts.Pictures(pair=timed))
         folder = findings(context, attempt.job_id) / files.ARTIFACTS
         names = sorted(path.name for path in folder.glob("*.png"))
         assert names == [*(f"figure2-{n}.png" for n in range(1, 5)), "uar-curve.png"]
@@ -140,7 +140,7 @@ class TestPictures:
             return b"\x89PNG"
 
         attempt = claimed(context, submit(client, request(model, corpus)))
-        performed(context, attempt, pictures=exhibits.Pictures(pair=noted))
+        performed(context, attempt, pictures=artifacts.Pictures(pair=noted))
         found = rows(context, attempt.job_id)
         broken = {row["label"] for row in found if any(one["success"] for one in row["attacked"])}
         assert {truth for truth, _, _ in shown} == broken
@@ -163,7 +163,7 @@ class TestPictures:
 
         attacks = [{"type": "noise", "epsilon": [4.0]}, PGD]
         attempt = claimed(context, submit(client, request(model, corpus, attacks=attacks)))
-        performed(context, attempt, pictures=exhibits.Pictures(pair=noted))
+        performed(context, attempt, pictures=artifacts.Pictures(pair=noted))
         assert set(shown) == {"PGD, steps 5, ε = 0.6"}
 
 
@@ -180,7 +180,7 @@ class TestWhatIsShown:
             return b"\x89PNG"
 
         attempt = claimed(context, submit(client, request(model, corpus, attacks=[FGSM, WAVE])))
-        performed(context, attempt, pictures=exhibits.Pictures(pair=pair))
+        performed(context, attempt, pictures=artifacts.Pictures(pair=pair))
         assert made == [passes.clips] * 4
 
     def test_inputs_are_within_their_budget_and_score_as_the_rows_say(

@@ -84,7 +84,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Exhibit:
+class ShownClip:
     """A clip that is shown.
 
     Attributes:
@@ -120,7 +120,7 @@ class Folder:
 
 @dataclass(frozen=True)
 class Gallery:
-    """What exhibits are made from, and where they go."""
+    """What artifacts are made from, and where they go."""
 
     folder: Folder
     audit: Audit
@@ -128,13 +128,13 @@ class Gallery:
     entry: Entry
     pictures: Pictures
 
-    def add_picture(self, number: int, exhibit: Exhibit) -> None:
+    def add_picture(self, number: int, clip: ShownClip) -> None:
         """The clip beside its weakest successful attack, or the strongest if none succeeded."""
         attacks = self.audit.attacks
-        place = _place_to_show(exhibit.row.attacked, attacks)
-        if place is None or place not in exhibit.inputs:
+        place = _place_to_show(clip.row.attacked, attacks)
+        if place is None or place not in clip.inputs:
             return
-        row, shown = exhibit.row, exhibit.row.attacked[place]
+        row, shown = clip.row, clip.row.attacked[place]
         attack = attacks[shown.attack]
         own = self._clean_input(row.index, attack)
         told = said(attack, shown.strength)
@@ -142,7 +142,7 @@ class Gallery:
         picture = self.pictures.pair(
             Half(self._log_mels(own, attack), row.clean.label, row.clean.scores[row.clean.label]),
             Half(
-                self._log_mels(exhibit.inputs[place], attack),
+                self._log_mels(clip.inputs[place], attack),
                 shown.label,
                 shown.scores[shown.label],
             ),
@@ -156,26 +156,26 @@ class Gallery:
             f"{row.clip}, clean and under {told}, as Figure 2 of the paper",
         )
 
-    def add_inputs(self, shown: Sequence[Exhibit]) -> None:
+    def add_inputs(self, shown: Sequence[ShownClip]) -> None:
         """All inputs in one file, as scored: log-mels z-scored, or a budget would be rounded."""
         tensors: dict[str, Tensor] = {
             "mean": torch.tensor(self.entry.config.mean),
             "std": torch.tensor(self.entry.config.std),
         }
-        for exhibit in shown:
-            name = f"{exhibit.row.index:06d}"
+        for clip in shown:
+            name = f"{clip.row.index:06d}"
             for domain in sorted({attack.domain for attack in self.audit.attacks}):
                 attack = next(one for one in self.audit.attacks if one.domain == domain)
                 if domain == "features" or self.clips.audible:
-                    tensors[f"{name}.{domain}"] = self._clean_input(exhibit.row.index, attack)
-            for place, x in exhibit.inputs.items():
+                    tensors[f"{name}.{domain}"] = self._clean_input(clip.row.index, attack)
+            for place, x in clip.inputs.items():
                 tensors[f"{name}.attacked.{place:03d}"] = x
         told = {
             "units": "features: z-scored (n, mels), log-mel = x * std + mean; waveform: (samples,)",
             "model": self.entry.id,
             "model_sha256": self.entry.sha256,
             "labels": json.dumps(self.entry.config.labels),
-            "clips": json.dumps({f"{one.row.index:06d}": one.row.clip for one in shown}),
+            "clips": json.dumps({f"{clip.row.index:06d}": clip.row.clip for clip in shown}),
             "points": json.dumps(
                 {
                     f"{number:03d}": {
@@ -194,17 +194,17 @@ class Gallery:
             f"Clean and adversarial inputs of {len(shown)} clips, and how to read them",
         )
 
-    def add_sounds(self, exhibit: Exhibit, most: int) -> int:
+    def add_sounds(self, clip: ShownClip, most: int) -> int:
         """A clip's successful attacks as WAVs, its own beside them; says how many were made."""
-        row = exhibit.row
+        row = clip.row
         broken = [place for place, one in enumerate(row.attacked) if one.success]
-        broken = [place for place in broken if place in exhibit.inputs][: max(0, most - 1)]
+        broken = [place for place in broken if place in clip.inputs][: max(0, most - 1)]
         if not self.clips.audible or not broken:
             return 0
         for number, place in enumerate(broken):
             shown = row.attacked[place]
             attack = self.audit.attacks[shown.attack]
-            own, content, heard = self._sound(exhibit, place, attack)
+            own, content, heard = self._sound(clip, place, attack)
             if number == 0:
                 self.folder.add(files.clean_name(row.index), own, f"{row.clip} at 16 kHz")
             self.folder.add(
@@ -214,16 +214,16 @@ class Gallery:
             )
         return len(broken) + 1
 
-    def _sound(self, exhibit: Exhibit, place: int, attack: Attack) -> tuple[bytes, bytes, str]:
+    def _sound(self, clip: ShownClip, place: int, attack: Attack) -> tuple[bytes, bytes, str]:
         """The clip's own sound, the adversarial one, and what is told of it."""
-        shown, x = exhibit.row.attacked[place], exhibit.inputs[place]
-        waveform = self.clips.waveform(exhibit.row.index)
+        shown, x = clip.row.attacked[place], clip.inputs[place]
+        waveform = self.clips.waveform(clip.row.index)
         if attack.domain == "waveform":
             own = self.audit.victim.waveform(waveform).cpu()
             heard = f"{shown.distortion.snr_db:.1f} dB SNR: heard as {shown.label}"
             encoding: Encoding = "pcm16" if bool(within_full_scale(x).all()) else "float32"
             return encode_wav(own.numpy()), encode_wav(x.numpy(), encoding=encoding), heard
-        change = (x - self._clean_input(exhibit.row.index, attack)).to(self.audit.victim.device)
+        change = (x - self._clean_input(clip.row.index, attack)).to(self.audit.victim.device)
         clean, sound = played(self.audit.victim, waveform, change)
         audio = shown.audio
         assert audio is not None  # it was broken, and sound was at hand
@@ -278,24 +278,24 @@ def make(
         pictures.curves(result, audit.attacks, title=title),
         "UAR against the strength of the attacks, as Figure 3 of the paper",
     )
-    shown = _exhibits(record, chosen)
+    shown = _shown_clips(record, chosen)
     sounds_left = settings.max_saved_wavs if save else 0
-    watchdog.progress(0, len(shown), "exhibits")
-    for number, exhibit in enumerate(shown, start=1):
+    watchdog.progress(0, len(shown), "artifacts")
+    for number, clip in enumerate(shown, start=1):
         watchdog.check()
         if number <= MOST_PICTURES:
-            gallery.add_picture(number, exhibit)
-        sounds_left -= gallery.add_sounds(exhibit, sounds_left)
-        watchdog.progress(number, len(shown), "exhibits")
+            gallery.add_picture(number, clip)
+        sounds_left -= gallery.add_sounds(clip, sounds_left)
+        watchdog.progress(number, len(shown), "artifacts")
     if save:
         gallery.add_inputs(shown)
     return gallery.folder.made
 
 
-def _exhibits(record: Record, chosen: Sequence[int]) -> list[Exhibit]:
+def _shown_clips(record: Record, chosen: Sequence[int]) -> list[ShownClip]:
     wanted = set(chosen)
     rows = {row.index: row for row in record.rows() if row.index in wanted}
-    return [Exhibit(rows[index], record.inputs(index)) for index in chosen]
+    return [ShownClip(rows[index], record.inputs(index)) for index in chosen]
 
 
 def _place_to_show(attacked: Sequence[AttackedPrediction], attacks: Sequence[Attack]) -> int | None:
