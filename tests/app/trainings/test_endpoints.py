@@ -29,6 +29,11 @@ from tests.speechless import add_corpus, manifest
 Post = Callable[..., Any]
 
 
+def told(fault: dict[str, Any]) -> str:
+    """What a refusal says of a field: why, and the remedy."""
+    return f"{fault['message']}: {fault['remedy']}"
+
+
 @pytest.fixture
 def storage(app: FastAPI) -> Storage:
     storage: Storage = state(app).storage
@@ -276,7 +281,7 @@ class TestRefused:
         problem = refusal(post(defense={"type": "vanilla"}, attack=attack))
         (fault,) = problem["errors"]
         assert fault["field"] == field
-        assert reason in fault["message"]
+        assert reason in told(fault)
         assert jobs(session) == 0
 
     @pytest.mark.parametrize("defense", ["single", "trades", "pgd"])
@@ -286,8 +291,8 @@ class TestRefused:
         problem = refusal(post(defense={"type": defense}, attack={"type": "pgd"}))
         (fault,) = problem["errors"]
         assert fault["field"] == "attack"
-        assert f"the defense {defense}" in fault["message"]
-        assert "leave attack out" in fault["message"]
+        assert f"the defense {defense}" in told(fault)
+        assert "leave attack out" in told(fault)
 
     def test_an_attack_that_needs_more_emotions_than_the_corpus_has_is_422(
         self, post: Post, client: TestClient, session: Session, storage: Storage
@@ -299,7 +304,7 @@ class TestRefused:
         (fault,) = problem["errors"]
         assert fault["field"] == "attack.loss"
         assert fault["value"] == "'dlr'"
-        assert "needs 3 labels, and the model has 2: give ce or margin" in fault["message"]
+        assert "needs 3 labels, and the model has 2: give ce or margin" in told(fault)
         assert jobs(session) == 0
         assert post(**wanted).status_code == 202
 
@@ -319,7 +324,7 @@ class TestRefused:
     def test_an_epsilon_is_bounded_by_its_threat_model(self, post: Post) -> None:
         (fault,) = refusal(post(epsilon=11))["errors"]
         assert fault["field"] == "epsilon"
-        assert "11.0 is more than 10.0 sigma" in fault["message"]
+        assert "11.0 is more than 10.0 sigma" in told(fault)
         l2 = {"defense": {"type": "vanilla"}, "attack": {"type": "fgsm", "norm": "l2"}}
         assert post(epsilon=11, **l2).status_code == 202
 
