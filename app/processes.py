@@ -27,7 +27,8 @@ def python_command(module: str, *arguments: str) -> list[str]:
 def python_environment(given: Mapping[str, str]) -> dict[str, str]:
     """``given``, with a path on which a `python_command` finds the same modules as this process."""
     paths = [path for path in given.get("PYTHONPATH", "").split(os.pathsep) if path]
-    if str(OURS) not in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
+    installed = {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")}
+    if OURS not in installed:
         paths = [str(OURS), *(path for path in paths if path != str(OURS))]
     # An empty entry would be the current folder again.
     return {**given, "PYTHONPATH": os.pathsep.join(paths)}

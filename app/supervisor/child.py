@@ -33,7 +33,7 @@ class Child:
         stop_seconds: how long it may take to end after SIGTERM.
         niceness: by how much others go first, from 0 to 19.
         deaths: how often it has died since it last lived for a minute.
-        has_settled: whether it has ever died after a minute or more: it can be started, then.
+        has_settled: whether it has ever lived for a minute before it died: its start works.
     """
 
     name: str
