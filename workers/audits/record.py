@@ -2,8 +2,7 @@
 
     checkpoint/attempt-0001/      each attempt has its own: one that was wrongly taken for dead
         rows.jsonl                cannot spoil another's
-        seconds.json              that the chunks in rows.jsonl took: each attack, and all; and
-                                  whether the audit has ended at its max_seconds
+        seconds.json              that the chunks in rows.jsonl took: each attack, and all of it
         chunk/                    what is finished of the chunk under way, a file a unit
             clean.json, point-003.json, point-003.safetensors, minimum-001.json
         artifacts/                 inputs of the clips that will be shown, as they were scored
@@ -48,7 +47,6 @@ class Record:
     Attributes:
         seconds: that each attack has taken, by its index.
         elapsed: seconds that all attempts have had, for the chunks that are finished.
-        ended: whether the audit has had its ``max_seconds``.
     """
 
     def __init__(self, folder: Path, attempt: int, chunk: int, total: int) -> None:
@@ -57,7 +55,6 @@ class Record:
         self._total = total
         self.seconds: dict[int, float] = {}
         self.elapsed = 0.0
-        self.ended = False
         self._resume(folder)
 
     def _resume(self, folder: Path) -> None:
@@ -76,7 +73,7 @@ class Record:
         taken = _read_json(self.path / "seconds.json")
         if taken is not None:
             self.seconds = {int(one): float(spent) for one, spent in taken["attacks"].items()}
-            self.elapsed, self.ended = float(taken["elapsed"]), bool(taken["ended"])
+            self.elapsed = float(taken["elapsed"])
 
     def _whole_chunks(self) -> list[bytes]:
         lines: list[bytes] = []
@@ -154,18 +151,10 @@ class Record:
         with (self.path / ROWS).open("ab") as file:
             file.writelines(row.model_dump_json().encode() + b"\n" for row in rows)
         self.elapsed = elapsed
-        self._write_seconds()
+        taken = {"attacks": self.seconds, "elapsed": elapsed}
+        _write_json(self.path / "seconds.json", taken)
         for path in (self.path / "chunk").iterdir():
             path.unlink()
-
-    def end(self) -> None:
-        """The audit has had its ``max_seconds``: no later attempt scores more."""
-        self.ended = True
-        self._write_seconds()
-
-    def _write_seconds(self) -> None:
-        taken = {"attacks": self.seconds, "elapsed": self.elapsed, "ended": self.ended}
-        _write_json(self.path / "seconds.json", taken)
 
     def inputs(self, index: int) -> dict[int, Tensor]:
         """What was scored of a clip that is shown, by the number of the point."""

@@ -12,7 +12,7 @@ from models.audit.minimum import smallest_strengths
 from models.memory import is_out_of_memory
 from models.victims import Cost
 from workers.audits.artifacts import Choice
-from workers.audits.pacing import OutOfTime, Pacing
+from workers.audits.pacing import Pacing
 from workers.audits.record import Record
 from workers.runtime.progress import Watchdog
 
@@ -69,8 +69,6 @@ class Scoring:
             OutOfTime: the audit has had its time.
         """
         self._resume()
-        if self._record.ended:
-            raise OutOfTime
         total = len(self._audit.clips)
         while self.done < total:
             indices = range(self.done, min(self.done + self._record.chunk, total))
@@ -83,19 +81,19 @@ class Scoring:
         """Take over what is finished of the chunk under way: there is no time for the rest."""
         chunk = self._number
         clean = self._record.clean(chunk)
-        if clean is not None:
-            found = {
-                number: outcomes
-                for number in range(len(self._points))
-                if (outcomes := self._record.point(chunk, number)) is not None
-            }
-            smallest = {
-                attack: strengths
-                for attack in range(len(self._audit.attacks))
-                if (strengths := self._record.minimum(chunk, attack)) is not None
-            }
-            self._finish(self._rows(clean, found, smallest))
-        self._record.end()
+        if clean is None:
+            return
+        found = {
+            number: outcomes
+            for number in range(len(self._points))
+            if (outcomes := self._record.point(chunk, number)) is not None
+        }
+        smallest = {
+            attack: strengths
+            for attack in range(len(self._audit.attacks))
+            if (strengths := self._record.minimum(chunk, attack)) is not None
+        }
+        self._finish(self._rows(clean, found, smallest))
 
     @property
     def _number(self) -> int:
