@@ -161,10 +161,12 @@ class TestPictures:
             shown.append(attack)
             return b"\x89PNG"
 
-        attacks = [{"type": "noise", "epsilon": [4.0]}, PGD]
+        attacks = [{"type": "noise", "epsilon": [10.0], "draws": 20}, PGD]
         attempt = claimed(context, submit(client, request(model, corpus, attacks=attacks)))
         performed(context, attempt, pictures=artifacts.Pictures(pair=noted))
         assert set(shown) == {"PGD, steps 5, ε = 0.6"}
+        both = [row["attacked"] for row in rows(context, attempt.job_id)]
+        assert sum(noise["success"] and pgd["success"] for noise, pgd in both) >= 4
 
 
 class TestWhatIsShown:
