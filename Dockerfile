@@ -1,20 +1,32 @@
-# Serval: one image for the API, the workers and the reconciler; compose says which each one is.
+# Serval: one image for the API, the workers, the reconciler and the migration; compose says which.
+
+# Another base needs Python 3.11 to 3.14 as `python`, with venv, and Debian's useradd.
+ARG BASE_IMAGE=python:3.13-slim-trixie
 
 # The packages: exact pins, the same as on a machine without containers.
-FROM python:3.12-slim-bookworm AS packages
+FROM ${BASE_IMAGE} AS packages
+# An index that has torch and torchaudio of the pinned version. From one with CPU wheels the image is
+# without the CUDA libraries, which are most of it. Empty: the wheels that pip finds anyway, with CUDA.
+ARG TORCH_INDEX_URL=
 ENV PIP_CACHE_DIR=/var/cache/pip \
     PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/serval
 COPY requirements.txt /tmp/requirements.txt
-# The cache keeps 4.6 GB of torch and CUDA wheels between builds, and out of the image.
+# The cache keeps the wheels between builds, and out of the image.
 RUN --mount=type=cache,target=/var/cache/pip \
-    /opt/serval/bin/pip install --requirement /tmp/requirements.txt
+    if [ -n "$TORCH_INDEX_URL" ]; then \
+        grep -E '^torch(audio)?==' /tmp/requirements.txt > /tmp/torch.txt \
+        && /opt/serval/bin/pip install --no-deps --index-url "$TORCH_INDEX_URL" \
+            --requirement /tmp/torch.txt \
+        && sed -i -E '/^(torch|torchaudio|triton|(nvidia|cuda)-[a-z0-9-]*)==/d' /tmp/requirements.txt; \
+    fi \
+    && /opt/serval/bin/pip install --requirement /tmp/requirements.txt
 
-FROM python:3.12-slim-bookworm
+FROM ${BASE_IMAGE}
 # uid and gid are fixed, so that a volume still fits when the image is built anew.
 RUN groupadd --gid 10001 serval \
     && useradd --uid 10001 --gid serval --no-create-home --home-dir /data --shell /usr/sbin/nologin serval \
-    && install --directory --owner serval --group serval /data
+    && install --directory --owner serval --group serval --mode 0700 /data
 COPY --from=packages /opt/serval /opt/serval
 WORKDIR /srv/serval
 COPY pyproject.toml README.md LICENSE ./
@@ -32,7 +44,7 @@ ENV PATH=/opt/serval/bin:$PATH \
     MPLCONFIGDIR=/tmp/matplotlib \
     SERVAL_DATA_DIR=/data \
     SERVAL_HOST=0.0.0.0
-USER serval
+USER 10001:10001
 VOLUME /data
 EXPOSE 8000
 ENTRYPOINT ["serval"]
