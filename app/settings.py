@@ -1,7 +1,7 @@
 """Every number that an operator may turn, with its unit and the reason for its default.
 
-Each is read from the environment variable ``SERVAL_<NAME>``; the two addresses also from plain
-``DATABASE_URL`` and ``REDIS_URL``, as hosting platforms set them.
+Each is read from the environment variable ``SERVAL_<NAME>``; the two addresses, and the files of
+their passwords, also from plain ``DATABASE_URL`` and so on.
 """
 
 import os
@@ -10,9 +10,20 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit
 
-from pydantic import AfterValidator, AliasChoices, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PLAIN = {"DATABASE_URL", "REDIS_URL", "DATABASE_PASSWORD_FILE", "REDIS_PASSWORD_FILE"}
+"""What is read without the prefix ``SERVAL_`` too, as hosting platforms set it."""
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -59,6 +70,32 @@ def _redis_url(url: str | None) -> str | None:
     return url
 
 
+LONGEST_PASSWORD_BYTES = 4096
+
+
+def _password(path: str | None) -> SecretStr | None:
+    """What stands in the file at ``path``, without white space around it."""
+    if not path:
+        return None
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(LONGEST_PASSWORD_BYTES + 1)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no path"
+        raise ValueError(f"it cannot be read ({why}); give the path of a file") from None
+    try:
+        password = content.decode().strip()
+    except UnicodeDecodeError:
+        password = ""
+    if len(content) > LONGEST_PASSWORD_BYTES or not password.isprintable() or not password:
+        raise ValueError("the file must hold the password, one line of text, and nothing else")
+    return SecretStr(password)
+
+
+PasswordFile = Annotated[SecretStr | None, BeforeValidator(_password)]
+"""A setting that is the path of a file, and whose value is what stands there."""
+
+
 def _device(name: str) -> str:
     """Accept names of devices; whether there is such a one is seen where torch is at hand."""
     if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", name):
@@ -84,6 +121,16 @@ class Settings(BaseSettings):
     )
     redis_url_setting: Annotated[str | None, AfterValidator(_redis_url)] = Field(
         default=None, validation_alias=AliasChoices("SERVAL_REDIS_URL", "REDIS_URL")
+    )
+    database_password: PasswordFile = Field(
+        default=None,
+        validation_alias=AliasChoices("SERVAL_DATABASE_PASSWORD_FILE", "DATABASE_PASSWORD_FILE"),
+    )
+    """The file whose content is the password of `database_url`: no secret need stand in the
+    environment, which others may read (`docker inspect`)."""
+    redis_password: PasswordFile = Field(
+        default=None,
+        validation_alias=AliasChoices("SERVAL_REDIS_PASSWORD_FILE", "REDIS_PASSWORD_FILE"),
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
@@ -179,13 +226,28 @@ class Settings(BaseSettings):
 
     @property
     def database_url(self) -> str:
-        """The given one, or a SQLite file in the data folder."""
-        return self.database_url_setting or f"sqlite:///{self.data_dir.absolute() / 'serval.db'}"
+        """The given one, or a SQLite file in the data folder. A file's password goes before that of
+        the URL; SQLite has none."""
+        url = self.database_url_setting or f"sqlite:///{self.data_dir.absolute() / 'serval.db'}"
+        if self.database_password is None or url.startswith("sqlite"):
+            return url
+        from sqlalchemy import make_url
+
+        secret = self.database_password.get_secret_value()
+        return make_url(url).set(password=secret).render_as_string(hide_password=False)
 
     @property
     def redis_url(self) -> str:
-        """The given one, or Redis' usual address. `serval up` gives its own Valkey's."""
-        return self.redis_url_setting or "redis://127.0.0.1:6379/0"
+        """The given one, or Redis' usual address. `serval up` gives its own Valkey's. A file's
+        password goes before that of the URL."""
+        url = self.redis_url_setting or "redis://127.0.0.1:6379/0"
+        if self.redis_password is None:
+            return url
+        parts = urlsplit(url)
+        userinfo, _, host = parts.netloc.rpartition("@")
+        user = userinfo.partition(":")[0]
+        secret = quote(self.redis_password.get_secret_value(), safe="")
+        return parts._replace(netloc=f"{user}:{secret}@{host}").geturl()
 
 
 class BadSetting(Exception):
@@ -217,7 +279,7 @@ def variable(setting: str) -> str:
     """The environment variable that a setting was or would be read from."""
     ours = f"SERVAL_{setting.upper().removeprefix('SERVAL_').removesuffix('_SETTING')}"
     plain = ours.removeprefix("SERVAL_")
-    return plain if plain in {"DATABASE_URL", "REDIS_URL"} and ours not in os.environ else ours
+    return plain if plain in PLAIN and ours not in os.environ else ours
 
 
 def without_password(url: str) -> str:
@@ -237,7 +299,12 @@ def make_data_dir(settings: Settings) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:
-        raise BadSetting(
-            f"SERVAL_DATA_DIR is '{folder}', which cannot be written ({error.strerror}): name a"
-            " folder of yours."
-        ) from error
+        raise BadSetting(cannot_be_written(folder, error)) from error
+
+
+def cannot_be_written(folder: Path, error: OSError) -> str:
+    """Why the data folder does not serve, in one line with a remedy."""
+    return (
+        f"SERVAL_DATA_DIR is '{folder}', which cannot be written ({error.strerror}): name a folder"
+        " of yours."
+    )
