@@ -4,6 +4,7 @@ Each is read from the environment variable ``SERVAL_<NAME>``; the two addresses,
 their passwords, also from plain ``DATABASE_URL`` and so on.
 """
 
+import difflib
 import os
 import re
 import tempfile
@@ -258,15 +259,39 @@ def load_settings(**given: Any) -> Settings:
     """Settings from the environment; those that are ``given`` and not None go before.
 
     Raises:
-        BadSetting: naming each variable that does not hold.
+        BadSetting: naming each variable that does not hold, or that is none.
     """
+    faults = [_unknown(name) for name in os.environ if _is_unknown(name)]
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})
+        if not faults:
+            return settings
     except ValidationError as error:
-        faults = [_fault(one) for one in error.errors()]
+        faults += [_fault(one) for one in error.errors()]
     if len(faults) == 1:
         raise BadSetting(faults[0])
     raise BadSetting("These settings do not hold:\n" + "\n".join(faults))
+
+
+def variables() -> set[str]:
+    """The environment variables that are read: by the service, and by the commands that talk to a
+    running one."""
+    names = {"SERVAL_URL", "SERVAL_API_KEY"}
+    for name, field in Settings.model_fields.items():
+        alias = field.validation_alias
+        choices = alias.choices if isinstance(alias, AliasChoices) else [f"SERVAL_{name.upper()}"]
+        names |= {str(choice) for choice in choices}
+    return names
+
+
+def _is_unknown(name: str) -> bool:
+    return name.upper().startswith("SERVAL_") and name.upper() not in variables()
+
+
+def _unknown(name: str) -> str:
+    """A misspelt setting that was ignored would be one whose default holds, without a word."""
+    nearest = difflib.get_close_matches(name.upper(), variables(), n=1, cutoff=0)[0]
+    return f"{name} is no setting of Serval: did you mean {nearest}? If not, remove it."
 
 
 def _fault(error: Mapping[str, Any]) -> str:

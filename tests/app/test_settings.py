@@ -73,6 +73,43 @@ class TestLimits:
         }
 
 
+class TestUnknownNames:
+    @pytest.mark.parametrize(
+        ("name", "nearest"),
+        [
+            ("SERVAL_PREDICT_RATES", "SERVAL_PREDICT_RATE"),
+            ("SERVAL_TORCH_THREAD", "SERVAL_TORCH_THREADS"),
+            ("serval_datadir", "SERVAL_DATA_DIR"),
+        ],
+    )
+    def test_a_misspelt_setting_is_refused_and_the_nearest_is_named(
+        self, monkeypatch: pytest.MonkeyPatch, name: str, nearest: str
+    ) -> None:
+        monkeypatch.setenv(name, "1")
+        with pytest.raises(BadSetting) as refused:
+            load_settings()
+        assert str(refused.value) == (
+            f"{name} is no setting of Serval: did you mean {nearest}? If not, remove it."
+        )
+
+    def test_it_is_told_beside_a_value_that_does_not_hold(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SERVAL_PROT", "8000")
+        monkeypatch.setenv("SERVAL_PORT", "70000")
+        with pytest.raises(BadSetting) as refused:
+            load_settings()
+        assert [line.split(" ")[0] for line in str(refused.value).splitlines()[1:]] == [
+            "SERVAL_PROT",
+            "SERVAL_PORT",
+        ]
+
+    def test_what_the_commands_read_is_known_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SERVAL_URL", "http://127.0.0.1:8000")
+        monkeypatch.setenv("SERVAL_API_KEY", "sk_x")
+        load_settings()
+
+
 class TestPlaces:
     @pytest.mark.parametrize(
         ("name", "value", "remedy"),
