@@ -1,18 +1,30 @@
 """Every number that an operator may turn, with its unit and the reason for its default.
 
-Each is read from the environment variable ``SERVAL_<NAME>``; the two addresses also from plain
-``DATABASE_URL`` and ``REDIS_URL``, as hosting platforms set them.
+Each is read from the environment variable ``SERVAL_<NAME>``; the two addresses, and the files of
+their passwords, also from plain ``DATABASE_URL`` and so on.
 """
 
+import difflib
 import os
 import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit
 
-from pydantic import AfterValidator, AliasChoices, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PLAIN = {"DATABASE_URL", "REDIS_URL", "DATABASE_PASSWORD_FILE", "REDIS_PASSWORD_FILE"}
+"""What is read without the prefix ``SERVAL_`` too, as hosting platforms set it."""
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -59,6 +71,32 @@ def _redis_url(url: str | None) -> str | None:
     return url
 
 
+LONGEST_PASSWORD_BYTES = 4096
+
+
+def _password(path: str | None) -> SecretStr | None:
+    """What stands in the file at ``path``, without white space around it."""
+    if not path:
+        return None
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(LONGEST_PASSWORD_BYTES + 1)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no path"
+        raise ValueError(f"it cannot be read ({why}); give the path of a file") from None
+    try:
+        password = content.decode().strip()
+    except UnicodeDecodeError:
+        password = ""
+    if len(content) > LONGEST_PASSWORD_BYTES or not password.isprintable() or not password:
+        raise ValueError("the file must hold the password, one line of text, and nothing else")
+    return SecretStr(password)
+
+
+PasswordFile = Annotated[SecretStr | None, BeforeValidator(_password)]
+"""A setting that is the path of a file, and whose value is what stands there."""
+
+
 def _device(name: str) -> str:
     """Accept names of devices; whether there is such a one is seen where torch is at hand."""
     if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", name):
@@ -84,6 +122,16 @@ class Settings(BaseSettings):
     )
     redis_url_setting: Annotated[str | None, AfterValidator(_redis_url)] = Field(
         default=None, validation_alias=AliasChoices("SERVAL_REDIS_URL", "REDIS_URL")
+    )
+    database_password: PasswordFile = Field(
+        default=None,
+        validation_alias=AliasChoices("SERVAL_DATABASE_PASSWORD_FILE", "DATABASE_PASSWORD_FILE"),
+    )
+    """The file whose content is the password of `database_url`: no secret need stand in the
+    environment, which others may read (`docker inspect`)."""
+    redis_password: PasswordFile = Field(
+        default=None,
+        validation_alias=AliasChoices("SERVAL_REDIS_PASSWORD_FILE", "REDIS_PASSWORD_FILE"),
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
@@ -179,13 +227,28 @@ class Settings(BaseSettings):
 
     @property
     def database_url(self) -> str:
-        """The given one, or a SQLite file in the data folder."""
-        return self.database_url_setting or f"sqlite:///{self.data_dir.absolute() / 'serval.db'}"
+        """The given one, or a SQLite file in the data folder. A file's password goes before that of
+        the URL; SQLite has none."""
+        url = self.database_url_setting or f"sqlite:///{self.data_dir.absolute() / 'serval.db'}"
+        if self.database_password is None or url.startswith("sqlite"):
+            return url
+        from sqlalchemy import make_url
+
+        secret = self.database_password.get_secret_value()
+        return make_url(url).set(password=secret).render_as_string(hide_password=False)
 
     @property
     def redis_url(self) -> str:
-        """The given one, or Redis' usual address. `serval up` gives its own Valkey's."""
-        return self.redis_url_setting or "redis://127.0.0.1:6379/0"
+        """The given one, or Redis' usual address. `serval up` gives its own Valkey's. A file's
+        password goes before that of the URL."""
+        url = self.redis_url_setting or "redis://127.0.0.1:6379/0"
+        if self.redis_password is None:
+            return url
+        parts = urlsplit(url)
+        userinfo, _, host = parts.netloc.rpartition("@")
+        user = userinfo.partition(":")[0]
+        secret = quote(self.redis_password.get_secret_value(), safe="")
+        return parts._replace(netloc=f"{user}:{secret}@{host}").geturl()
 
 
 class BadSetting(Exception):
@@ -196,15 +259,39 @@ def load_settings(**given: Any) -> Settings:
     """Settings from the environment; those that are ``given`` and not None go before.
 
     Raises:
-        BadSetting: naming each variable that does not hold.
+        BadSetting: naming each variable that does not hold, or that is none.
     """
+    faults = [_unknown(name) for name in os.environ if _is_unknown(name)]
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})
+        if not faults:
+            return settings
     except ValidationError as error:
-        faults = [_fault(one) for one in error.errors()]
+        faults += [_fault(one) for one in error.errors()]
     if len(faults) == 1:
         raise BadSetting(faults[0])
     raise BadSetting("These settings do not hold:\n" + "\n".join(faults))
+
+
+def variables() -> set[str]:
+    """The environment variables that are read: by the service, and by the commands that talk to a
+    running one."""
+    names = {"SERVAL_URL", "SERVAL_API_KEY"}
+    for name, field in Settings.model_fields.items():
+        alias = field.validation_alias
+        choices = alias.choices if isinstance(alias, AliasChoices) else [f"SERVAL_{name.upper()}"]
+        names |= {str(choice) for choice in choices}
+    return names
+
+
+def _is_unknown(name: str) -> bool:
+    return name.upper().startswith("SERVAL_") and name.upper() not in variables()
+
+
+def _unknown(name: str) -> str:
+    """A misspelt setting that was ignored would be one whose default holds, without a word."""
+    nearest = difflib.get_close_matches(name.upper(), variables(), n=1, cutoff=0)[0]
+    return f"{name} is no setting of Serval: did you mean {nearest}? If not, remove it."
 
 
 def _fault(error: Mapping[str, Any]) -> str:
@@ -217,7 +304,7 @@ def variable(setting: str) -> str:
     """The environment variable that a setting was or would be read from."""
     ours = f"SERVAL_{setting.upper().removeprefix('SERVAL_').removesuffix('_SETTING')}"
     plain = ours.removeprefix("SERVAL_")
-    return plain if plain in {"DATABASE_URL", "REDIS_URL"} and ours not in os.environ else ours
+    return plain if plain in PLAIN and ours not in os.environ else ours
 
 
 def without_password(url: str) -> str:
@@ -237,7 +324,12 @@ def make_data_dir(settings: Settings) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:
-        raise BadSetting(
-            f"SERVAL_DATA_DIR is '{folder}', which cannot be written ({error.strerror}): name a"
-            " folder of yours."
-        ) from error
+        raise BadSetting(cannot_be_written(folder, error)) from error
+
+
+def cannot_be_written(folder: Path, error: OSError) -> str:
+    """Why the data folder does not serve, in one line with a remedy."""
+    return (
+        f"SERVAL_DATA_DIR is '{folder}', which cannot be written ({error.strerror}): name a folder"
+        " of yours."
+    )

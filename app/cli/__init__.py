@@ -3,7 +3,8 @@
 | commands | talk to |
 |---|---|
 | up, serve, worker | this machine: they are the service |
-| keys | the database |
+| keys, migrate | the database |
+| health | one process of this machine |
 | predict, audit, train, corpus | a running service, over REST |
 """
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import audit, corpus, keys, predict, processes, train
+from app.cli import audit, corpus, keys, operations, predict, processes, train
 from app.cli.errors import CliError
 from app.settings import BadSetting
 
@@ -19,6 +19,8 @@ app = typer.Typer(
 app.command()(processes.up)
 app.command()(processes.serve)
 app.command()(processes.worker)
+app.command()(operations.migrate)
+app.command()(operations.health)
 app.command()(predict.predict)
 app.command(cls=audit.AuditCommand)(audit.audit)
 app.command(cls=train.TrainCommand)(train.train)

@@ -57,29 +57,35 @@ def open_database(settings: Settings) -> Engine:
         BadSetting: it cannot be opened, or a newer program has brought it further.
     """
     url = settings.database_url
-    if settings.database_url_setting:
-        name, shown = variable("database_url"), without_password(url)
-    else:
-        name, shown = variable("data_dir"), str(make_data_dir(settings))
+    if not settings.database_url_setting:
+        make_data_dir(settings)
     try:
         upgrade(url)
     except SQLAlchemyError as error:
-        raise BadSetting(
-            f"{name} is '{shown}', and the database there does not open ({_why(error)}): start it,"
-            " or correct the address."
-        ) from error
+        raise BadSetting(why_not_open(settings, error)) from error
     except CommandError as error:
         raise BadSetting(
-            f"{name} is '{shown}', and the database there is of a newer version of this program"
-            f" ({error}): use that version, or another database."
+            f"{named_database(settings)}, and the database there is of a newer version of this"
+            f" program ({error}): use that version, or another database."
         ) from error
     return connect(url)
 
 
-def _why(error: SQLAlchemyError) -> str:
-    """In one line, without the statement."""
+def named_database(settings: Settings) -> str:
+    """The setting that says where the database is, and its value without the password."""
+    if settings.database_url_setting:
+        return f"{variable('database_url')} is '{without_password(settings.database_url)}'"
+    return f"{variable('data_dir')} is '{settings.data_dir.absolute()}'"
+
+
+def why_not_open(settings: Settings, error: SQLAlchemyError) -> str:
+    """Why the database does not answer, in one line that names the setting and a remedy."""
     cause = error.orig if isinstance(error, DBAPIError) else error
-    return " ".join(str(cause).split()) or type(error).__name__
+    why = " ".join(str(cause).split()) or type(error).__name__  # without the statement
+    return (
+        f"{named_database(settings)}, and the database there does not open ({why}): start it, or"
+        " correct the address."
+    )
 
 
 def upgrade(url: str) -> None:

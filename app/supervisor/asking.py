@@ -1,4 +1,5 @@
-"""What the supervisor asks the API; with the standard library alone, so that it starts at once."""
+"""What the supervisor and `serval health` ask the API; with the standard library alone, so that
+both start at once."""
 
 import http.client
 import json
@@ -19,6 +20,15 @@ def why_not_ready(url: str) -> str | None:
         return f"no worker works on {' or '.join(idle)} yet." if idle else None
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError):
         return "the API does not answer yet."
+
+
+def why_not_alive(url: str) -> str | None:
+    """Why the API at ``url`` is not alive, or None if it is."""
+    try:
+        status, _ = _get(url, "/healthz")
+    except (OSError, http.client.HTTPException) as error:
+        return f"{url}/healthz does not answer ({error})."
+    return None if status == 200 else f"{url}/healthz answers {status}."
 
 
 def needs_a_key(url: str) -> bool:

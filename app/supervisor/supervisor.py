@@ -144,15 +144,21 @@ class Supervisor:
         )
 
     def _environment(self) -> dict[str, str]:
-        """Ours, and what was settled here. Of two names for an address the plain one is used."""
+        """Ours, and what was settled here. Of two names for an address the plain one is used; its
+        password stays in its file, and that of a Redis which is not used is none of our Valkey's.
+        """
         settled = {
             "SERVAL_DATA_DIR": str(self.data),
             "SERVAL_HOST": self.settings.host,
             "SERVAL_PORT": str(self.settings.port),
-            "DATABASE_URL": self.settings.database_url,
-            "REDIS_URL": self.settings.redis_url if self._valkey is None else self._valkey.url,
+            "DATABASE_URL": self.settings.database_url_setting or self.settings.database_url,
         }
         dropped = {"SERVAL_DATABASE_URL", "SERVAL_REDIS_URL"}
+        if self._valkey is None:
+            settled["REDIS_URL"] = self.settings.redis_url_setting or self.settings.redis_url
+        else:
+            settled["REDIS_URL"] = self._valkey.url
+            dropped |= {"REDIS_PASSWORD_FILE", "SERVAL_REDIS_PASSWORD_FILE"}
         ours = {name: value for name, value in os.environ.items() if name not in dropped}
         return python_environment(ours | settled)
 

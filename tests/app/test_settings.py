@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from redis import ConnectionPool
+from sqlalchemy import make_url
 
 from app.settings import BadSetting, load_settings
 
@@ -71,6 +73,43 @@ class TestLimits:
         }
 
 
+class TestUnknownNames:
+    @pytest.mark.parametrize(
+        ("name", "nearest"),
+        [
+            ("SERVAL_PREDICT_RATES", "SERVAL_PREDICT_RATE"),
+            ("SERVAL_TORCH_THREAD", "SERVAL_TORCH_THREADS"),
+            ("serval_datadir", "SERVAL_DATA_DIR"),
+        ],
+    )
+    def test_a_misspelt_setting_is_refused_and_the_nearest_is_named(
+        self, monkeypatch: pytest.MonkeyPatch, name: str, nearest: str
+    ) -> None:
+        monkeypatch.setenv(name, "1")
+        with pytest.raises(BadSetting) as refused:
+            load_settings()
+        assert str(refused.value) == (
+            f"{name} is no setting of Serval: did you mean {nearest}? If not, remove it."
+        )
+
+    def test_it_is_told_beside_a_value_that_does_not_hold(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SERVAL_PROT", "8000")
+        monkeypatch.setenv("SERVAL_PORT", "70000")
+        with pytest.raises(BadSetting) as refused:
+            load_settings()
+        assert [line.split(" ")[0] for line in str(refused.value).splitlines()[1:]] == [
+            "SERVAL_PROT",
+            "SERVAL_PORT",
+        ]
+
+    def test_what_the_commands_read_is_known_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SERVAL_URL", "http://127.0.0.1:8000")
+        monkeypatch.setenv("SERVAL_API_KEY", "sk_x")
+        load_settings()
+
+
 class TestPlaces:
     @pytest.mark.parametrize(
         ("name", "value", "remedy"),
@@ -108,3 +147,64 @@ class TestPlaces:
         monkeypatch.setenv("REDIS_URL", "rediss://:secret@queue:6380/1")
         monkeypatch.setenv("DATABASE_URL", "postgres://u:p@db/serval?connect_timeout=3")
         assert load_settings().device == device
+
+
+class TestPasswordFiles:
+    @pytest.fixture
+    def secret(self, tmp_path: Path) -> Path:
+        path = tmp_path / "secret"
+        path.write_text(" p@ss/w:rd \n")
+        return path
+
+    @pytest.mark.parametrize("prefix", ["", "SERVAL_"])
+    def test_its_content_becomes_the_password_of_the_address(
+        self, monkeypatch: pytest.MonkeyPatch, secret: Path, prefix: str
+    ) -> None:
+        monkeypatch.setenv("DATABASE_URL", "postgresql://serval@db/serval")
+        monkeypatch.setenv("REDIS_URL", "redis://ann:old@queue:6379/3")
+        monkeypatch.setenv(f"{prefix}DATABASE_PASSWORD_FILE", str(secret))
+        monkeypatch.setenv(f"{prefix}REDIS_PASSWORD_FILE", str(secret))
+        settings = load_settings()
+        assert make_url(settings.database_url).password == "p@ss/w:rd"
+        assert make_url(settings.database_url).username == "serval"
+        redis = ConnectionPool.from_url(settings.redis_url).connection_kwargs
+        assert (redis["username"], redis["password"]) == ("ann", "p@ss/w:rd")
+        assert (redis["host"], redis["db"]) == ("queue", 3)
+        assert "p@ss" not in repr(settings)
+
+    def test_a_socket_has_its_password_too(
+        self, monkeypatch: pytest.MonkeyPatch, secret: Path
+    ) -> None:
+        monkeypatch.setenv("REDIS_URL", "unix:///run/redis.sock?db=1")
+        monkeypatch.setenv("REDIS_PASSWORD_FILE", str(secret))
+        redis = ConnectionPool.from_url(load_settings().redis_url).connection_kwargs
+        assert (redis["path"], redis["password"]) == ("/run/redis.sock", "p@ss/w:rd")
+
+    def test_sqlite_has_no_password(self, monkeypatch: pytest.MonkeyPatch, secret: Path) -> None:
+        monkeypatch.setenv("DATABASE_PASSWORD_FILE", str(secret))
+        assert load_settings().database_url.startswith("sqlite:///")
+
+    @pytest.mark.parametrize(
+        "name",
+        ["REDIS_PASSWORD_FILE", "SERVAL_REDIS_PASSWORD_FILE", "SERVAL_DATABASE_PASSWORD_FILE"],
+    )
+    def test_one_that_cannot_be_read_is_named(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+    ) -> None:
+        monkeypatch.setenv(name, f"{tmp_path}/none")
+        with pytest.raises(BadSetting) as refused:
+            load_settings()
+        assert str(refused.value) == (
+            f"{name} is '{tmp_path}/none': it cannot be read (No such file or directory); give the"
+            " path of a file."
+        )
+
+    @pytest.mark.parametrize("content", [b"", b" \n", b"one\ntwo", b"\xff\xfe", b"x" * 5000])
+    def test_what_is_no_password_is_refused_and_not_shown(
+        self, monkeypatch: pytest.MonkeyPatch, secret: Path, content: bytes
+    ) -> None:
+        secret.write_bytes(content)
+        monkeypatch.setenv("REDIS_PASSWORD_FILE", str(secret))
+        with pytest.raises(BadSetting, match="must hold the password, one line") as refused:
+            load_settings()
+        assert "two" not in str(refused.value)

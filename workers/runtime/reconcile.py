@@ -38,6 +38,7 @@ from app.observability import logs
 from app.settings import BadSetting, Settings, load_settings
 from workers.runtime.collect import collect
 from workers.runtime.context import WorkerContext
+from workers.runtime.pulse import Pulse
 from workers.runtime.recovery import give_up, requeue
 from workers.runtime.signals import ENDING, past_ending
 
@@ -204,15 +205,18 @@ class Reconciler:
 def serve(settings: Settings, stop: threading.Event) -> None:
     """Look every two seconds until ``stop`` is set."""
     redis = brief_client(settings.redis_url, timeout_seconds=settings.redis_timeout_seconds)
-    reconciler = Reconciler(WorkerContext.open(settings, redis))
+    context = WorkerContext.open(settings, redis)
+    reconciler, pulse = Reconciler(context), Pulse(context, "reconciler", redis)
     while True:
         try:
+            pulse.beat()
             reconciler.look()
         except SQLAlchemyError as error:
             reconciler.saw_nothing()
             log.warning("the database is away", error=str(error).splitlines()[0])
         if stop.wait(LOOK_SECONDS):
             reconciler.leave()
+            pulse.stop()
             return
 
 

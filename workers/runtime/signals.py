@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -20,6 +21,18 @@ def held_back(*signals: signal.Signals) -> Iterator[None]:
     finally:
         if os.getpid() == parent:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_at_signals() -> None:
+    """From here on SIGTERM and SIGINT end the process in good order, with status 0; until somebody
+    else handles them."""
+
+    def end(*_: object) -> None:
+        past_ending()
+        sys.exit(0)
+
+    for number in ENDING:
+        signal.signal(number, end)
 
 
 def past_ending() -> None:

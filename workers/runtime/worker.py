@@ -41,14 +41,16 @@ from app.devices import chosen_device
 from app.jobs.queue import JOB_FUNCTION, WORKER_SILENT_SECONDS
 from app.jobs.states import JobKind
 from app.observability import logs
+from app.operations.heartbeat import BEAT_SECONDS
 from app.processes import die_with, ending
 from app.settings import BadSetting, Settings, load_settings
 from models.memory import keep_freed_memory
 from workers.runtime import run
 from workers.runtime.context import WorkerContext
+from workers.runtime.pulse import Pulse
 from workers.runtime.recovery import settle
 from workers.runtime.run import JobFunctions
-from workers.runtime.signals import held_back, past_ending
+from workers.runtime.signals import end_at_signals, held_back, past_ending
 
 log = structlog.get_logger("workers.worker")
 
@@ -113,7 +115,9 @@ class HorseWorker(Worker):
     max_connection_wait_time = 5.0
     log_result_lifespan = False
 
-    def __init__(self, kind: JobKind, context: WorkerContext, connection: Redis) -> None:
+    def __init__(
+        self, kind: JobKind, context: WorkerContext, connection: Redis, pulse: Pulse
+    ) -> None:
         queue = Queue(
             kind.collection, connection=connection, job_class=RunJob, serializer=JSONSerializer
         )
@@ -123,12 +127,12 @@ class HorseWorker(Worker):
             job_class=RunJob,
             serializer=JSONSerializer,
             default_result_ttl=RESULT_TTL_SECONDS,
-            # It blocks on the queue for 15 s less, and then gives a sign of life.
             worker_ttl=WORKER_SILENT_SECONDS,
             maintenance_interval=MAINTENANCE_SECONDS,
             job_monitoring_interval=MONITORING_SECONDS,
         )
         self.context = context
+        self.pulse = pulse
         self._horse_status: int | None = None
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:  # noqa: ARG002
@@ -136,6 +140,18 @@ class HorseWorker(Worker):
         again, for a Redis that was wiped knows no worker any more."""
         super().heartbeat(WORKER_SILENT_SECONDS, pipeline)
         worker_registration.register(self, pipeline)
+        if pipeline is None and not self._stop_requested:  # idle: about to take a job
+            self.pulse.wait()
+
+    def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
+        """RQ's own, and that of the heartbeat file: while a job runs, this is the main loop."""
+        super().maintain_heartbeats(job, execution)
+        self.pulse.beat()
+
+    @property
+    def dequeue_timeout(self) -> int:
+        """For how many seconds it blocks on the queue. In between it gives signs of life."""
+        return round(BEAT_SECONDS)
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:  # noqa: ARG002
         """How long RQ believes in a run after its last sign of life, in seconds."""
@@ -254,14 +270,18 @@ def _ending(status: int | None) -> str:
 
 def serve(kind: JobKind, settings: Settings, functions: JobFunctions) -> None:
     """Work until SIGTERM."""
+    end_at_signals()
     connection = patient_client(settings.redis_url)
     context = WorkerContext.open(settings, connection)
+    pulse = Pulse(context, kind.collection)
+    pulse.wait()  # before the patient client is used, which would wait without a word
     run.configure(context, functions)
     if kind is JobKind.TRAINING:
         # The first optimiser of a process imports this, two seconds that every horse would spend.
         importlib.import_module("torch._dynamo")
-    worker = HorseWorker(kind, context, connection)
+    worker = HorseWorker(kind, context, connection, pulse)
     worker.work(logging_level=settings.log_level.upper())
+    pulse.stop()
 
 
 def main(functions: JobFunctions, arguments: Sequence[str] | None = None) -> int:

@@ -27,6 +27,7 @@ from tests.workers.conftest import Submit
 from workers.jobs import PERFORM
 from workers.runtime import reconcile, run, worker
 from workers.runtime.context import WorkerContext
+from workers.runtime.pulse import Pulse
 from workers.runtime.worker import (
     ForbiddenFunction,
     HorseWorker,
@@ -53,7 +54,7 @@ def queue(redis: Redis) -> Queue:
 def horse_worker(context: WorkerContext) -> Iterator[HorseWorker]:
     redis = patient_client(context.settings.redis_url)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield HorseWorker(JobKind.TRAINING, context, redis)
+    yield HorseWorker(JobKind.TRAINING, context, redis, Pulse(context, "trainings"))
     for number, handler in handlers.items():  # RQ's, once it worked, would outlive the test
         signal.signal(number, handler)
     redis.connection_pool.disconnect()
@@ -197,7 +198,7 @@ class TestHorseWorker:
     def test_a_worker_serves_one_queue_under_a_name_of_its_own(
         self, horse_worker: HorseWorker, context: WorkerContext
     ) -> None:
-        other = HorseWorker(JobKind.TRAINING, context, horse_worker.connection)
+        other = HorseWorker(JobKind.TRAINING, context, horse_worker.connection, horse_worker.pulse)
         assert horse_worker.queue_names() == ["trainings"]
         assert horse_worker.name != other.name
 

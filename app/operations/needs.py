@@ -1,0 +1,103 @@
+"""What every process of the service needs: the database, the queue and the data folder.
+
+Each that does not answer is told in one line that names the setting, its value and a remedy.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.jobs.services import Services
+from app.migrations import check_revision, named_database, why_not_open
+from app.persistence.storage import Storage
+from app.settings import Settings, cannot_be_written, variable, without_password
+
+log = structlog.get_logger("serval.needs")
+
+
+class Needs:
+    """Asks for each thing that the process needs.
+
+    Args:
+        services: whose database and files are asked for.
+        redis: a client that gives up soon, see `app.jobs.queue.brief_client`.
+    """
+
+    def __init__(self, services: Services, redis: Redis) -> None:
+        self._services = services
+        self._redis = redis
+        self._prepared = False
+
+    def missing(self) -> dict[str, str]:
+        """What does not answer, and why; empty if all does. Takes some seconds at most."""
+        parts = {"storage": self._storage, "database": self._database, "queue": self._queue}
+        found = {name: ask() for name, ask in parts.items()}
+        return {name: why for name, why in found.items() if why is not None}
+
+    def _database(self) -> str | None:
+        try:
+            check_revision(self._services.engine)
+        except SQLAlchemyError as error:
+            return why_not_open(self._services.settings, error)
+        except RuntimeError as error:
+            named = named_database(self._services.settings)
+            return f"{named}, and {error}: run `serval migrate` of the same version."
+        return None
+
+    def _queue(self) -> str | None:
+        try:
+            self._redis.ping()
+        except (RedisError, OSError) as error:
+            return why_not_redis(self._services.settings, error)
+        return None
+
+    def _storage(self) -> str | None:
+        storage = self._services.storage
+        try:
+            self._prepare(storage)
+            storage.check()
+        except OSError as error:
+            return cannot_be_written(storage.root, error)
+        return None
+
+    def _prepare(self, storage: Storage) -> None:
+        """Make the folders once; later a folder that is gone is an outage, and not made anew."""
+        if not self._prepared:
+            storage.prepare()
+            self._prepared = True
+
+
+def why_not_redis(settings: Settings, error: Exception) -> str:
+    """Why the queue does not serve, in one line."""
+    shown = without_password(settings.redis_url)
+    why = " ".join(str(error).split()) or type(error).__name__
+    return (
+        f"{variable('redis_url')} is '{shown}', and Redis there does not serve ({why}): start it,"
+        " or correct the address or its password."
+    )
+
+
+class Outages:
+    """Tells each outage once when it begins, and once when it is over.
+
+    Args:
+        now: a clock, in seconds.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._since: dict[str, float] = {}
+
+    def report(self, missing: Mapping[str, str]) -> None:
+        """Tell what has changed: ``missing`` is all that does not answer now, and why."""
+        for part in self._since.keys() - missing.keys():
+            seconds = self._now() - self._since.pop(part)
+            log.info("back", part=part, away_seconds=round(seconds, 1))
+        for part, why in missing.items():
+            if part not in self._since:
+                self._since[part] = self._now()
+                log.error("waiting", part=part, why=why)

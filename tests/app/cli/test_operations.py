@@ -1,0 +1,64 @@
+"""`serval migrate` and `serval health`."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, inspect
+
+from app.migrations import head
+from app.operations.heartbeat import Heartbeat
+from app.settings import Settings
+from tests.app.cli.conftest import Serval
+
+
+class TestMigrate:
+    def test_it_brings_an_empty_database_up_to_date_and_does_so_again(
+        self, serval: Serval, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        url = f"sqlite:///{tmp_path}/new.db"
+        monkeypatch.setenv("DATABASE_URL", url)
+        said = [serval("migrate") for _ in range(2)]
+        assert [one.status for one in said] == [0, 0], said[0].err
+        assert said[0].out == f"DATABASE_URL is '{url}', at revision {head()}.\n"
+        engine = create_engine(url)
+        assert "jobs" in inspect(engine).get_table_names()
+        engine.dispose()
+
+    def test_a_database_that_does_not_open_is_one_line(
+        self, serval: Serval, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("DATABASE_URL", "sqlite:////absent/folder/x.db")
+        said = serval("migrate")
+        assert said.status == 1
+        assert said.err.startswith("DATABASE_URL is 'sqlite:////absent/folder/x.db'")
+        assert said.err.count("\n") == 1
+
+
+class TestHealth:
+    @pytest.mark.parametrize("process", ["audits", "trainings", "reconciler"])
+    def test_a_background_process_is_healthy_while_its_file_is_fresh(
+        self, serval: Serval, settings: Settings, process: str
+    ) -> None:
+        settings.data_dir.mkdir()
+        before = serval("health", process)
+        Heartbeat.of(settings, process).beat()
+        after = serval("health", process)
+        assert (before.status, after.status) == (1, 0)
+        assert before.err.startswith(f"{process}: there is no ")
+        assert before.err.count("\n") == 1
+        assert after.out == f"{process}: healthy\n"
+
+    def test_the_api_is_asked(
+        self, serval: Serval, url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SERVAL_PORT", url.rpartition(":")[2])
+        said = serval("health", "api")
+        assert (said.status, said.out) == (0, "api: healthy\n")
+
+    def test_an_api_that_does_not_listen_is_not_healthy(
+        self, serval: Serval, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SERVAL_PORT", "1")
+        said = serval("health", "api")
+        assert said.status == 1
+        assert said.err.startswith("api: http://127.0.0.1:1/healthz does not answer")
