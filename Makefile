@@ -33,6 +33,10 @@ test: $(DEV) ## all tests, on two cores
 test-services: $(DEV) ## the same tests against a real PostgreSQL and a real Redis
 	$(PY) tests/services.py $(ARGS)
 
+.PHONY: test-compose
+test-compose: $(DEV) ## the containers, run and harmed under Docker; needs root, a quarter of an hour, 15 GB
+	$(PY) -m tests.compose $(ARGS)
+
 .PHONY: lint
 lint: $(DEV) ## style, format and types
 	$(PY) -m ruff check .

@@ -1,0 +1,1 @@
+"""The stack proven by running it: `make test-compose`."""

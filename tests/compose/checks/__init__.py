@@ -1,0 +1,1 @@
+"""What is claimed of the stack, a file for each subject."""
