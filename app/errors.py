@@ -14,7 +14,8 @@ ServalError            500
 ├── Invalid            422  it can be read, and does not hold
 ├── ClientGone         499  told to the log alone
 ├── TooMany            429  carries Retry-After
-└── Unavailable        503  carries Retry-After
+├── Unavailable        503  carries Retry-After
+└── StorageFull        507  the disk of the data folder or of the database
 """
 
 import math
@@ -24,6 +25,10 @@ from typing import Self
 
 from pydantic import BaseModel, Field
 
+STORAGE_FULL = (
+    "The disk of the data folder (SERVAL_DATA_DIR) or of the database is full: whoever runs the"
+    " service must make room there."
+)
 SHOWN = 80  # characters of an offending value that are shown back
 
 
@@ -159,3 +164,10 @@ class TooMany(_RetryLater):
 
 class Unavailable(_RetryLater):
     status, code, title = 503, "unavailable", "Unavailable"
+
+
+class StorageFull(ServalError):
+    status, code, title = 507, "storage_full", "Insufficient storage"
+
+    def __init__(self) -> None:
+        super().__init__(STORAGE_FULL + " Nothing of this request was kept: send it again then.")

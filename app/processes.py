@@ -12,10 +12,23 @@ from typing import Final
 OURS: Final = Path(__file__).resolve().parents[1]
 """The folder of `app`, `models` and `workers`."""
 
+IMAGE: Final = Path("/srv/serval")
+"""Where the container image has that folder, see the Dockerfile."""
+
 PR_SET_PDEATHSIG: Final = 1
 
 # Loaded here: between fork and exec nothing may be imported.
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def in_the_image() -> bool:
+    """Whether this process runs in a container of our image."""
+    return OURS == IMAGE
+
+
+def serval_command(arguments: str) -> str:
+    """How somebody types a command of `serval` where this process runs."""
+    return f"{'docker compose run --rm api' if in_the_image() else 'serval'} {arguments}"
 
 
 def python_command(module: str, *arguments: str) -> list[str]:

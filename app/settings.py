@@ -5,6 +5,7 @@ their passwords, also from plain ``DATABASE_URL`` and so on.
 """
 
 import difflib
+import errno
 import os
 import re
 import tempfile
@@ -22,6 +23,8 @@ from pydantic import (
     ValidationError,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.processes import in_the_image
 
 PLAIN = {"DATABASE_URL", "REDIS_URL", "DATABASE_PASSWORD_FILE", "REDIS_PASSWORD_FILE"}
 """What is read without the prefix ``SERVAL_`` too, as hosting platforms set it."""
@@ -329,7 +332,11 @@ def make_data_dir(settings: Settings) -> Path:
 
 def cannot_be_written(folder: Path, error: OSError) -> str:
     """Why the data folder does not serve, in one line with a remedy."""
-    return (
-        f"SERVAL_DATA_DIR is '{folder}', which cannot be written ({error.strerror}): name a folder"
-        " of yours."
-    )
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        remedy = "make room on its disk"
+    elif in_the_image():
+        remedy = f"give what is mounted there to this user: chown {os.getuid()}:{os.getgid()}"
+    else:
+        remedy = "name a folder of yours"
+    why = error.strerror or str(error)
+    return f"SERVAL_DATA_DIR is '{folder}', which cannot be written ({why}): {remedy}."

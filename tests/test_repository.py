@@ -19,6 +19,7 @@ from pydantic import AliasChoices
 
 import app
 from app.main import create_app
+from app.processes import IMAGE
 from app.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -276,6 +277,9 @@ class TestContainers:
         base = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
         gpu = yaml.safe_load((ROOT / "compose.gpu.yml").read_text())["services"]
         assert set(gpu) <= set(base)
+
+    def test_the_image_has_its_files_where_the_program_looks_for_them(self) -> None:
+        assert f"WORKDIR {IMAGE}" in (ROOT / "Dockerfile").read_text().splitlines()
 
     def test_image_and_api_have_the_version_of_the_project(self) -> None:
         project = pyproject()["project"]

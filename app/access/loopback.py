@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from app.errors import Forbidden, shown
+from app.processes import serval_command
 
 if TYPE_CHECKING:  # the supervisor asks `is_loopback`, and need not wait for FastAPI
     from fastapi import Request
@@ -45,7 +46,7 @@ def check_loopback(request: "Request") -> None:
         return _check_no_proxy(request)
     raise Forbidden(
         "No API key was made yet, so only this machine may ask, by the name 127.0.0.1 or localhost"
-        f" (this came from {peer}, for {shown(host)}). Make one: serval keys create",
+        f" (this came from {peer}, for {shown(host)}). Make one: {serval_command('keys create')}",
         code="open_on_loopback_only",
     )
 
@@ -56,7 +57,8 @@ def _check_no_proxy(request: "Request") -> None:
     if passed_on:
         raise Forbidden(
             "No API key was made yet, so only this machine's own programs may ask, and this came"
-            f" through a proxy (it has {min(passed_on).decode()}). Make a key: serval keys create",
+            f" through a proxy (it has {min(passed_on).decode()}). Make a key:"
+            f" {serval_command('keys create')}",
             code="open_on_loopback_only",
         )
 
@@ -72,7 +74,7 @@ def check_origin(request: "Request") -> None:
     raise Forbidden(
         "No API key was made yet, so this machine's own programs may do this, and web pages of"
         f" other sites may not (this came from {_source(request)}). Ask from a program or from"
-        " /docs, or make a key and send it: serval keys create",
+        f" /docs, or make a key and send it: {serval_command('keys create')}",
         code="cross_site",
     )
 

@@ -12,6 +12,7 @@ import typer
 
 from app.cli.errors import CliError
 from app.cli.output import Json, print_json, table
+from app.processes import serval_command
 from app.settings import load_settings
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def create(
     if any(left):
         _remark(
             f"No key sees what was made while there was none: {left}. To give it to this one:"
-            f" serval keys adopt --from {LOCAL} --to {made.key.id}"
+            f" {serval_command(f'keys adopt --from {LOCAL} --to {made.key.id}')}"
         )
 
 
@@ -114,8 +115,8 @@ def revoke(
     typer.echo(f"{key.id} ({key.name}) is revoked.")
     if any(left):
         _remark(
-            f"It leaves {left}, which nobody sees now. To give that to another key: serval keys"
-            f" adopt --from {key.id} --to key_…"
+            f"It leaves {left}, which nobody sees now. To give that to another key:"
+            f" {serval_command(f'keys adopt --from {key.id} --to key_…')}"
         )
 
 

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 import typer
 
+from app.cli.processes import told_as_a_process
 from app.settings import Settings, load_settings
 
 
@@ -20,8 +21,9 @@ def migrate() -> None:
     """Bring the database up to date, and exit. Several at once do no harm."""
     from app.migrations import head, named_database, open_database
 
-    settings = load_settings()
-    open_database(settings).dispose()
+    with told_as_a_process():
+        settings = load_settings()
+        open_database(settings).dispose()
     typer.echo(f"{named_database(settings)}, at revision {head()}.")
 
 

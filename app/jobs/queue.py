@@ -5,6 +5,7 @@ The API's client gives up after at most two seconds: a submission then answers 5
 nothing behind. The workers' client, which must outlive an outage, is built in `workers`.
 """
 
+import structlog
 from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -18,7 +19,10 @@ from rq.serializers import JSONSerializer
 from rq.worker_registration import get_keys
 
 from app.errors import Unavailable
+from app.jobs.redis_errors import why
 from app.jobs.states import JobKind
+
+log = structlog.get_logger("serval.queue")
 
 JOB_FUNCTION = "workers.runtime.run.run"
 RETRY_AFTER_SECONDS = 5
@@ -86,7 +90,8 @@ class JobQueue:
         except DuplicateJobError:
             return
         except (RedisError, OSError) as error:
-            raise _away(error) from error
+            remedy = " Nothing was queued; send the same request again."
+            raise _away(error, remedy=remedy) from error
 
     def waiting(self, kind: JobKind) -> set[str]:
         """The ids that wait on the queue; not those that a worker has taken off it.
@@ -153,10 +158,11 @@ def living_workers(queue: JobQueue) -> dict[str, int]:
     return {kind.collection: queue.workers(kind) for kind in JobKind}
 
 
-def _away(error: Exception) -> Unavailable:
+def _away(error: Exception, *, remedy: str = "") -> Unavailable:
+    """The log is told Redis' own words, which may hold names of users and keys."""
+    log.warning("Redis is away", error=f"{type(error).__name__}: {error}")
     return Unavailable(
-        f"The job queue (Redis) does not answer: {type(error).__name__}. Nothing was queued;"
-        " send the same request again.",
+        f"The job queue (Redis) {why(error)}.{remedy}",
         code="queue_unavailable",
         retry_after=RETRY_AFTER_SECONDS,
     )

@@ -15,6 +15,7 @@ from pydantic import Field
 from app.errors import FieldProblem, ServalError, Unavailable
 from app.http.problems import problems
 from app.observability.metrics import Metrics
+from app.persistence.disk import is_full
 from app.schemas import Schema
 from app.state import state_of
 
@@ -143,6 +144,8 @@ def _why_not(name: str, check: Check) -> str | None:
     except Exception as error:  # noqa: BLE001  (whatever breaks a part is the answer here)
         # It may hold addresses, paths, statements: whoever asks here needs no key.
         log.warning("not ready", part=name, error=f"{type(error).__name__}: {error}")
+        if is_full(error):
+            return "its disk is full"
         return f"it failed with {type(error).__name__}; the service's log says more"
     return None
 

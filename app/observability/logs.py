@@ -1,11 +1,13 @@
 """Structured logs: one JSON object a line on standard error, or coloured text for a terminal."""
 
 import logging
+import os
 import sys
 from contextlib import suppress
-from typing import Literal, TextIO, cast
+from typing import Final, Literal, TextIO, cast
 
 import structlog
+import structlog.stdlib
 
 
 class _StandardError:
@@ -19,6 +21,15 @@ class _StandardError:
     def flush(self) -> None:
         with suppress(OSError):
             sys.stderr.flush()
+
+
+STANDARD_ERROR: Final = cast(TextIO, _StandardError())
+HANDLER: Final = "serval"
+STAMPED: Final[list[structlog.typing.Processor]] = [
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+]
 
 
 def _escape(
@@ -40,22 +51,41 @@ def _harmless(text: str) -> str:
 
 
 def configure(level: str = "info", format_: Literal["json", "console"] = "json") -> None:
-    """Set up logging for this process."""
-    renderers: list[structlog.typing.Processor] = (
-        [structlog.processors.JSONRenderer()]
-        if format_ == "json"
-        else [_escape, structlog.dev.ConsoleRenderer()]
-    )
+    """Set up logging for this process: also that of libraries, and Python's warnings."""
+    number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            *renderers,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.getLevelNamesMapping()[level.upper()]
-        ),
-        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _StandardError())),
+        processors=[structlog.contextvars.merge_contextvars, *STAMPED, *_renderers(format_)],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(file=STANDARD_ERROR),
     )
+    handler = logging.StreamHandler(STANDARD_ERROR)
+    handler.set_name(HANDLER)
+    remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *STAMPED],
+            processors=[remove, *_renderers(format_)],
+        )
+    )
+    root = logging.getLogger()
+    for other in [one for one in root.handlers if one.get_name() == HANDLER]:
+        root.removeHandler(other)
+    root.addHandler(handler)
+    root.setLevel(max(number, logging.WARNING))  # of libraries; RQ's worker has a level of its own
+    logging.captureWarnings(capture=True)
+
+
+def cannot_start(why: str) -> None:
+    """Say why this process does not start: a line of JSON where SERVAL_LOG_FORMAT asks for that,
+    else one for whoever sits at the terminal. The settings may be what does not hold."""
+    if os.environ.get("SERVAL_LOG_FORMAT") == "json":
+        configure()
+        structlog.get_logger("serval").error("cannot start", why=why)
+    else:
+        STANDARD_ERROR.write(f"{why}\n")
+
+
+def _renderers(format_: Literal["json", "console"]) -> list[structlog.typing.Processor]:
+    if format_ == "json":
+        return [structlog.processors.JSONRenderer()]
+    return [_escape, structlog.dev.ConsoleRenderer()]

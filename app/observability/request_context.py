@@ -11,10 +11,11 @@ from asyncio import CancelledError
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import ServalError, Unavailable
+from app.errors import ServalError, StorageFull, Unavailable
 from app.http.problems import MEDIA_TYPE, document, over_limit_of_route
 from app.observability import access_log
 from app.observability.metrics import Metrics
+from app.persistence.disk import is_full
 
 log = structlog.get_logger("serval.request_context")
 _acceptable = re.compile(rb"[A-Za-z0-9._-]{1,64}").fullmatch
@@ -120,6 +121,8 @@ def _is_bare_413(message: Message) -> bool:
 
 
 def _internal(error: Exception) -> ServalError:
+    if is_full(error):
+        return StorageFull()
     return ServalError(
         f"Something went wrong in the service ({type(error).__name__}). It was logged under this"
         " request_id; the same request may well fail again."

@@ -11,9 +11,11 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.jobs.redis_errors import refusal, why
 from app.jobs.services import Services
 from app.migrations import check_revision, named_database, why_not_open
 from app.persistence.storage import Storage
+from app.processes import serval_command
 from app.settings import Settings, cannot_be_written, variable, without_password
 
 log = structlog.get_logger("serval.needs")
@@ -36,7 +38,7 @@ class Needs:
         """What does not answer, and why; empty if all does. Takes some seconds at most."""
         parts = {"storage": self._storage, "database": self._database, "queue": self._queue}
         found = {name: ask() for name, ask in parts.items()}
-        return {name: why for name, why in found.items() if why is not None}
+        return {name: why_not for name, why_not in found.items() if why_not is not None}
 
     def _database(self) -> str | None:
         try:
@@ -45,7 +47,7 @@ class Needs:
             return why_not_open(self._services.settings, error)
         except RuntimeError as error:
             named = named_database(self._services.settings)
-            return f"{named}, and {error}: run `serval migrate` of the same version."
+            return f"{named}, and {error}: run `{serval_command('migrate')}` of this version."
         return None
 
     def _queue(self) -> str | None:
@@ -74,11 +76,11 @@ class Needs:
 def why_not_redis(settings: Settings, error: Exception) -> str:
     """Why the queue does not serve, in one line."""
     shown = without_password(settings.redis_url)
-    why = " ".join(str(error).split()) or type(error).__name__
-    return (
-        f"{variable('redis_url')} is '{shown}', and Redis there does not serve ({why}): start it,"
-        " or correct the address or its password."
-    )
+    named = f"{variable('redis_url')} is '{shown}', and Redis there {why(error)}"
+    if refusal(error) is not None:
+        return f"{named}."
+    words = " ".join(str(error).split())
+    return f"{named}: start it, or correct the address ({words})."
 
 
 class Outages:
@@ -94,10 +96,19 @@ class Outages:
 
     def report(self, missing: Mapping[str, str]) -> None:
         """Tell what has changed: ``missing`` is all that does not answer now, and why."""
-        for part in self._since.keys() - missing.keys():
-            seconds = self._now() - self._since.pop(part)
-            log.info("back", part=part, away_seconds=round(seconds, 1))
-        for part, why in missing.items():
-            if part not in self._since:
-                self._since[part] = self._now()
-                log.error("waiting", part=part, why=why)
+        for part in [part for part in self._since if part not in missing]:
+            self.over(part)
+        for part, why_not in missing.items():
+            self.lost(part, why_not)
+
+    def lost(self, part: str, why_not: str) -> None:
+        """It does not answer, and why."""
+        if part not in self._since:
+            self._since[part] = self._now()
+            log.error("waiting", part=part, why=why_not)
+
+    def over(self, part: str) -> None:
+        """It answers."""
+        since = self._since.pop(part, None)
+        if since is not None:
+            log.info("back", part=part, away_seconds=round(self._now() - since, 1))

@@ -5,6 +5,7 @@ import os
 import socket
 
 from app.access.loopback import is_loopback
+from app.processes import serval_command
 from app.settings import Settings
 
 
@@ -68,8 +69,8 @@ def require_key_beyond_loopback(settings: Settings) -> None:
     if not locked:
         raise CannotListen(
             f"Serval does not listen on {settings.host} while there is no API key: anybody who"
-            " reaches that address could use it. Make one first: serval keys create --name NAME"
-            " --scope admin"
+            " reaches that address could use it. Make one first:"
+            f" {serval_command('keys create --name NAME --scope admin')}"
         )
 
 

@@ -6,12 +6,17 @@ import tempfile
 from socket import socket as Socket
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
+from app.observability import logs
 from app.server.listening import base_url, bind, require_key_beyond_loopback
 from app.settings import Settings, make_data_dir
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from uvicorn import Config
+
+log = structlog.get_logger("serval.server")
 
 # From SIGTERM: how long requests may go on, but those that wait on a job. Then they are cancelled.
 GRACE_SECONDS: Final = 5
@@ -32,7 +37,8 @@ def serve(settings: Settings) -> None:
         require_key_beyond_loopback(settings)
         _spool_uploads_to_disk(settings)
         port = socket.getsockname()[1]
-        sys.stderr.write(f"Serval serves {base_url(settings.host, port)}\n")
+        logs.configure(settings.log_level, settings.log_format)
+        log.info("serving", url=base_url(settings.host, port))
         _run(settings, socket)
 
 
@@ -72,6 +78,7 @@ def config(app: "FastAPI", settings: Settings) -> "Config":
         http=BoundedHead,
         ws="none",
         lifespan="on",
+        log_config=None,  # its lines go where all others do, see `app.observability.logs`
         log_level="warning",  # requests are logged by `app.observability.request_context`
         access_log=False,
         server_header=False,

@@ -1,5 +1,6 @@
 """How our own processes are started, how one dies with its parent, and how it ended in words."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from app import processes
 from app.processes import OURS, die_with, ending, python_command, python_environment
+from app.settings import cannot_be_written
 
 
 class TestPythonCommand:
@@ -93,3 +96,28 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+class TestCommandsInHints:
+    def test_a_hint_names_the_command_that_works_where_the_process_runs(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        here = processes.serval_command("keys create")
+        monkeypatch.setattr(processes, "OURS", processes.IMAGE)
+        there = processes.serval_command("keys create")
+        assert (here, there) == (
+            "serval keys create",
+            "docker compose run --rm api keys create",
+        )
+
+    def test_in_the_image_a_folder_is_given_to_its_user(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(processes, "OURS", processes.IMAGE)
+        monkeypatch.setattr(os, "getuid", lambda: 10001)
+        monkeypatch.setattr(os, "getgid", lambda: 10001)
+        denied = PermissionError(errno.EACCES, "Permission denied")
+        assert cannot_be_written(Path("/data"), denied) == (
+            "SERVAL_DATA_DIR is '/data', which cannot be written (Permission denied): give what is"
+            " mounted there to this user: chown 10001:10001."
+        )

@@ -22,15 +22,22 @@ class Pulse:
         context: whose database and files are looked at.
         name: of the process, see `Heartbeat`.
         redis: a client that gives up soon; made of the settings if there is none.
+        outages: tells of them; others may find out too.
     """
 
-    def __init__(self, context: WorkerContext, name: str, redis: Redis | None = None) -> None:
+    def __init__(
+        self,
+        context: WorkerContext,
+        name: str,
+        redis: Redis | None = None,
+        outages: Outages | None = None,
+    ) -> None:
         settings = context.settings
         timeout = settings.redis_timeout_seconds
         self._needs = Needs(
             context, redis or brief_client(settings.redis_url, timeout_seconds=timeout)
         )
-        self._outages = Outages()
+        self._outages = outages or Outages()
         self._heartbeat = Heartbeat.of(settings, name)
         self._next = float("-inf")
 

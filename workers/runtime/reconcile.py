@@ -140,7 +140,7 @@ class Reconciler:
         except LockError:  # it expired, or Redis was wiped, since we asked
             return False, True
         except (RedisError, OSError) as error:
-            log.warning("Redis is away", error=f"{type(error).__name__}: {error}")
+            log.debug("Redis is away", error=f"{type(error).__name__}: {error}")  # the pulse tells
             return True, False
 
     def _unfinished(self) -> Sequence[Job]:
@@ -213,7 +213,7 @@ def serve(settings: Settings, stop: threading.Event) -> None:
             reconciler.look()
         except SQLAlchemyError as error:
             reconciler.saw_nothing()
-            log.warning("the database is away", error=str(error).splitlines()[0])
+            log.debug("the database is away", error=str(error).splitlines()[0])  # the pulse tells
         if stop.wait(LOOK_SECONDS):
             reconciler.leave()
             pulse.stop()
@@ -225,7 +225,7 @@ def main() -> int:
     try:
         settings = load_settings()
     except BadSetting as error:
-        sys.stderr.write(f"{error}\n")
+        logs.cannot_start(str(error))
         return 1
     logs.configure(settings.log_level, settings.log_format)
     stop = threading.Event()

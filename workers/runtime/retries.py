@@ -1,4 +1,5 @@
-"""What passes by itself is waited for: a database that restarts does not cost a job."""
+"""What passes is waited for: a database that restarts, or a disk that somebody makes room on, does
+not cost a job."""
 
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.persistence.database import is_away
+from app.persistence.disk import is_full
 
 log = structlog.get_logger("workers")
 
@@ -21,7 +23,7 @@ T = TypeVar("T")
 
 
 def retry_while_database_is_away(call: Callable[[], T], *, seconds: float = GIVE_UP_SECONDS) -> T:
-    """The answer of ``call``, which is repeated while the database is away.
+    """The answer of ``call``, which is repeated while the database is away or its disk is full.
 
     ``call`` must bear being repeated: what seemed to fail may have been committed.
 
@@ -34,7 +36,7 @@ def retry_while_database_is_away(call: Callable[[], T], *, seconds: float = GIVE
         try:
             return call()
         except (DBAPIError, PoolTimeout) as error:
-            if not is_away(error) or time.monotonic() + pause > until:
+            if not (is_away(error) or is_full(error)) or time.monotonic() + pause > until:
                 raise
             log.warning("the database is away", error=str(error).splitlines()[0])
         time.sleep(pause)

@@ -15,10 +15,11 @@ import torch
 from rq.timeouts import JobTimeoutException
 from structlog.contextvars import bound_contextvars
 
-from app.errors import ServalError
+from app.errors import STORAGE_FULL, ServalError
 from app.jobs.attempts import Attempt, CancelRequested, Superseded, claim
 from app.jobs.states import JobKind
 from app.persistence.database import is_away
+from app.persistence.disk import is_full
 from models.audit import AuditError
 from models.checkpoint import CheckpointError
 from models.corpus.manifest import CorpusError
@@ -137,6 +138,9 @@ def describe(error: Exception, attempt: Attempt, time_limit: float) -> dict[str,
                 "message": "The memory did not suffice. Ask for a smaller batch_size, or for fewer"
                 " clips.",
             }
+        case _ if is_full(error):
+            log.error("failed", code="storage_full", reason=str(error))
+            return {"code": "storage_full", "message": f"{STORAGE_FULL} Submit the job again then."}
         case JobTimeoutException():
             return time_limit_error(time_limit)
         case _:

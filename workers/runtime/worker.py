@@ -24,11 +24,7 @@ from types import FrameType
 from typing import Any, Final
 
 import structlog
-from redis import ConnectionPool, Redis
-from redis.backoff import ExponentialBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.retry import Retry
+from redis import Redis
 from rq import Queue, Worker, worker_registration
 from rq.exceptions import NoSuchJobError, StopRequested
 from rq.executions import Execution
@@ -42,11 +38,13 @@ from app.jobs.queue import JOB_FUNCTION, WORKER_SILENT_SECONDS
 from app.jobs.states import JobKind
 from app.observability import logs
 from app.operations.heartbeat import BEAT_SECONDS
+from app.operations.needs import Outages, why_not_redis
 from app.processes import die_with, ending
 from app.settings import BadSetting, Settings, load_settings
 from models.memory import keep_freed_memory
 from workers.runtime import run
 from workers.runtime.context import WorkerContext
+from workers.runtime.patience import patient_client
 from workers.runtime.pulse import Pulse
 from workers.runtime.recovery import settle
 from workers.runtime.run import JobFunctions
@@ -60,19 +58,6 @@ MAINTENANCE_SECONDS: Final = 60
 RESULT_TTL_SECONDS: Final = 60
 LEAVE_SECONDS: Final = 14.0
 """From SIGTERM to the end, whatever hangs. Supervisors kill after 15 s or later."""
-
-
-def patient_client(url: str) -> Redis:
-    """A client that outlives any outage: each command is repeated until Redis is back."""
-    pool = ConnectionPool.from_url(
-        url,
-        socket_connect_timeout=5,
-        socket_keepalive=True,
-        health_check_interval=30,
-        retry=Retry(ExponentialBackoff(cap=2, base=0.05), -1),
-        retry_on_error=[RedisConnectionError, RedisTimeoutError],
-    )
-    return Redis.from_pool(pool)
 
 
 class ForbiddenFunction(Exception):
@@ -271,10 +256,15 @@ def _ending(status: int | None) -> str:
 def serve(kind: JobKind, settings: Settings, functions: JobFunctions) -> None:
     """Work until SIGTERM."""
     end_at_signals()
-    connection = patient_client(settings.redis_url)
+    outages = Outages()
+    connection = patient_client(
+        settings.redis_url,
+        lost=lambda error: outages.lost("queue", why_not_redis(settings, error)),
+        back=lambda: outages.over("queue"),
+    )
     context = WorkerContext.open(settings, connection)
-    pulse = Pulse(context, kind.collection)
-    pulse.wait()  # before the patient client is used, which would wait without a word
+    pulse = Pulse(context, kind.collection, outages=outages)
+    pulse.wait()
     run.configure(context, functions)
     if kind is JobKind.TRAINING:
         # The first optimiser of a process imports this, two seconds that every horse would spend.
@@ -301,7 +291,7 @@ def main(functions: JobFunctions, arguments: Sequence[str] | None = None) -> int
         if settings.device != "auto":  # which is chosen in the horse
             chosen_device(settings.device)
     except BadSetting as error:
-        sys.stderr.write(f"{error}\n")
+        logs.cannot_start(str(error))
         return 1
     logs.configure(settings.log_level, settings.log_format)
     serve(queues[arguments[0]], settings, functions)

