@@ -2,7 +2,7 @@
 
 For any Debian or Ubuntu machine. It uses the Docker engine that is there or brings Debian's, pulls
 the public images or makes stand-ins, and removes what it made. Arguments choose parts, for instance
-`readme jobs`; the order is always the same, and `readme` and `jobs` are always run.
+`kills stopping`; the order is always the same, and those on one host begin with `readme` and `jobs`.
 """
 
 import os
@@ -57,7 +57,13 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _checks(folder: Path, report: Report, chosen: set[str]) -> None:
-    stack = Stack(folder / "one-host")
+    if chosen - {"production"}:
+        _checks_on_one_host(Stack(folder / "one-host"), report, chosen)
+    if "production" in chosen:
+        production.check(folder / "production", report)
+
+
+def _checks_on_one_host(stack: Stack, report: Report, chosen: set[str]) -> None:
     try:
         readme.check(stack, report)
         made = jobs.check(stack, report)
@@ -71,8 +77,6 @@ def _checks(folder: Path, report: Report, chosen: set[str]) -> None:
             refusals.check(stack, report)
     finally:
         stack.down()
-    if "production" in chosen:
-        production.check(folder / "production", report)
 
 
 def _remove_images(made: Sequence[str], *, keep: bool) -> None:
