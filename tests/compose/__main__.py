@@ -1,8 +1,9 @@
 """Run the stack under Docker and check it from outside: `make test-compose`, as root.
 
 For any Debian or Ubuntu machine. It uses the Docker engine that is there or brings Debian's, pulls
-the public images or makes stand-ins, and removes what it made. Arguments choose parts, for instance
-`kills stopping`; the order is always the same, and those on one host begin with `readme` and `jobs`.
+the public images or makes stand-ins, and removes what it made (KEEP_IMAGES=1 keeps the images).
+Arguments choose parts, for instance `kills stopping`; the order is always the same, and those on one
+host begin with `readme` and `jobs`.
 """
 
 import os
