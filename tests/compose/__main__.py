@@ -2,7 +2,7 @@
 
 For any Debian or Ubuntu machine. It uses the Docker engine that is there or brings Debian's, pulls
 the public images or makes stand-ins, and removes what it made (KEEP_IMAGES=1 keeps the images).
-Arguments choose parts, for instance `kills stopping`; the order is always the same, and those on one
+Arguments choose parts, such as `kills stopping`; the order is always the same, and those of one
 host begin with `readme` and `jobs`.
 """
 
