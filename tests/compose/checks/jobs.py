@@ -10,7 +10,7 @@ from tests.compose.report import Failed, Report, until
 from tests.compose.stack import Stack
 
 MODEL = "cnn4-single-cremad"
-JOB_SECONDS = 300.0
+JOB_SECONDS = 600.0
 
 
 @dataclass
@@ -121,7 +121,10 @@ def wait_for(client: httpx.Client, job_id: str, seconds: float = JOB_SECONDS) ->
             return False
         return seen["status"] not in {"queued", "running"}
 
-    until(ended, seconds, f"{job_id} has ended (it is {seen.get('status')})", every=0.5)
+    try:
+        until(ended, seconds, f"{job_id} has ended", every=0.5)
+    except Failed as error:
+        raise Failed(f"{error}; it is {seen.get('status')}, {seen.get('progress')}") from None
     if seen["status"] != "succeeded":
         raise Failed(f"{job_id} is {seen['status']}: {seen.get('error')}")
     return seen
