@@ -101,8 +101,12 @@ def submit_training(client: httpx.Client, corpus: str, iterations: int = 20) -> 
 
 
 def job(client: httpx.Client, job_id: str) -> dict[str, Any]:
+    return _expect(client.get(_path(job_id)), 200)
+
+
+def _path(job_id: str) -> str:
     kind = "audits" if job_id.startswith("audit") else "trainings"
-    return _expect(client.get(f"/v1/{kind}/{job_id}"), 200)
+    return f"/v1/{kind}/{job_id}"
 
 
 def wait_for(client: httpx.Client, job_id: str, seconds: float = JOB_SECONDS) -> dict[str, Any]:
@@ -116,9 +120,12 @@ def wait_for(client: httpx.Client, job_id: str, seconds: float = JOB_SECONDS) ->
     def ended() -> bool:
         nonlocal seen
         try:
-            seen = job(client, job_id)
+            answer = client.get(_path(job_id))
         except httpx.HTTPError:
             return False
+        if answer.status_code == 503:  # what it needs is away just now, and comes back
+            return False
+        seen = _expect(answer, 200)
         return seen["status"] not in {"queued", "running"}
 
     try:
