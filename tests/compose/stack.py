@@ -48,6 +48,7 @@ class Stack:
         self.token = ""
         self.environment = {
             "COMPOSE_PROJECT_NAME": project,
+            "COMPOSE_ANSI": "never",
             "COMPOSE_FILE": ":".join(files),
             "SERVAL_PORT": str(self.port),
             "HTTP_PORT": str(free_port()),
