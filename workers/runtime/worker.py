@@ -47,7 +47,7 @@ from models.memory import keep_freed_memory
 from workers.runtime import run
 from workers.runtime.context import WorkerContext
 from workers.runtime.recovery import settle
-from workers.runtime.run import JobFunctions
+from workers.runtime.run import JobFunctions, ShardFunctions
 from workers.runtime.signals import held_back, past_ending
 
 log = structlog.get_logger("workers.worker")
@@ -252,11 +252,13 @@ def _ending(status: int | None) -> str:
     return f"its process {ending(os.waitstatus_to_exitcode(status))}"
 
 
-def serve(kind: JobKind, settings: Settings, functions: JobFunctions) -> None:
+def serve(
+    kind: JobKind, settings: Settings, functions: JobFunctions, shard_functions: ShardFunctions
+) -> None:
     """Work until SIGTERM."""
     connection = patient_client(settings.redis_url)
     context = WorkerContext.open(settings, connection)
-    run.configure(context, functions)
+    run.configure(context, functions, shard_functions)
     if kind is JobKind.TRAINING:
         # The first optimiser of a process imports this, two seconds that every horse would spend.
         importlib.import_module("torch._dynamo")
@@ -264,11 +266,16 @@ def serve(kind: JobKind, settings: Settings, functions: JobFunctions) -> None:
     worker.work(logging_level=settings.log_level.upper())
 
 
-def main(functions: JobFunctions, arguments: Sequence[str] | None = None) -> int:
+def main(
+    functions: JobFunctions,
+    shard_functions: ShardFunctions,
+    arguments: Sequence[str] | None = None,
+) -> int:
     """The command line.
 
     Args:
         functions: what does the jobs of each kind.
+        shard_functions: what does shards of them.
         arguments: of the process, if there are none.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -284,6 +291,6 @@ def main(functions: JobFunctions, arguments: Sequence[str] | None = None) -> int
         sys.stderr.write(f"{error}\n")
         return 1
     logs.configure(settings.log_level, settings.log_format)
-    serve(queues[arguments[0]], settings, functions)
+    serve(queues[arguments[0]], settings, functions, shard_functions)
     past_ending()
     return 0
