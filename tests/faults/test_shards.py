@@ -1,0 +1,292 @@
+"""A large audit on several workers: the same bytes whoever scores them, and whoever is killed."""
+
+import json
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from redis import Redis
+
+from app.audits import files
+from app.corpora.tables import Corpus
+from app.jobs import shards as rows_of_shards
+from app.jobs.states import JobStatus, ShardStatus
+from app.jobs.tables import Shard
+from tests.faults.conftest import TINY, Measure
+from tests.faults.stack import Process, Stack, alive, until
+from tests.speechless import add_corpus, manifest
+
+ATTACKS = [
+    {"type": "pgd", "epsilon": [0.05, 0.1], "steps": 150},
+    {"type": "noise", "epsilon": [0.1], "draws": 2},
+]
+CLIPS, SHARDS = 144, 9
+PATIENCE = 240.0
+ANSI = re.compile(rb"\x1b\[[0-9;]*m")
+
+
+class Auditors:
+    """Audit workers that split any audit into shards of sixteen clips."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.workers: list[Process] = []
+
+    def have(self, count: int) -> list[Process]:
+        """Exactly so many."""
+        self.workers = [worker for worker in self.workers if worker.running]
+        while len(self.workers) > count:
+            self.workers.pop().end()
+        while len(self.workers) < count:
+            name = f"auditor-{len(self.stack.processes)}"
+            worker = self.stack.start_python(
+                name, "workers", "audits", SERVAL_AUDIT_SHARD_PASSES="1"
+            )
+            self.workers.append(worker)
+        for worker in self.workers:
+            self.stack.wait_for_worker(worker)
+        return self.workers
+
+    def started(self, worker: Process, job_id: str) -> list[bytes]:
+        """What a worker's log says of the runs that it began: of the job, or of a shard."""
+        lines = ANSI.sub(b"", worker.log.read_bytes()).splitlines()
+        return [line for line in lines if b"started" in line and job_id.encode() in line]
+
+    def helps(self, worker: Process, job_id: str) -> int:
+        """How many shards of others' audits it began."""
+        return sum(b"shard=" in line for line in self.started(worker, job_id))
+
+    def holder(self, job_id: str) -> Process:
+        """The worker that holds the job."""
+
+        def found() -> Process | None:
+            held = [
+                worker
+                for worker in self.workers
+                if any(b"shard=" not in line for line in self.started(worker, job_id))
+            ]
+            return held[-1] if held else None
+
+        return until(found, 60, "a worker holds the job")
+
+    def helper(self, job_id: str) -> Process:
+        """A worker that does a shard just now, of an audit that another one holds."""
+
+        def found() -> Process | None:
+            others = [one for one in self.workers if self.helps(one, job_id)]
+            return others[0] if others else None
+
+        return until(found, 60, "another worker helps")
+
+    def running(self) -> set[int]:
+        """The horses at work."""
+        return {
+            child.pid
+            for worker in self.workers
+            if worker.running
+            for child in psutil.Process(worker.pid).children()
+            if alive(child.pid)
+        }
+
+
+@pytest.fixture(scope="module")
+def auditors(stack: Stack) -> Iterator[Auditors]:
+    stack.auditor.end()
+    auditors = Auditors(stack)
+    yield auditors
+    auditors.have(0)
+    stack.auditor = stack.start_worker("audits")
+    stack.wait_for_worker(stack.auditor)
+
+
+@pytest.fixture(scope="module")
+def many(stack: Stack) -> Corpus:
+    with stack.sessions() as session:
+        return add_corpus(session, stack.storage, manifest(takes=6))
+
+
+@pytest.fixture(scope="module")
+def model(stack: Stack, many: Corpus) -> str:
+    job_id = stack.submit(**TINY, corpus=many.id, iterations=2)
+    trained = stack.until_status(job_id, JobStatus.SUCCEEDED, seconds=PATIENCE)
+    assert trained.model is not None
+    return trained.model
+
+
+@pytest.fixture
+def audit(stack: Stack, many: Corpus, model: str) -> Iterator[Any]:
+    """`audit()` submits the audit and gives its id."""
+
+    def audit() -> str:
+        body = {"model": model, "corpus": many.id, "partition": "all", "attacks": ATTACKS}
+        return stack.submit("/v1/audits", **body)
+
+    yield audit
+    stack.cancel_all()
+
+
+@pytest.fixture(scope="module")
+def alone(stack: Stack, auditors: Auditors, many: Corpus, model: str) -> dict[str, Any]:
+    """What one worker makes of it."""
+    auditors.have(1)
+    body = {"model": model, "corpus": many.id, "partition": "all", "attacks": ATTACKS}
+    job_id = stack.submit("/v1/audits", **body)
+    return made(stack, job_id)
+
+
+def made(stack: Stack, job_id: str) -> dict[str, Any]:
+    """All that an audit leaves, but for what tells of time and which audit it is."""
+    job = stack.until_status(job_id, JobStatus.SUCCEEDED, seconds=PATIENCE)
+    folder: Path = files.attempt_dir(stack.storage, job_id, job.attempt)
+    found: dict[str, Any] = {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != files.REPORT
+    }
+    report = json.loads((folder / files.REPORT).read_text())
+    assert report.pop("audit") == job_id
+    del report["created_at"]
+    assert job.result is not None
+    for result in (report["result"], job.result):
+        del result["forecast"]["seconds"]
+        for one in (*result["attacks"], result):
+            del one["cost"]["seconds"]
+    assert job.result["n"] == CLIPS
+    return found | {"report": report, "result": job.result, "warnings": job.warnings}
+
+
+def shards(stack: Stack, job_id: str) -> list[Shard]:
+    return list(rows_of_shards.read(stack.sessions, job_id))
+
+
+def under_way(stack: Stack, job_id: str, done: int = 1) -> None:
+    """Wait until so many shards are done, and others are not."""
+
+    def reached() -> bool:
+        states = [one.status for one in shards(stack, job_id)]
+        return states.count(ShardStatus.DONE) >= done and ShardStatus.QUEUED in states
+
+    until(reached, PATIENCE, f"{done} shards of {job_id} are done")
+
+
+class TestWorkers:
+    @pytest.mark.parametrize("count", [2, 3])
+    def test_several_make_the_same_bytes_as_one(
+        self, stack: Stack, auditors: Auditors, alone: dict[str, Any], audit: Any, count: int
+    ) -> None:
+        auditors.have(count)
+        job_id = audit()
+        assert made(stack, job_id) == alone
+        helped = [auditors.helps(worker, job_id) for worker in auditors.workers]
+        assert sum(map(bool, helped)) == count - 1, "one holds the job, the others help"
+        assert sum(helped) <= SHARDS - 1
+
+    def test_nothing_of_the_shards_is_left(
+        self, stack: Stack, auditors: Auditors, alone: dict[str, Any], audit: Any
+    ) -> None:
+        auditors.have(2)
+        job_id = audit()
+        assert made(stack, job_id) == alone
+        until(lambda: not shards(stack, job_id), 30, "the rows of the shards are gone")
+        folder = stack.storage.job_dir(job_id) / "checkpoint"
+        until(lambda: not folder.exists(), 30, "what the shards had kept is gone")
+
+
+class TestKills:
+    def test_a_killed_helper_costs_its_shard_an_attempt_and_no_byte(
+        self, stack: Stack, auditors: Auditors, alone: dict[str, Any], audit: Any, measure: Measure
+    ) -> None:
+        auditors.have(2)
+        job_id = audit()
+        under_way(stack, job_id)
+        helper = auditors.helper(job_id)
+        until(lambda: len(auditors.running()) == 2, 30, "both work")
+        os.kill(helper.pid, signal.SIGKILL)
+        killed = time.monotonic()
+        attempts: dict[int, int] = {}
+
+        def ended() -> bool:
+            attempts.update({one.number: one.attempt for one in shards(stack, job_id)})
+            return stack.status(job_id) is JobStatus.SUCCEEDED
+
+        until(ended, PATIENCE, "the audit has ended")
+        assert made(stack, job_id) == alone
+        measure("a helper killed: the audit is done, s", time.monotonic() - killed, 60.0)
+        assert stack.row(job_id).attempt == 1, "the audit itself went on"
+        assert sorted(attempts.values())[:-1] == [1] * (SHARDS - 1)
+        assert max(attempts.values()) <= 2
+
+    def test_a_killed_holder_costs_an_attempt_at_the_audit_and_no_byte(
+        self, stack: Stack, auditors: Auditors, alone: dict[str, Any], audit: Any
+    ) -> None:
+        auditors.have(2)
+        job_id = audit()
+        under_way(stack, job_id, done=2)
+        done = {one.number for one in shards(stack, job_id) if one.status is ShardStatus.DONE}
+        os.kill(auditors.holder(job_id).pid, signal.SIGKILL)
+        attempts: dict[int, int] = {}
+
+        def ended() -> bool:
+            attempts.update({one.number: one.attempt for one in shards(stack, job_id)})
+            return stack.status(job_id) is JobStatus.SUCCEEDED
+
+        until(ended, PATIENCE, "the audit has ended")
+        assert made(stack, job_id) == alone
+        assert stack.row(job_id).attempt == 2
+        assert {attempts[number] for number in done} == {1}, "what was done was not done again"
+        assert sorted(attempts.values())[:-1] == [1] * (SHARDS - 1)
+
+    def test_a_stopped_helper_gives_its_shard_back_at_once(
+        self, stack: Stack, auditors: Auditors, alone: dict[str, Any], audit: Any, measure: Measure
+    ) -> None:
+        auditors.have(2)
+        job_id = audit()
+        under_way(stack, job_id)
+        helper = auditors.helper(job_id)
+        helper.send(signal.SIGTERM)
+        asked = time.monotonic()
+        assert helper.wait(15) == 0
+        measure("SIGTERM of a helper, s", time.monotonic() - asked, 15.0)
+        assert made(stack, job_id) == alone
+        assert stack.row(job_id).attempt == 1
+
+
+class TestCancel:
+    def test_ends_the_audit_on_all_workers(
+        self, stack: Stack, auditors: Auditors, audit: Any, measure: Measure
+    ) -> None:
+        auditors.have(2)
+        job_id = audit()
+        under_way(stack, job_id)
+        auditors.helper(job_id)
+        asked = time.monotonic()
+        assert stack.api.post(f"/v1/audits/{job_id}/cancel").status_code == 200
+        stack.until_status(job_id, JobStatus.CANCELLED, seconds=30)
+        measure("a sharded audit cancelled, s", time.monotonic() - asked, 1.0)
+        until(lambda: not auditors.running(), 30, "no worker works on it")
+        measure("cancelled: all workers are free, s", time.monotonic() - asked, 3.0)
+        until(lambda: not shards(stack, job_id), 30, "the rows of the shards are gone")
+        folder = stack.storage.job_dir(job_id)
+        until(lambda: not folder.exists(), 30, "the files are gone")
+
+
+class TestWiped:
+    def test_after_flushall_another_worker_helps_again(
+        self, stack: Stack, auditors: Auditors, alone: dict[str, Any], audit: Any
+    ) -> None:
+        auditors.have(2)
+        job_id = audit()
+        under_way(stack, job_id)
+        helper = auditors.helper(job_id)
+        with Redis.from_url(stack.valkey.url) as redis:
+            redis.flushall()
+        before = auditors.helps(helper, job_id)
+        assert made(stack, job_id) == alone
+        assert auditors.helps(helper, job_id) > before
+        assert stack.row(job_id).attempt == 1
