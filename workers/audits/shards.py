@@ -6,7 +6,7 @@ same whichever workers scored them, and however many: all but what tells of time
 `cost.seconds` (the sum over the workers), `forecast.seconds` and the report's `created_at`.
 
     checkpoint/shard-0003/    what the attempts at a shard have scored, as `workers.audits.record`
-    checkpoint/merged/        rows of all shards, and the inputs of the clips that are shown
+    checkpoint/merged-0001/   rows of all shards, and the inputs of the clips that are shown
     checkpoint/elapsed.json   seconds that the attempts at the audit have had
 
 Each shard proposes clips to show, and those of all shards are considered as the clips of an audit
@@ -255,8 +255,8 @@ def merge(job: AuditAttempt, found: Sequence[Shard], whole: Whole) -> Scored:
         JobFailed: what a shard made is gone (code ``shard_lost``).
     """
     context, setup = job.context, job.setup
-    folder = context.checkpoint_dir(job.attempt.job_id) / "merged"
-    shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was stopped since
+    # Of this attempt alone: one that was thought dead may be at its own.
+    folder = context.checkpoint_dir(job.attempt.job_id) / f"merged-{job.attempt.number:04d}"
     clips = range(len(setup.clips))
     record = Record(folder, job.attempt.number, context.settings.audit_batch, clips)
     summary = Summary(setup.audit.victim.labels, setup.audit.attacks)

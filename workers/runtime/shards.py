@@ -6,10 +6,11 @@ from typing import Any, Final
 
 import structlog
 
+from app.errors import Unavailable
 from app.jobs import shards
 from app.jobs.attempts import Attempt
 from app.jobs.queue import JobQueue, brief_client
-from app.jobs.shards import ShardAttempt, ShardLost
+from app.jobs.shards import ShardAttempt, ShardLost, parse_shard_id
 from app.jobs.states import ShardStatus
 from app.jobs.tables import Shard
 from workers.runtime.context import WorkerContext
@@ -62,11 +63,23 @@ def do_shards(
                 continue
             found = read(context, attempt.job_id)
             if all(one.status is ShardStatus.DONE for one in found):
+                _take_off(queue, attempt)
                 return found
             wait()
             time.sleep(WAIT_SECONDS)
     finally:
         queue.close()
+
+
+def _take_off(queue: JobQueue, attempt: Attempt) -> None:
+    """Take ids off the queue that were offered, and which no other worker came to."""
+    try:
+        for name in queue.waiting(attempt.kind):
+            shard = parse_shard_id(name)
+            if shard is not None and shard[0] == attempt.job_id:
+                queue.forget(name)
+    except Unavailable as error:
+        log.warning("Redis is away", error=error.detail)
 
 
 def read(context: WorkerContext, job_id: str) -> Sequence[Shard]:

@@ -77,6 +77,19 @@ class TestDoing:
         ended = do_shards(context, attempt, watched(attempt), work, wait=lambda: None)
         assert [one.result for one in ended] == [{"made": number} for number in range(PARTS)]
 
+    def test_ids_that_nobody_came_to_do_not_stay_on_the_queue(
+        self, context: WorkerContext, attempt: Attempt
+    ) -> None:
+        offered: list[list[int]] = []
+
+        def work(_: ShardAttempt) -> dict[str, Any]:
+            offered.append(waiting(context, attempt))
+            return {}
+
+        do_shards(context, attempt, watched(attempt), work, wait=lambda: None)
+        assert offered[0] == [0, 1]
+        assert waiting(context, attempt) == []
+
     def test_those_of_others_are_waited_for(self, context: WorkerContext, attempt: Attempt) -> None:
         other = claimed(context, attempt, 2)
         waits: list[float] = []
