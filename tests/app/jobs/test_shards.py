@@ -135,18 +135,20 @@ class TestWrites:
     def test_its_status_is_that_of_the_job(self, attempt: Attempt, session: Session) -> None:
         shard = claimed(attempt)
         service.cancel(session, attempt.job_id, owner="local")
-        assert shard.status() is JobStatus.CANCELLING
+        found = [shard.status()]
         attempt.cancelled()
-        assert shard.status() is JobStatus.CANCELLED
+        found.append(shard.status())
+        assert found == [JobStatus.CANCELLING, JobStatus.CANCELLED]
 
     def test_one_that_is_to_end_early_is_told_so_and_so_are_later_ones(
         self, attempt: Attempt
     ) -> None:
         shard = claimed(attempt)
         shards.end_early(attempt.sessions, attempt.job_id)
-        assert not shard.ending
+        told = [shard.ending]
         shard.status()
-        assert shard.ending
+        told.append(shard.ending)
+        assert told == [False, True]
         assert claimed(attempt, 1).ending
 
 

@@ -1,7 +1,7 @@
 """A large audit in shards: the same bytes whoever scores them, and in what order."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -62,7 +62,7 @@ class TestRanges:
 
 
 @pytest.fixture
-def sharded(context: WorkerContext) -> Iterator[WorkerContext]:
+def sharded(context: WorkerContext) -> WorkerContext:
     """A worker that splits any audit, into shards of a chunk."""
     settings = context.settings.model_copy(update={"audit_shard_passes": 1})
     made = replace(context, settings=settings)
