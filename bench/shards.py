@@ -124,6 +124,7 @@ def worker(context: WorkerContext) -> Iterator[psutil.Process]:
         "REDIS_URL": context.settings.redis_url,
         "SERVAL_DEVICE": "cpu",
         "SERVAL_TORCH_THREADS": "1",
+        "SERVAL_LOG_LEVEL": "warning",
         "OMP_NUM_THREADS": "1",
     }
     before = context.queue.workers(JobKind.AUDIT)

@@ -81,6 +81,7 @@ class Host:
 
     def remove(self) -> None:
         self.worker.end()
+        ip("link", "del", self._outside)  # that of the namespace would go some time after it
         ip("netns", "del", self.name)
 
 
@@ -144,8 +145,10 @@ def body(stack: Stack, corpus: Corpus) -> dict[str, Any]:
 
 @pytest.fixture
 def hosts(stack: Stack) -> Iterator[list[Host]]:
-    hosts = [Host(stack, number) for number in range(3)]
+    hosts: list[Host] = []
     try:
+        for number in range(3):
+            hosts.append(Host(stack, number))  # noqa: PERF401  (what was made is removed)
         for host in hosts:
             stack.wait_for_worker(host.worker)
         yield hosts
