@@ -2,10 +2,10 @@
 
 from app.access.keys.tables import ApiKey
 from app.corpora.tables import Corpus
-from app.jobs.tables import Job, JobEvent
+from app.jobs.tables import Job, JobEvent, Shard
 from app.persistence.database import Base
 from app.registry.tables import Model
 
-__all__ = ["ApiKey", "Corpus", "Job", "JobEvent", "Model", "metadata"]
+__all__ = ["ApiKey", "Corpus", "Job", "JobEvent", "Model", "Shard", "metadata"]
 
 metadata = Base.metadata

@@ -99,8 +99,9 @@ def temporary_folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def postgresql(binaries: Path, folder: Path) -> Iterator[str]:
-    """A PostgreSQL with an empty database of its own; gives its URL."""
+def postgresql(binaries: Path, folder: Path, *, network: str | None = None) -> Iterator[str]:
+    """A PostgreSQL with an empty database of its own; gives its URL. Hosts of ``network`` may
+    connect, too."""
     user = unprivileged_user()
     folder.mkdir()
     if user is not None:
@@ -109,8 +110,13 @@ def postgresql(binaries: Path, folder: Path) -> Iterator[str]:
     initdb = f"{binaries}/initdb -D {data} -U serval -A trust -E UTF8 --locale=C.UTF-8 --no-sync"
     if start(initdb, log, user).wait() != 0:
         raise ServiceError(f"{initdb} failed:\n{log.read_text()}")
+    address = "127.0.0.1"
+    if network is not None:
+        address = "0.0.0.0"
+        with (data / "pg_hba.conf").open("a") as rules:
+            rules.write(f"host all all {network} trust\n")
     # Nothing here outlives the tests, so nothing waits for the disk.
-    server = f"{binaries}/postgres -D {data} -k {folder} -h 127.0.0.1 -p {port} -F -N 200"
+    server = f"{binaries}/postgres -D {data} -k {folder} -h {address} -p {port} -F -N 200"
     # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients to leave.
     with running(server, log, port, signal.SIGINT, user):
         yield f"postgresql://serval@127.0.0.1:{port}/postgres"

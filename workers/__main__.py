@@ -11,8 +11,8 @@ os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
 # trainings beside one another took ten times as long as one alone; with this, twice as long.
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
-from workers.jobs import PERFORM
+from workers.jobs import PERFORM, PERFORM_SHARD
 from workers.runtime.worker import main
 
 if __name__ == "__main__":
-    sys.exit(main(PERFORM))
+    sys.exit(main(PERFORM, PERFORM_SHARD))

@@ -3,11 +3,13 @@
 from typing import Final
 
 from app.jobs.states import JobKind
-from workers.audits import audit_job
-from workers.runtime.run import Perform
+from workers.audits import audit_job, shards
+from workers.runtime.run import Perform, PerformShard
 from workers.trainings import training_job
 
 PERFORM: Final[dict[JobKind, Perform]] = {
     JobKind.AUDIT: audit_job.perform,
     JobKind.TRAINING: training_job.perform,
 }
+
+PERFORM_SHARD: Final[dict[JobKind, PerformShard]] = {JobKind.AUDIT: shards.perform_shard}

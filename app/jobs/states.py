@@ -37,3 +37,12 @@ class JobKind(StrEnum):
     def collection(self) -> str:
         """The word in paths, and the name of the queue."""
         return f"{self.value}s"
+
+
+class ShardStatus(StrEnum):
+    """Of a part of a running job, see `app.jobs.shards`."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"

@@ -1,4 +1,4 @@
-"""Jobs and their events: the database is the truth, Redis only carries ids."""
+"""Jobs, their shards and their events: the database is the truth, Redis only carries ids."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Enum, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.jobs.states import JobKind, JobStatus
+from app.jobs.states import JobKind, JobStatus, ShardStatus
 from app.persistence.database import Base, now
 
 
@@ -84,3 +84,29 @@ class JobEvent(Base):
     type: Mapped[str] = mapped_column(String(32))
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Shard(Base):
+    """A part of a running job that any worker of its kind may do; gone when the job has ended."""
+
+    __tablename__ = "shards"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """From 0. What the shards have made is joined in this order."""
+    status: Mapped[ShardStatus] = mapped_column(_word(ShardStatus), default=ShardStatus.QUEUED)
+    work: Mapped[dict[str, Any]]
+    """Which part it is, in the terms of the job's kind."""
+    result: Mapped[dict[str, Any] | None]
+    error: Mapped[dict[str, Any] | None]
+    """Why it failed, as a job's."""
+    attempt: Mapped[int] = mapped_column(default=0)
+    """How many times it was started. Only the attempt with this number may write."""
+    deaths: Mapped[int] = mapped_column(default=0)
+    """As a job's."""
+    ending: Mapped[bool] = mapped_column(default=False)
+    """Whether its attempt is to end with what it has: the job has had its time."""
+    progress_done: Mapped[float] = mapped_column(default=0)
+    heartbeat_at: Mapped[datetime | None]
+    offered_at: Mapped[datetime | None]
+    """When its id was put on the queue. The job's own attempt also takes shards that never were."""

@@ -103,17 +103,18 @@ class Process:
 class Valkey:
     """A server on a port that stays, with an append-only file, as in production."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str) -> None:
         self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.url = f"redis://{address}:{self.port}/0"
+        self._address = address
         self._folder = folder
         self._process: Process | None = None
         folder.mkdir()
 
     def start(self) -> None:
         command = (
-            f"{_server_program()} --port {self.port} --bind 127.0.0.1 --dir {self._folder}"
-            " --appendonly yes --save ''"
+            f"{_server_program()} --port {self.port} --bind {self._address} --dir {self._folder}"
+            " --appendonly yes --save '' --protected-mode no"
         )
         self._process = Process(
             [word.strip("'") for word in command.split(" ")],
@@ -136,7 +137,7 @@ class Valkey:
 
     def _answers(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.port), 1) as probe:
+            with socket.create_connection((self._address, self.port), 1) as probe:
                 probe.sendall(b"PING\r\n")
                 return probe.recv(7) == b"+PONG\r\n"
         except OSError:
@@ -156,9 +157,9 @@ def _server_program() -> str:
 class Stack:
     """All processes, a client of the API, and a look at rows, files and processes."""
 
-    def __init__(self, folder: Path, database_url: str) -> None:
+    def __init__(self, folder: Path, database_url: str, redis_address: str = "127.0.0.1") -> None:
         self.folder = folder
-        self.valkey = Valkey(folder / "valkey")
+        self.valkey = Valkey(folder / "valkey", redis_address)
         self.port = free_port()
         self.env = {
             **os.environ,

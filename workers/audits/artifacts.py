@@ -190,7 +190,9 @@ class Gallery:
         }
         self.folder.add(
             files.INPUTS_FILE,
-            to_safetensors({name: x.contiguous().cpu() for name, x in tensors.items()}, told),
+            with_sorted_metadata(
+                to_safetensors({name: x.contiguous().cpu() for name, x in tensors.items()}, told)
+            ),
             f"Clean and adversarial inputs of {len(shown)} clips, and how to read them",
         )
 
@@ -290,6 +292,17 @@ def make(
     if save:
         gallery.add_inputs(shown)
     return gallery.folder.made
+
+
+def with_sorted_metadata(content: bytes) -> bytes:
+    """A safetensors file whose metadata are in order: the library writes them in another at each
+    run, and the same audit is to leave the same bytes."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text = text.ljust(-(-len(text) // 8) * 8)  # tensors are aligned
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def _shown_clips(record: Record, chosen: Sequence[int]) -> list[ShownClip]:

@@ -9,7 +9,6 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +23,23 @@ from app.audits import files, hardening
 from app.audits.report import Environment, Report, ReportedModel
 from app.audits.result import AuditResult
 from app.audits.rows import write_index
-from app.audits.schemas import AnyAuditRequest, UploadedAuditRequest, parse_request
-from app.audits.victim import batch_size, count_windows, load_victim
+from app.audits.schemas import AnyAuditRequest, UploadedAuditRequest
+from app.audits.victim import count_windows
 from app.errors import ServalError
 from app.jobs.attempts import Attempt
 from app.jobs.service import Submission
 from app.persistence.database import now
-from app.registry import service as registry
 from app.registry.service import Entry
-from models.audit import Audit, Summary
+from models.audit import Audit
 from models.audit.forecast import Forecast, forecast
 from models.audit.scale import scale
-from workers.audits import artifacts, findings
-from workers.audits.clips import AuditClips, from_corpus, from_uploads
-from workers.audits.pacing import OutOfTime, Pacing
+from workers.audits import artifacts, findings, shards
+from workers.audits.clips import AuditClips
+from workers.audits.pacing import Pacing
 from workers.audits.record import Record
+from workers.audits.scored import AuditAttempt, Scored, clips_shown
 from workers.audits.scoring import Scoring
+from workers.audits.setup import set_up
 from workers.runtime.context import WorkerContext
 from workers.runtime.outcome import JobFailed, JobResult
 from workers.runtime.progress import Watchdog
@@ -66,26 +66,16 @@ def perform(
         Stopped: the worker is to stop; what is scored is saved.
         ServalError, AuditError, CorpusError, JobFailed: the request cannot be fulfilled.
     """
-    request = parse_request(attempt.request)
-    entry = retry_while_database_is_away(lambda: _find(context, attempt, request.model))
-    clips = _clips(context, attempt, request, entry)
+    setup = set_up(context, attempt)
+    request, entry, clips, audit = setup.request, setup.entry, setup.clips, setup.audit
     for warning in clips.warnings:
         _warn(attempt, warning)
-    _check_recordings(request, clips)
-    audit = _audit(context, attempt, request, entry, clips)
     expected = _forecast(audit, clips)
     watchdog.event("forecast", expected.to_dict())
-    settings = context.settings
-    folder = context.checkpoint_dir(attempt.job_id)
-    record = Record(folder, attempt.number, settings.audit_batch, len(clips))
-    pacing = Pacing(
-        watchdog, expected.cost, expected.pace, request.max_seconds, record.elapsed, clock
-    )
-    audit.on_pass = pacing
-    shown = settings.max_saved_clips if request.save_adversarial else artifacts.MOST_PICTURES
-    scoring = Scoring(audit, record, shown, pacing, watchdog, lambda text: _warn(attempt, text))
-    _score(scoring, attempt, request)
-    result = _result(scoring.summary, audit, record, clips, expected, watchdog)
+    job = AuditAttempt(context, attempt, watchdog, setup, expected, clock)
+    scored = shards.score(job) if shards.is_worth_it(job) else _score_alone(job)
+    _tell_of_time(scored, attempt, request)
+    result = _result(scored, audit, clips, expected, watchdog)
     for warning in findings.warnings(result):
         _warn(attempt, warning)
     harden = None if isinstance(request, UploadedAuditRequest) else request.harden
@@ -94,13 +84,14 @@ def perform(
     with context.storage.staging() as staged:
         folder = staged / "findings"
         folder.mkdir()
-        shutil.copyfile(record.path / files.ROWS, folder / files.ROWS)
+        shutil.copyfile(scored.record.path / files.ROWS, folder / files.ROWS)
         write_index(folder / files.ROWS)
         made = artifacts.make(
-            audit, record, scoring.shown, clips, entry, result, folder / files.ARTIFACTS,
-            save=request.save_adversarial, settings=settings, watchdog=watchdog, pictures=pictures,
+            audit, scored.record, scored.shown, clips, entry, result, folder / files.ARTIFACTS,
+            save=request.save_adversarial, settings=context.settings, watchdog=watchdog,
+            pictures=pictures,
         )  # fmt: skip
-        pacing.finish(complete=result.complete)
+        scored.finish(complete=result.complete)
         files.write_artifacts(folder, made)
         report = _report(attempt, entry, clips, result, made, audit.victim.device)
         (folder / files.REPORT).write_text(report.model_dump_json(indent=1), encoding="utf-8")
@@ -108,77 +99,42 @@ def perform(
     return _outcome(context, attempt, request, entry, result)
 
 
-def _find(context: WorkerContext, attempt: Attempt, model: str) -> Entry:
-    with context.sessions() as session:
-        return registry.get(session, context.storage, model, owner=attempt.owner)
-
-
-def _clips(
-    context: WorkerContext, attempt: Attempt, request: AnyAuditRequest, entry: Entry
-) -> AuditClips:
-    if isinstance(request, UploadedAuditRequest):
-        return from_uploads(files.inputs_dir(context.storage, attempt.job_id))
-
-    def select() -> AuditClips:
-        with context.sessions() as session:
-            return from_corpus(
-                session, context.storage, request, entry.config.labels, owner=attempt.owner
-            )
-
-    return retry_while_database_is_away(select)
-
-
-def _check_recordings(request: AnyAuditRequest, clips: AuditClips) -> None:
-    """They were at hand when the audit was accepted."""
-    if not clips.audible and any(one.domain == "waveform" for one in request.attacks):
-        raise JobFailed(
-            "no_recordings",
-            "The recordings of the corpus are not at hand any more, and an attack changes"
-            " waveforms. Upload the corpus again, or attack its features.",
-        )
-
-
-def _audit(
-    context: WorkerContext,
-    attempt: Attempt,
-    request: AnyAuditRequest,
-    entry: Entry,
-    clips: AuditClips,
-) -> Audit:
-    device = context.device()
-    sources = {name for attack in request.attacks for name in attack.sources}
-    found = {
-        name: retry_while_database_is_away(partial(_find, context, attempt, name))
-        for name in sorted(sources)
-    }
-    return Audit(
-        load_victim(entry, request, device),
-        clips,
-        request.attacks,
-        seed=request.seed,
-        batch=batch_size(context.settings, entry.config.frames),
-        others={name: load_victim(one, request, device) for name, one in found.items()},
-    )
-
-
 def _forecast(audit: Audit, clips: AuditClips) -> Forecast:
     windows = count_windows(audit.victim, (one.duration_s for one in clips.known))
     return forecast(audit.attacks, windows, len(clips), audit.victim, audit.batch)
 
 
-def _score(scoring: Scoring, attempt: Attempt, request: AnyAuditRequest) -> None:
-    """Score what is not scored yet, or as much of it as there is time for.
+def _score_alone(job: AuditAttempt) -> Scored:
+    """Score what is not scored yet, or as much of it as there is time for, in one piece."""
+    attempt, watchdog, setup = job.attempt, job.watchdog, job.setup
+    record = Record(
+        job.context.checkpoint_dir(attempt.job_id),
+        attempt.number,
+        job.context.settings.audit_batch,
+        range(len(setup.clips)),
+    )
+    pacing = Pacing(
+        watchdog, job.expected.cost, job.expected.pace, setup.request.max_seconds, record.elapsed,
+        job.clock,
+    )  # fmt: skip
+    setup.audit.on_pass = pacing
+    scoring = Scoring(
+        setup.audit, record, clips_shown(job.context, setup.request), pacing, watchdog.event,
+        lambda text: _warn(attempt, text),
+    )  # fmt: skip
+    in_time = scoring.run_in_time()
+    return Scored(scoring.summary, record, scoring.shown, scoring.done, in_time, pacing.finish)
+
+
+def _tell_of_time(scored: Scored, attempt: Attempt, request: AnyAuditRequest) -> None:
+    """Tell the owner of an audit that had not the time for everything.
 
     Raises:
         JobFailed: there was time for nothing (code ``out_of_time``).
     """
-    try:
-        scoring.run()
-    except OutOfTime:
-        scoring.keep_partial()
-    else:
+    if scored.in_time:
         return
-    if not scoring.done:
+    if not scored.clips:
         raise JobFailed(
             "out_of_time",
             f"max_seconds ({request.max_seconds:g}) was over before a clip was scored. Give more"
@@ -193,9 +149,8 @@ def _score(scoring: Scoring, attempt: Attempt, request: AnyAuditRequest) -> None
 
 
 def _result(
-    summary: Summary,
+    scored: Scored,
     audit: Audit,
-    record: Record,
     clips: AuditClips,
     expected: Forecast,
     watchdog: Watchdog,
@@ -205,10 +160,10 @@ def _result(
             watchdog.check()
             yield clips.log_mels(index)
 
-    found = summary.result(
+    found = scored.summary.result(
         of=len(clips),
         scale=scale(log_mels(), audit.victim.standardizer),
-        seconds=record.seconds,
+        seconds=scored.record.seconds,
     )
     return AuditResult(
         **found.model_dump(),

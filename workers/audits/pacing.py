@@ -78,15 +78,15 @@ class Pacing:
             complete: whether all is scored, perhaps with fewer passes than expected.
         """
         done = self._expected if complete else self.done
-        self._reporter.progress(min(_passes(done), self._total), self._total, "passes")
+        self._reporter.progress(min(passes(done), self._total), self._total, "passes")
 
     def _tell(self) -> None:
-        done = min(_passes(self.done), self._total)
+        done = min(passes(self.done), self._total)
         self._reporter.progress(done, self._total, "passes", eta_seconds=self._left())
 
     @property
     def _total(self) -> int:
-        return _passes(self._expected)
+        return passes(self._expected)
 
     def _left(self) -> float | None:
         """By the pace of this attempt, once there is one."""
@@ -102,5 +102,53 @@ class Pacing:
         return only * self._speed.forward + cost.backwards * self._speed.gradient
 
 
-def _passes(cost: Cost) -> int:
+def passes(cost: Cost) -> int:
+    """Both kinds together, as progress counts them."""
     return cost.forwards + cost.backwards
+
+
+class ShardPacing:
+    """The same for a shard, whose job tells of the whole.
+
+    Args:
+        check: called before every pass; raises if the work is to be put down.
+        over: whether the audit has had its time.
+        tell: told of the passes that are made.
+    """
+
+    def __init__(
+        self,
+        check: Callable[[], None],
+        over: Callable[[], bool],
+        tell: Callable[[int], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._check = check
+        self._over = over
+        self._tell = tell
+        self._clock = clock
+        self._began = clock()
+        self._done = Cost()
+
+    @property
+    def seconds(self) -> float:
+        """Since the beginning of this attempt at the shard."""
+        return self._clock() - self._began
+
+    def take_over(self, made: Cost) -> None:
+        """An earlier attempt has made these passes."""
+        self._done += made
+        self._tell(passes(self._done))
+
+    def __call__(self, forwards: int, backwards: int) -> None:
+        """See :class:`models.victims.OnPass`.
+
+        Raises:
+            Stopped: the worker is to stop.
+            OutOfTime: the audit has had its time.
+        """
+        self._check()
+        if self._over():
+            raise OutOfTime
+        self._done += Cost(forwards, backwards)
+        self._tell(passes(self._done))

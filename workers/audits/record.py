@@ -8,6 +8,8 @@
         artifacts/                 inputs of the clips that will be shown, as they were scored
             000012.safetensors
 
+A shard of an audit has a folder of this kind for itself, `checkpoint/shard-0003/`.
+
 An attempt that follows another takes its folder over. A torn last row, and rows that fill no chunk,
 are scored again; so are units of chunks of another size, which a setting decides.
 """
@@ -42,17 +44,17 @@ class Record:
         folder: of the job's checkpoints.
         attempt: its number.
         chunk: clips of a chunk.
-        total: clips of the audit.
+        clips: those that it is of: all, or those of a shard.
 
     Attributes:
         seconds: that each attack has taken, by its index.
         elapsed: seconds that all attempts have had, for the chunks that are finished.
     """
 
-    def __init__(self, folder: Path, attempt: int, chunk: int, total: int) -> None:
+    def __init__(self, folder: Path, attempt: int, chunk: int, clips: range) -> None:
         self.path = folder / f"attempt-{attempt:04d}"
         self.chunk = chunk
-        self._total = total
+        self.clips = clips
         self.seconds: dict[int, float] = {}
         self.elapsed = 0.0
         self._resume(folder)
@@ -70,7 +72,7 @@ class Record:
             (self.path / name).mkdir(parents=True, exist_ok=True)
         whole = self._whole_chunks()
         (self.path / ROWS).write_bytes(b"".join(whole))
-        taken = _read_json(self.path / "seconds.json")
+        taken = read_json(self.path / "seconds.json")
         if taken is not None:
             self.seconds = {int(one): float(spent) for one, spent in taken["attacks"].items()}
             self.elapsed = float(taken["elapsed"])
@@ -78,16 +80,16 @@ class Record:
     def _whole_chunks(self) -> list[bytes]:
         lines: list[bytes] = []
         try:
-            for number, text in enumerate((self.path / ROWS).read_bytes().splitlines(True)):
+            texts = (self.path / ROWS).read_bytes().splitlines(True)
+            for index, text in zip(self.clips, texts, strict=False):
                 row = AuditRow.model_validate_json(text)
-                if row.index != number or not text.endswith(b"\n"):
+                if row.index != index or not text.endswith(b"\n"):
                     break
                 lines.append(text)
         except (FileNotFoundError, ValidationError):
             pass
-        return (
-            lines if len(lines) == self._total else lines[: len(lines) // self.chunk * self.chunk]
-        )
+        whole = len(lines) // self.chunk * self.chunk
+        return lines if len(lines) == len(self.clips) else lines[:whole]
 
     def rows(self) -> Iterator[AuditRow]:
         """All that are written, one after the other."""
@@ -152,7 +154,7 @@ class Record:
             file.writelines(row.model_dump_json().encode() + b"\n" for row in rows)
         self.elapsed = elapsed
         taken = {"attacks": self.seconds, "elapsed": elapsed}
-        _write_json(self.path / "seconds.json", taken)
+        write_json(self.path / "seconds.json", taken)
         for path in (self.path / "chunk").iterdir():
             path.unlink()
 
@@ -180,12 +182,12 @@ class Record:
         )
 
     def _unit(self, chunk: int, name: str) -> dict[str, Any] | None:
-        found = _read_json(self.path / "chunk" / f"{name}.json")
+        found = read_json(self.path / "chunk" / f"{name}.json")
         # After a kill between rows and clean-up, units of the chunk before may lie there.
         return found if found is not None and found["chunk"] == [chunk, self.chunk] else None
 
     def _save_unit(self, chunk: int, name: str, clips: Any) -> None:
-        _write_json(
+        write_json(
             self.path / "chunk" / f"{name}.json", {"chunk": [chunk, self.chunk], "clips": clips}
         )
 
@@ -202,7 +204,8 @@ def _expanded(x: Tensor) -> Tensor:
     return x if x.is_floating_point() else x.float() * STEP
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def read_json(path: Path) -> dict[str, Any] | None:
+    """What `write_json` wrote; None if it is not there, or was torn."""
     try:
         found: dict[str, Any] = json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError):
@@ -210,7 +213,7 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     return found
 
 
-def _write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any) -> None:
     """Whole, or not at all."""
     draft = path.with_suffix(".draft")
     draft.write_text(json.dumps(value), encoding="utf-8")

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import torch
 
@@ -12,9 +12,8 @@ from models.audit.minimum import smallest_strengths
 from models.memory import is_out_of_memory
 from models.victims import Cost
 from workers.audits.artifacts import Choice
-from workers.audits.pacing import Pacing
+from workers.audits.pacing import OutOfTime
 from workers.audits.record import Record
-from workers.runtime.progress import Watchdog
 
 T = TypeVar("T")
 
@@ -22,15 +21,26 @@ TOLD: Final = 20
 """News of an audit, `scored` events: each is a row, and progress is told anyway."""
 
 
+class Pace(Protocol):
+    """Told how far the work is; see :class:`workers.audits.pacing.Pacing`."""
+
+    @property
+    def seconds(self) -> float:
+        """That it has taken so far."""
+
+    def take_over(self, made: Cost) -> None:
+        """An earlier attempt has made these passes."""
+
+
 class Scoring:
-    """The work of one attempt.
+    """The work of one attempt, on all clips or on those of a shard.
 
     Args:
         audit: what is run.
-        record: what is kept.
+        record: what is kept, and of which clips.
         shown: clips whose inputs are kept to be shown.
         pacing: of the audit.
-        watchdog: told of what happens.
+        tell: told of what happens: the type of an event, and its data.
         warn: tells the owner something.
     """
 
@@ -39,8 +49,8 @@ class Scoring:
         audit: Audit,
         record: Record,
         shown: int,
-        pacing: Pacing,
-        watchdog: Watchdog,
+        pacing: Pace,
+        tell: Callable[[str, dict[str, Any]], None],
         warn: Callable[[str], None],
     ) -> None:
         self.summary = Summary(audit.victim.labels, audit.attacks)
@@ -49,7 +59,7 @@ class Scoring:
         self._audit = audit
         self._record = record
         self._pacing = pacing
-        self._watchdog = watchdog
+        self._tell = tell
         self._warn = warn
         self._choice = Choice(shown)
         self._points = points(audit.attacks)
@@ -69,13 +79,30 @@ class Scoring:
             OutOfTime: the audit has had its time.
         """
         self._resume()
-        total = len(self._audit.clips)
+        clips = self._record.clips
+        total = len(clips)
         while self.done < total:
-            indices = range(self.done, min(self.done + self._record.chunk, total))
+            indices = clips[self.done : self.done + self._record.chunk]
             self._finish(self._chunk(self._number, indices))
             if self.done - self._told >= max(1, total // TOLD) or self.done == total:
                 self._told = self.done
-                self._watchdog.event("scored", {"clips": self.done, "of": total})
+                self._tell("scored", {"clips": self.done, "of": total})
+
+    def run_in_time(self) -> bool:
+        """The same; if the audit has had its time, with what is finished until then.
+
+        Returns:
+            Whether all is scored.
+
+        Raises:
+            Stopped: the worker is to stop.
+        """
+        try:
+            self.run()
+        except OutOfTime:
+            self.keep_partial()
+            return False
+        return True
 
     def keep_partial(self) -> None:
         """Take over what is finished of the chunk under way: there is no time for the rest."""
@@ -106,7 +133,7 @@ class Scoring:
             self._pacing.take_over(_spent([*row.attacked, *row.minimum]) + Cost(forwards=1))
         self._told = self.done
         if self.done:
-            self._watchdog.event("resumed", {"clips": self.done})
+            self._tell("resumed", {"clips": self.done})
 
     def _count(self, row: AuditRow) -> None:
         self.summary.add(row)

@@ -12,14 +12,16 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.jobs.attempts import ALIVE, Attempt, CancelRequested, Superseded
+from app.jobs.shards import ShardAttempt
 from app.jobs.states import JobStatus
 from workers.runtime.retries import retry_while_database_is_away
 
@@ -45,7 +47,36 @@ def _leave() -> None:
     os._exit(0)
 
 
-class Watchdog:
+class Watched(Protocol):
+    """An attempt, at a job or at a shard of one."""
+
+    def status(self) -> JobStatus:
+        """What the job's row says now."""
+
+    def heartbeat(self) -> None:
+        """Say that the attempt is alive."""
+
+    def progress(
+        self,
+        done: float,
+        total: float | None = None,
+        unit: str | None = None,
+        *,
+        eta_seconds: float | None = None,
+    ) -> None:
+        """Tell how far it is."""
+
+    def cancelled(self) -> None:
+        """Confirm a cancel."""
+
+    def fail(self, error: dict[str, Any]) -> None:
+        """End with an error."""
+
+    def release(self, reason: str) -> object:
+        """Give back what is not done."""
+
+
+class Watch:
     """Watches one attempt while it runs; a context manager.
 
     Args:
@@ -56,12 +87,13 @@ class Watchdog:
 
     def __init__(
         self,
-        attempt: Attempt,
+        attempt: Watched,
         *,
         time_limit_seconds: float,
         leave: Callable[[], None] = _leave,
     ) -> None:
-        self.attempt = attempt
+        self._attempt = attempt
+        self._beside: ShardAttempt | None = None
         self._limit = time_limit_seconds
         self._leave = leave
         self._stop = threading.Event()
@@ -104,16 +136,17 @@ class Watchdog:
             return
         self._reported_at, self._unit = clock, unit
         retry_while_database_is_away(
-            lambda: self.attempt.progress(done, total, unit, eta_seconds=eta_seconds)
+            lambda: self._attempt.progress(done, total, unit, eta_seconds=eta_seconds)
         )
 
-    def event(self, type_: str, data: dict[str, Any] | None = None) -> None:
-        """Tell what happened, for clients that follow the job.
-
-        Raises:
-            Superseded: the job belongs to another attempt.
-        """
-        retry_while_database_is_away(lambda: self.attempt.event(type_, data))
+    @contextmanager
+    def beating(self, shard: ShardAttempt) -> Iterator[None]:
+        """Tell in this block that a shard is alive, too."""
+        self._beside = shard
+        try:
+            yield
+        finally:
+            self._beside = None
 
     def stop(self) -> None:
         """Ask for the job to be put down."""
@@ -162,19 +195,19 @@ class Watchdog:
     def _must_leave(self, seconds: float, stop_by: float | None) -> bool:
         """Whether the job is over for this process; what there is to write is written."""
         try:
-            status = self.attempt.status()
+            status = self._attempt.status()
             if status is JobStatus.CANCELLING:
-                self.attempt.cancelled()
+                self._attempt.cancelled()
                 return True
             if status not in ALIVE:
                 log.warning("the job was taken away", status=status)
                 return True
             if seconds > self._limit:
-                self.attempt.fail(time_limit_error(self._limit))
+                self._attempt.fail(time_limit_error(self._limit))
                 return True
             if stop_by is not None and time.monotonic() > stop_by:
                 log.warning("giving the job back as of its last checkpoint")
-                self.attempt.release("the worker was stopped")
+                self._attempt.release("the worker was stopped")
                 return True
         except Superseded as error:
             log.warning("stopping", reason=str(error))
@@ -186,12 +219,37 @@ class Watchdog:
         return False
 
     def _beat(self) -> None:
-        try:
-            self.attempt.heartbeat()
-        except Superseded:
-            return  # the next look finds out why
-        except SQLAlchemyError as error:
-            log.warning("cannot tell that the job is alive", error=str(error).splitlines()[0])
+        for attempt in (self._attempt, self._beside):
+            if attempt is None:
+                continue
+            try:
+                attempt.heartbeat()
+            except Superseded:
+                continue  # the next look, or the shard's next write, finds out why
+            except SQLAlchemyError as error:
+                log.warning("cannot tell that the job is alive", error=str(error).splitlines()[0])
+
+
+class Watchdog(Watch):
+    """Watches an attempt at a job."""
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        *,
+        time_limit_seconds: float,
+        leave: Callable[[], None] = _leave,
+    ) -> None:
+        super().__init__(attempt, time_limit_seconds=time_limit_seconds, leave=leave)
+        self.attempt = attempt
+
+    def event(self, type_: str, data: dict[str, Any] | None = None) -> None:
+        """Tell what happened, for clients that follow the job.
+
+        Raises:
+            Superseded: the job belongs to another attempt.
+        """
+        retry_while_database_is_away(lambda: self.attempt.event(type_, data))
 
 
 def time_limit_error(seconds: float) -> dict[str, Any]:

@@ -12,6 +12,8 @@ others watchdog, and take over when it is gone.
 | running, and the heartbeat stands still | queued again, or failed after too many attempts |
 | cancelling, and the heartbeat stands still | cancelled |
 | queued, and Redis does not have it | its id is put on the queue |
+
+Shards of running jobs are looked after in the same way (`workers.runtime.shard_recovery`).
 """
 
 import signal
@@ -40,6 +42,7 @@ from workers.runtime.collect import collect
 from workers.runtime.context import WorkerContext
 from workers.runtime.pulse import Pulse
 from workers.runtime.recovery import give_up, requeue
+from workers.runtime.shard_recovery import ShardReconciler
 from workers.runtime.signals import ENDING, past_ending
 
 log = structlog.get_logger("workers.reconcile")
@@ -90,6 +93,9 @@ class Reconciler:
         self._recovered: set[str] = set()
         self._lock = context.queue.redis.lock(LOCK_NAME, timeout=LOCK_SECONDS, blocking=False)
         self._collected = float("-inf")
+        self._shards = ShardReconciler(
+            context, silent_seconds=SILENT_SECONDS, lost_seconds=LOST_SECONDS, clock=clock
+        )
 
     def look(self) -> None:
         """Look at every unfinished job once, and act if it is this one's turn.
@@ -100,6 +106,7 @@ class Reconciler:
         acts, redis_answers = self._has_the_turn()
         jobs = self._unfinished()
         self._remember(jobs)
+        self._shards.look(acts=acts, redis_answers=redis_answers)
         if not acts:
             return
         for job in jobs:
@@ -115,6 +122,7 @@ class Reconciler:
     def saw_nothing(self) -> None:
         """After a look that failed: who could not be seen was not silent, count from now on."""
         self._seen = {job_id: (sign, self._clock()) for job_id, (sign, _) in self._seen.items()}
+        self._shards.saw_nothing()
 
     def _collect(self) -> None:
         try:

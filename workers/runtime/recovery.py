@@ -10,12 +10,15 @@ from sqlalchemy.orm import Session
 
 from app.audits import files
 from app.errors import Unavailable
+from app.jobs import shards
 from app.jobs.attempts import ALIVE, Attempt, Superseded
 from app.jobs.service import mark_enqueued
+from app.jobs.shards import parse_shard_id
 from app.jobs.states import TERMINAL, JobKind, JobStatus
 from app.jobs.tables import Job
 from app.persistence.ids import is_id
 from workers.runtime.context import WorkerContext
+from workers.runtime.shard_recovery import settle_shard
 
 log = structlog.get_logger("workers.recovery")
 
@@ -65,7 +68,7 @@ def settle(context: WorkerContext, job_id: str, attempt: int, reason: str) -> No
 
     Args:
         context: where the job is.
-        job_id: the job.
+        job_id: the job, or a shard of one.
         attempt: the number that the horse claimed, 0 if it claimed none.
         reason: how the horse ended, for the case that it did not say so itself.
     """
@@ -78,6 +81,10 @@ def settle(context: WorkerContext, job_id: str, attempt: int, reason: str) -> No
 
 
 def _settle(context: WorkerContext, job_id: str, attempt: int, reason: str) -> None:
+    shard = parse_shard_id(job_id)
+    if shard is not None:
+        settle_shard(context, *shard, attempt, reason)
+        return
     with context.sessions() as session:
         job = session.get(Job, job_id)
     if job is None:
@@ -102,7 +109,7 @@ def _settle(context: WorkerContext, job_id: str, attempt: int, reason: str) -> N
 
 
 def clear_away(context: WorkerContext, job_ids: Sequence[str]) -> int:
-    """Remove the files that those of the jobs which have ended need no more.
+    """Remove the files and shards that those of the jobs which have ended need no more.
 
     A cancel may win when an audit has published its findings already, and an attempt that was
     thought dead may publish its own later: the row tells which count, if any.
@@ -114,6 +121,8 @@ def clear_away(context: WorkerContext, job_ids: Sequence[str]) -> int:
     with context.sessions() as session:
         query = select(*columns).where(Job.id.in_(job_ids), Job.status.in_(TERMINAL))
         ended = list(session.execute(query))
+        shards.forget(session, job_ids)
+        session.commit()
     cleared = 0
     for job_id, kind, status, attempt in ended:
         found = status is JobStatus.SUCCEEDED and kind is JobKind.AUDIT

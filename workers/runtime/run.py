@@ -1,4 +1,4 @@
-"""The only function that a worker calls: `run(job_id)`.
+"""The only function that a worker calls: `run(id)`, of a job or of a shard of one.
 
 It claims the job, does it, and writes how it ended. A job's error says what its owner can act on;
 everything else goes to the log, under the number of the attempt.
@@ -8,6 +8,7 @@ import mmap
 import os
 import struct
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -17,6 +18,8 @@ from structlog.contextvars import bound_contextvars
 
 from app.errors import STORAGE_FULL, ServalError
 from app.jobs.attempts import Attempt, CancelRequested, Superseded, claim
+from app.jobs.shards import ShardAttempt, parse_shard_id
+from app.jobs.shards import claim as claim_shard
 from app.jobs.states import JobKind
 from app.persistence.database import is_away
 from app.persistence.disk import is_full
@@ -26,7 +29,7 @@ from models.corpus.manifest import CorpusError
 from models.memory import is_out_of_memory
 from workers.runtime.context import WorkerContext
 from workers.runtime.outcome import JobFailed, JobResult
-from workers.runtime.progress import Stopped, Watchdog, time_limit_error
+from workers.runtime.progress import Stopped, Watch, Watchdog, time_limit_error
 from workers.runtime.retries import retry_while_database_is_away
 
 log = structlog.get_logger("workers.run")
@@ -35,8 +38,13 @@ Perform = Callable[[WorkerContext, Attempt, Watchdog], JobResult]
 """Does a job of one kind. It calls `watchdog.check()` wherever it can be interrupted, raises what
 that raises after saving its checkpoint, and finds the checkpoint again in a later attempt."""
 
+PerformShard = Callable[[WorkerContext, ShardAttempt, Watch], dict[str, Any]]
+"""Does a shard of a job of one kind, in the same way, and gives what the job is told of it."""
+
 JobFunctions = Mapping[JobKind, Perform]
 """What does the jobs of each kind; `workers.jobs` has them."""
+ShardFunctions = Mapping[JobKind, PerformShard]
+"""What does the shards of those kinds that are split."""
 
 
 class SharedNumber:
@@ -58,21 +66,28 @@ class SharedNumber:
 claimed: Final = SharedNumber()
 """The attempt that the horse has claimed, 0 for none: how its parent knows what it left behind."""
 
-_work: tuple[WorkerContext, JobFunctions] | None = None
+_work: tuple[WorkerContext, JobFunctions, ShardFunctions] | None = None
 
 
-def configure(context: WorkerContext, functions: JobFunctions) -> None:
+def configure(
+    context: WorkerContext, functions: JobFunctions, shard_functions: ShardFunctions | None = None
+) -> None:
     """Say where `run` works and what does its jobs. Called once, by the worker, before it forks."""
     global _work  # noqa: PLW0603  (RQ gives a job nothing but its arguments)
-    _work = context, functions
+    _work = context, functions, shard_functions or {}
 
 
 def run(job_id: str) -> None:
-    """Run a job; RQ calls this in the work-horse. Nothing is returned, the row has it all."""
+    """Run a job, or a shard; RQ calls this in the work-horse. Nothing is returned, the row has it
+    all."""
     if _work is None:
         raise RuntimeError("call configure() first: a job cannot be run outside of a worker")
-    context, functions = _work
-    _run(context, functions, job_id)
+    context, functions, shard_functions = _work
+    shard = parse_shard_id(job_id)
+    if shard is None:
+        _run(context, functions, job_id)
+    else:
+        _run_shard(context, shard_functions, *shard)
 
 
 def _run(context: WorkerContext, functions: JobFunctions, job_id: str) -> None:
@@ -106,6 +121,35 @@ def _run(context: WorkerContext, functions: JobFunctions, job_id: str) -> None:
             _fail(attempt, describe(error, attempt, context.settings.job_timeout_seconds))
 
 
+def _run_shard(context: WorkerContext, functions: ShardFunctions, job_id: str, number: int) -> None:
+    shard = retry_while_database_is_away(lambda: claim_shard(context.sessions, job_id, number))
+    if shard is None:
+        log.info("nothing to do: the shard is not queued", job=job_id, shard=number)
+        return
+    claimed.write(shard.number)
+    with bound_contextvars(job=job_id, shard=number, attempt=shard.number):
+        log.info("started", pid=os.getpid())
+        watch = Watch(shard, time_limit_seconds=context.settings.job_timeout_seconds)
+        try:
+            with watch:
+                _set_up_torch(context.settings.torch_threads)
+                result = functions[shard.kind](context, shard, watch)
+                watch.finish()
+                retry_while_database_is_away(lambda: shard.finish(result))
+            log.info("succeeded")
+        except Superseded as error:
+            log.warning("stopped", reason=str(error))
+        except Stopped:
+            retry_while_database_is_away(lambda: shard.release("the worker was stopped"))
+            log.info("put down")
+        except Exception as error:
+            if is_away(error):
+                raise  # the parent, or the reconciler, gives the shard to another attempt
+            told = describe(error, shard, context.settings.job_timeout_seconds)
+            with suppress(Superseded):  # the job has ended meanwhile
+                retry_while_database_is_away(lambda: shard.fail(told))
+
+
 def _fail(attempt: Attempt, error: dict[str, Any]) -> None:
     """End the job with ``error``, unless it was cancelled or given to another attempt."""
     try:
@@ -116,7 +160,9 @@ def _fail(attempt: Attempt, error: dict[str, Any]) -> None:
         log.warning("stopped", reason=str(superseded))
 
 
-def describe(error: Exception, attempt: Attempt, time_limit: float) -> dict[str, Any]:
+def describe(
+    error: Exception, attempt: Attempt | ShardAttempt, time_limit: float
+) -> dict[str, Any]:
     """What the job's owner is told of an error; the log is told the rest."""
     match error:
         case JobFailed():

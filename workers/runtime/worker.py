@@ -47,7 +47,7 @@ from workers.runtime.context import WorkerContext
 from workers.runtime.patience import patient_client
 from workers.runtime.pulse import Pulse
 from workers.runtime.recovery import settle
-from workers.runtime.run import JobFunctions
+from workers.runtime.run import JobFunctions, ShardFunctions
 from workers.runtime.signals import end_at_signals, held_back, past_ending
 
 log = structlog.get_logger("workers.worker")
@@ -253,7 +253,9 @@ def _ending(status: int | None) -> str:
     return f"its process {ending(os.waitstatus_to_exitcode(status))}"
 
 
-def serve(kind: JobKind, settings: Settings, functions: JobFunctions) -> None:
+def serve(
+    kind: JobKind, settings: Settings, functions: JobFunctions, shard_functions: ShardFunctions
+) -> None:
     """Work until SIGTERM."""
     end_at_signals()
     outages = Outages()
@@ -265,7 +267,7 @@ def serve(kind: JobKind, settings: Settings, functions: JobFunctions) -> None:
     context = WorkerContext.open(settings, connection)
     pulse = Pulse(context, kind.collection, outages=outages)
     pulse.wait()
-    run.configure(context, functions)
+    run.configure(context, functions, shard_functions)
     if kind is JobKind.TRAINING:
         # The first optimiser of a process imports this, two seconds that every horse would spend.
         importlib.import_module("torch._dynamo")
@@ -274,11 +276,16 @@ def serve(kind: JobKind, settings: Settings, functions: JobFunctions) -> None:
     pulse.stop()
 
 
-def main(functions: JobFunctions, arguments: Sequence[str] | None = None) -> int:
+def main(
+    functions: JobFunctions,
+    shard_functions: ShardFunctions,
+    arguments: Sequence[str] | None = None,
+) -> int:
     """The command line.
 
     Args:
         functions: what does the jobs of each kind.
+        shard_functions: what does shards of them.
         arguments: of the process, if there are none.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -294,6 +301,6 @@ def main(functions: JobFunctions, arguments: Sequence[str] | None = None) -> int
         logs.cannot_start(str(error))
         return 1
     logs.configure(settings.log_level, settings.log_format)
-    serve(queues[arguments[0]], settings, functions)
+    serve(queues[arguments[0]], settings, functions, shard_functions)
     past_ending()
     return 0

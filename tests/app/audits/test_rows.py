@@ -48,6 +48,15 @@ class TestReadRows:
         path.write_bytes(b"#" * before + b"".join(lines[3:]))
         assert [row["index"] for row in read_rows(path, 3)] == [3, 4]
 
+    def test_where_rows_are_left_out_the_next_one_is_read(self, tmp_path: Path) -> None:
+        path = tmp_path / "rows.jsonl"
+        kept = [2, 3, 7]
+        path.write_bytes(b"".join(b'{"index":%d,"clip":"x"}\n' % n for n in kept))
+        write_index(path)
+        for start in range(9):
+            found = [row["index"] for row in read_rows(path, start)]
+            assert found == [n for n in kept if n >= start]
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:

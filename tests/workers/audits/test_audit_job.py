@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
+from torch import Tensor
 
 from app.audits import files
 from app.audits.result import AuditResult
@@ -13,6 +14,7 @@ from app.audits.rows import OFFSET_BYTES
 from app.corpora.tables import Corpus
 from models.attacks import parse
 from models.audit import AuditRow, AuditSummary, summarize
+from models.corpus.features import FeatureFile
 from tests import spoken
 from tests.workers.audits.audits import (
     CLIPS,
@@ -203,6 +205,29 @@ class TestResult:
         job = ended(client, job_id)
         assert job["status"] == "failed"
         assert job["error"]["code"] == "bad_features"
+
+
+class TestFeatures:
+    def test_only_those_of_the_clips_that_are_drawn_are_read(
+        self,
+        client: TestClient,
+        model: str,
+        corpus: Corpus,
+        context: WorkerContext,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        read: set[int] = set()
+        clip = FeatureFile.clip
+
+        def noted(file: FeatureFile, number: int) -> Tensor:
+            read.add(number)
+            return clip(file, number)
+
+        monkeypatch.setattr(FeatureFile, "clip", noted)
+        job = audited(client, request(model, corpus, limit=5))
+        order = {name: number for number, name in enumerate(spoken.names())}
+        assert read == {order[row["clip"]] for row in rows(context, job["id"])}
+        assert len(read) == 5
 
 
 class TestRows:

@@ -21,7 +21,7 @@ TOTAL = 5
 
 def recorded(folder: Path, attempt: int = 1, chunk: int = CHUNK, total: int = TOTAL) -> Record:
     """The folder of an attempt at an audit of five clips."""
-    return Record(folder, attempt, chunk, total)
+    return Record(folder, attempt, chunk, range(total))
 
 
 def said(label: str = "anger") -> ClipPrediction:

@@ -284,7 +284,7 @@ import workers.__main__
 
 
 class TestCommandLine:
-    @pytest.mark.parametrize("command", [partial(main, PERFORM), reconcile.main])
+    @pytest.mark.parametrize("command", [partial(main, PERFORM, {}), reconcile.main])
     def test_a_setting_that_does_not_hold_is_named(
         self,
         command: Callable[[], int],
@@ -303,14 +303,14 @@ class TestCommandLine:
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setenv("SERVAL_DEVICE", "cuda")
-        assert main(PERFORM, ["audits"]) == 1
+        assert main(PERFORM, {}, ["audits"]) == 1
         assert "this machine has no CUDA device" in capsys.readouterr().err
 
     @pytest.mark.parametrize("arguments", [[], ["predictions"], ["audits", "trainings"]])
     def test_a_wrong_command_line_is_told_the_queues(
         self, arguments: list[str], capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert main(PERFORM, arguments) == 2
+        assert main(PERFORM, {}, arguments) == 2
         assert "audits|trainings" in capsys.readouterr().err
 
     def test_the_named_queue_is_served(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,5 +319,5 @@ class TestCommandLine:
         monkeypatch.setattr("app.observability.logs.configure", lambda *_: None)
         # What it does to signals would outlive the test, in all processes that later ones start.
         monkeypatch.setattr(worker, "past_ending", lambda: None)
-        assert main(PERFORM, ["audits"]) == 0
+        assert main(PERFORM, {}, ["audits"]) == 0
         assert served == [JobKind.AUDIT]

@@ -1,0 +1,100 @@
+"""What an audit is done with: the model, the clips, the attacks. The same for all its shards."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+from app.audits import files
+from app.audits.schemas import AnyAuditRequest, UploadedAuditRequest, parse_request
+from app.audits.victim import batch_size, load_victim
+from app.registry import service as registry
+from app.registry.service import Entry
+from models.audit import Audit
+from workers.audits.clips import AuditClips, from_corpus, from_uploads
+from workers.runtime.context import WorkerContext
+from workers.runtime.outcome import JobFailed
+from workers.runtime.retries import retry_while_database_is_away
+
+
+class Asked(Protocol):
+    """An attempt at the job, or at a shard of it."""
+
+    job_id: str
+    owner: str
+    request: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What an audit is done with."""
+
+    request: AnyAuditRequest
+    entry: Entry
+    clips: AuditClips
+    audit: Audit
+
+
+def set_up(context: WorkerContext, attempt: Asked) -> Setup:
+    """Find it all.
+
+    Raises:
+        ServalError, CorpusError, JobFailed: the request cannot be fulfilled any more.
+    """
+    request = parse_request(attempt.request)
+    entry = retry_while_database_is_away(lambda: _find(context, attempt, request.model))
+    clips = _clips(context, attempt, request, entry)
+    _check_recordings(request, clips)
+    return Setup(request, entry, clips, _audit(context, attempt, request, entry, clips))
+
+
+def _find(context: WorkerContext, attempt: Asked, model: str) -> Entry:
+    with context.sessions() as session:
+        return registry.get(session, context.storage, model, owner=attempt.owner)
+
+
+def _clips(
+    context: WorkerContext, attempt: Asked, request: AnyAuditRequest, entry: Entry
+) -> AuditClips:
+    if isinstance(request, UploadedAuditRequest):
+        return from_uploads(files.inputs_dir(context.storage, attempt.job_id))
+
+    def select() -> AuditClips:
+        with context.sessions() as session:
+            return from_corpus(
+                session, context.storage, request, entry.config.labels, owner=attempt.owner
+            )
+
+    return retry_while_database_is_away(select)
+
+
+def _check_recordings(request: AnyAuditRequest, clips: AuditClips) -> None:
+    """They were at hand when the audit was accepted."""
+    if not clips.audible and any(one.domain == "waveform" for one in request.attacks):
+        raise JobFailed(
+            "no_recordings",
+            "The recordings of the corpus are not at hand any more, and an attack changes"
+            " waveforms. Upload the corpus again, or attack its features.",
+        )
+
+
+def _audit(
+    context: WorkerContext,
+    attempt: Asked,
+    request: AnyAuditRequest,
+    entry: Entry,
+    clips: AuditClips,
+) -> Audit:
+    device = context.device()
+    sources = {name for attack in request.attacks for name in attack.sources}
+    found = {
+        name: retry_while_database_is_away(partial(_find, context, attempt, name))
+        for name in sorted(sources)
+    }
+    return Audit(
+        load_victim(entry, request, device),
+        clips,
+        request.attacks,
+        seed=request.seed,
+        batch=batch_size(context.settings, entry.config.frames),
+        others={name: load_victim(one, request, device) for name, one in found.items()},
+    )
