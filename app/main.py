@@ -11,6 +11,7 @@ from fastapi_offline import FastAPIOffline
 
 from app import __version__, openapi
 from app.access.auth import AccessState, Keyring, may
+from app.access.deletions import endpoints as deletions
 from app.access.keys import endpoints as keys
 from app.access.rates import Rates
 from app.audits import endpoints as audits
@@ -45,6 +46,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     trainings.router,
     corpora.router,
     keys.router,
+    deletions.router,
 )
 
 

@@ -41,6 +41,24 @@ def create(
         bool,
         typer.Option("--adopt-local", help="Give it what was made while there was no key."),
     ] = False,
+    max_bytes: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=2**62,
+            help="The most that it may keep: corpora, models and jobs. 0: no limit."
+            " [default: SERVAL_MAX_KEY_BYTES]",
+        ),
+    ] = None,
+    max_jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=2**31 - 1,
+            help="The most unfinished jobs that it may have. 0: no limit."
+            " [default: SERVAL_MAX_KEY_JOBS]",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Make a key and print its token, which is shown this once.
@@ -56,7 +74,7 @@ def create(
         raise CliError(f"The name {name!r} must be one line of 1 to 100 characters.")
     chosen = [scope.strip() for given in scopes for scope in given.split(",") if scope.strip()]
     with _session() as session:
-        made = add_key(session, name=name, scopes=chosen)
+        made = add_key(session, name=name, scopes=chosen, max_bytes=max_bytes, max_jobs=max_jobs)
         if adopt_local:
             ownership_transfer.transfer_ownership(session, of=LOCAL, by=made.key.id)
         session.commit()
@@ -105,17 +123,18 @@ def revoke(
     key_id: Annotated[str, typer.Argument(help="key_…, as `serval keys list` shows it.")],
 ) -> None:
     """Revoke a key. What it owns stays, and another key may adopt it."""
+    from app.access.deletions.service import CLI
     from app.access.keys.service import revoke_key
     from app.ownership_transfer import owned_by
 
     with _session() as session:
-        key = revoke_key(session, key_id)
+        key = revoke_key(session, key_id, actor=CLI)
         left = owned_by(session, key.id)
     typer.echo(f"{key.id} ({key.name}) is revoked.")
     if any(left):
         _remark(
             f"It leaves {left}, which nobody sees now. To give that to another key: serval keys"
-            f" adopt --from {key.id} --to key_…"
+            f" adopt --from {key.id} --to key_…. To delete it: serval purge --key {key.id}"
         )
 
 

@@ -39,8 +39,8 @@ def newest_first(
         if created_at is None:
             whose = "the" if owner is None else "your"
             raise Invalid(
-                f"after={shown(after)} is not the id of one of {whose} {table.__tablename__}. Give the"
-                " last id of the page before, or leave it out."
+                f"after={shown(after)} is not the id of one of {whose} {table.__tablename__}. Give"
+                " the last id of the page before, or leave it out."
             )
         query = query.where(tuple_(columns.created_at, columns.id) < (created_at, after))
     query = query.order_by(columns.created_at.desc(), columns.id.desc()).limit(limit + 1)

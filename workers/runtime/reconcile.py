@@ -12,6 +12,7 @@ others watchdog, and take over when it is gone.
 | running, and the heartbeat stands still | queued again, or failed after too many attempts |
 | cancelling, and the heartbeat stands still | cancelled |
 | queued, and Redis does not have it | its id is put on the queue |
+| kept for longer than a setting says | removed, see `workers.runtime.retention` |
 """
 
 import signal
@@ -39,6 +40,7 @@ from app.settings import BadSetting, Settings, load_settings
 from workers.runtime.collect import collect
 from workers.runtime.context import WorkerContext
 from workers.runtime.recovery import give_up, requeue
+from workers.runtime.retention import enforce
 from workers.runtime.signals import ENDING, past_ending
 
 log = structlog.get_logger("workers.reconcile")
@@ -53,6 +55,9 @@ submission commits its row up to two seconds before it enqueues."""
 LOCK_NAME: Final = "serval:reconciler"
 LOCK_SECONDS: Final = 10.0
 COLLECT_SECONDS: Final = 600.0
+RETAIN_SECONDS: Final = 60.0
+"""Between two looks at what is kept no longer; where a look does not suffice, the next one goes on
+at once."""
 LOOKED_AT: Final = (
     Job.id,
     Job.kind,
@@ -89,6 +94,7 @@ class Reconciler:
         self._recovered: set[str] = set()
         self._lock = context.queue.redis.lock(LOCK_NAME, timeout=LOCK_SECONDS, blocking=False)
         self._collected = float("-inf")
+        self._retained = float("-inf")
 
     def look(self) -> None:
         """Look at every unfinished job once, and act if it is this one's turn.
@@ -110,6 +116,8 @@ class Reconciler:
         if self._clock() - self._collected > COLLECT_SECONDS:
             self._collected = self._clock()
             self._collect()
+        if self._clock() - self._retained > RETAIN_SECONDS:
+            self._retain()
 
     def saw_nothing(self) -> None:
         """After a look that failed: who could not be seen was not silent, count from now on."""
@@ -120,6 +128,15 @@ class Reconciler:
             collect(self._context)
         except OSError as error:  # a full disk: no reason to leave the jobs alone
             log.warning("cannot collect orphans", error=str(error))
+
+    def _retain(self) -> None:
+        try:
+            more = enforce(self._context)
+        except OSError as error:
+            log.warning("cannot remove what is kept no longer", error=str(error))
+            more = False
+        if not more:
+            self._retained = self._clock()
 
     def leave(self) -> None:
         """Let another reconciler have the turn at once."""

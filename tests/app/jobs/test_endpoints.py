@@ -240,7 +240,7 @@ class TestPreferWait:
 
         def revoke_and_end() -> None:
             with make_sessions() as session:
-                revoke_key(session, key.id)
+                revoke_key(session, key.id, actor="cli")
             attempt.succeed({})
 
         at_look(2, revoke_and_end)
