@@ -17,6 +17,7 @@ from app.access.rates import Rates
 from app.audits import endpoints as audits
 from app.corpora import endpoints as corpora
 from app.corpora.tables import Corpus
+from app.erasure import endpoints as erasure
 from app.http import body_timeout, problems
 from app.jobs.endpoints import job_routes
 from app.jobs.events import Waiters, WaitersState
@@ -46,6 +47,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     trainings.router,
     corpora.router,
     keys.router,
+    erasure.router,
     deletions.router,
 )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.errors import CliError
+from app.cli.opening import opened
 from app.cli.output import Json, print_json, table
 from app.settings import load_settings
 
@@ -158,15 +159,5 @@ def adopt(
 @contextmanager
 def _session() -> Iterator["Session"]:
     """A session on the migrated database."""
-    from app.errors import ServalError
-    from app.migrations import open_database
-    from app.persistence.database import sessions
-
-    engine = open_database(load_settings())
-    try:
-        with sessions(engine)() as session:
-            yield session
-    except ServalError as error:
-        raise CliError(error.detail) from error
-    finally:
-        engine.dispose()
+    with opened(load_settings()) as sessions, sessions() as session:
+        yield session

@@ -33,7 +33,7 @@ from sqlalchemy.orm import load_only
 from app.errors import Unavailable
 from app.jobs.attempts import ALIVE
 from app.jobs.queue import brief_client
-from app.jobs.states import TERMINAL, JobKind, JobStatus
+from app.jobs.states import UNFINISHED, JobKind, JobStatus
 from app.jobs.tables import Job
 from app.observability import logs
 from app.settings import BadSetting, Settings, load_settings
@@ -163,7 +163,7 @@ class Reconciler:
         with self._context.sessions() as session:
             query = (
                 select(Job)
-                .where(Job.status.not_in(TERMINAL))
+                .where(Job.status.in_(UNFINISHED))
                 .order_by(Job.created_at, Job.id)
                 .options(load_only(*LOOKED_AT, raiseload=True))
             )
