@@ -10,7 +10,7 @@ from app.access.keys import service as keys
 from app.access.keys.scopes import Scope
 from app.access.owners import LOCAL
 from app.erasure.schemas import Erasure
-from app.erasure.service import Selection, erase
+from app.erasure.service import STOP_SECONDS, Selection, erase
 from app.errors import Forbidden
 from app.http.problems import problems
 from app.http.queries import NoQuery
@@ -51,6 +51,7 @@ def delete_data(
         Selection(owner=key_id),
         Order(caller.key_id, "erasure"),
         seconds=MOST_SECONDS,
+        stop_seconds=STOP_SECONDS,
     )
     loaded = state_of(request, RegistryState).loaded_models
     for model_id in done.models:
