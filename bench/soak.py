@@ -171,10 +171,16 @@ def work(running: Service, predictions: int, audits: int) -> None:
         running.send("POST", f"/v1/predict?model={MODEL}", clip)
 
     with ThreadPoolExecutor(CLIENTS + 1) as clients:
-        audited = clients.submit(lambda: [audit(running, clip) for _ in range(audits)])
+        audited = clients.submit(audit_each, running, clip, audits)
         for _ in clients.map(predict, range(predictions)):
             pass  # an error is raised here
         audited.result()
+
+
+def audit_each(running: Service, clip: bytes, audits: int) -> None:
+    """Audit so many times, one after the other."""
+    for _ in range(audits):
+        audit(running, clip)
 
 
 def audit(running: Service, clip: bytes) -> None:

@@ -22,7 +22,7 @@ from tests.recorded import record
 from tests.speechless import add_corpus
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def storage(settings: Settings) -> Storage:
     storage = Storage(settings.data_dir)
     storage.prepare()
@@ -107,6 +107,16 @@ class TestPurge:
         assert left(session) == {new, queued}
         assert old not in left(session)
         assert "nothing to delete" in serval("purge", "--older-than", "7", "--yes").out
+
+    def test_a_folder_without_the_services_files_is_refused(
+        self, serval: Serval, session: Session, storage: Storage
+    ) -> None:
+        kept = {ended(session, "local")}
+        (storage.root / "jobs").rmdir()
+        said = serval("purge", "--key", "local", "--yes")
+        assert said.status == 1
+        assert "SERVAL_DATA_DIR" in said.err
+        assert left(session) == kept
 
     def test_an_unknown_key_is_named(self, serval: Serval) -> None:
         said = serval("purge", "--key", "key_nobody", "--yes")
