@@ -294,6 +294,7 @@ def main() -> None:
     parser.add_argument("--predictions", type=int, default=PREDICTIONS)
     parser.add_argument("--audits", type=int, default=AUDITS)
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the service ends with its measuring
     looks = soak(given.predictions, given.audits)
     Console(width=max(110, Console().width)).print(show(looks))
     print(json.dumps(figures(looks, given.predictions, given.audits)))
