@@ -49,17 +49,17 @@ class _Look:
         self.context = context
         self._until = time.monotonic() + MOST_SECONDS
         self.cut_short = False
-        self.counts: dict[str, int] = {}
 
-    def each(self, what: str, ids: Sequence[str], act: Callable[[str], bool]) -> None:
-        """Act on each, as long as there is time."""
+    def each(self, ids: Sequence[str], act: Callable[[str], bool]) -> int:
+        """Act on each, as long as there is time; on how many there was something to do."""
         self.cut_short |= len(ids) >= MOST
+        done = 0
         for one in ids:
             if time.monotonic() > self._until:
                 self.cut_short = True
-                return
-            if act(one):
-                self.counts[what] = self.counts.get(what, 0) + 1
+                break
+            done += act(one)
+        return done
 
 
 def enforce(context: WorkerContext) -> bool:
@@ -67,19 +67,18 @@ def enforce(context: WorkerContext) -> bool:
     keep = Retention.of(context.settings)
     look = _Look(context)
     _measure(look)
+    recordings = 0 if keep.audio is None else _expire_audio(look, now() - keep.audio)
     _remove_audio(look)
-    if keep.audio is not None:
-        _expire_audio(look, now() - keep.audio)
-        _remove_audio(look)
+    jobs = 0
     if keep.results is not None:
         succeeded = (JobStatus.SUCCEEDED,)
-        _delete_jobs(look, retention.RESULTS, succeeded, now() - keep.results)
+        jobs += _delete_jobs(look, retention.RESULTS, succeeded, now() - keep.results)
     if keep.failed is not None:
         ended = (JobStatus.FAILED, JobStatus.CANCELLED)
-        _delete_jobs(look, retention.FAILED, ended, now() - keep.failed)
+        jobs += _delete_jobs(look, retention.FAILED, ended, now() - keep.failed)
     _forget_deletions(look)
-    if look.counts:
-        log.info("kept no longer", **look.counts)
+    if recordings or jobs:
+        log.info("kept no longer", recordings=recordings, jobs=jobs)
     return look.cut_short
 
 
@@ -89,8 +88,8 @@ def _ids(look: _Look, *conditions: ColumnElement[bool]) -> Sequence[str]:
         return session.scalars(query).all()
 
 
-def _expire_audio(look: _Look, before: datetime) -> None:
-    """Say that recordings are given to nobody any more."""
+def _expire_audio(look: _Look, before: datetime) -> int:
+    """Say that recordings are given to nobody any more; of how many audits."""
     due = (
         Job.status == JobStatus.SUCCEEDED,
         Job.audio_bytes > 0,
@@ -111,7 +110,7 @@ def _expire_audio(look: _Look, before: datetime) -> None:
             deletions.record(session, order, "audio", job_id, owner=job.owner, freed=freed)
         return True
 
-    look.each("recordings", _ids(look, *due), expire)
+    return look.each(_ids(look, *due), expire)
 
 
 def _remove_audio(look: _Look) -> None:
@@ -121,12 +120,13 @@ def _remove_audio(look: _Look) -> None:
     def remove(job_id: str) -> bool:
         with look.context.sessions.begin() as session:
             job = session.get(Job, job_id)
-            if job is not None:
-                files.remove_audio(look.context.storage, job_id, job.attempt)
-                _say(session, Job.id == job_id, *_sizes(look, job_id, job.attempt))
-        return False  # told when it was expired
+            if job is None:
+                return False
+            files.remove_audio(look.context.storage, job_id, job.attempt)
+            _say(session, Job.id == job_id, *_sizes(look, job_id, job.attempt))
+        return True
 
-    look.each("", _ids(look, *due), remove)
+    look.each(_ids(look, *due), remove)
 
 
 def _sizes(look: _Look, job_id: str, attempt: int) -> tuple[int, int]:
@@ -144,9 +144,7 @@ def _say(session: Session, which: ColumnElement[bool], size: int, audio: int) ->
     )
 
 
-def _delete_jobs(
-    look: _Look, setting: str, statuses: Sequence[JobStatus], before: datetime
-) -> None:
+def _delete_jobs(look: _Look, setting: str, statuses: Sequence[JobStatus], before: datetime) -> int:
     # What caused a job that has not ended is needed still; `deletion` looks once more.
     in_use = exists().where(Effect.parent_id == Job.id, Effect.status.in_(UNFINISHED))
     due = (Job.status.in_(statuses), Job.finished_at < before, ~in_use)
@@ -164,7 +162,7 @@ def _delete_jobs(
                 return False
         return True
 
-    look.each("jobs", _ids(look, *due), delete)
+    return look.each(_ids(look, *due), delete)
 
 
 def _forget_deletions(look: _Look) -> None:
@@ -179,18 +177,17 @@ def _forget_deletions(look: _Look) -> None:
 def _measure(look: _Look) -> None:
     """Say how large is what was there before rows said so."""
 
-    def job(job_id: str) -> bool:
+    def measure(job_id: str) -> bool:
         with look.context.sessions.begin() as session:
-            row = session.get(Job, job_id)
-            if row is not None:
-                succeeded = row.kind is JobKind.AUDIT and row.status is JobStatus.SUCCEEDED
-                sizes = _sizes(look, job_id, row.attempt) if succeeded else (0, 0)
-                unmeasured = Job.bytes.is_(None) & (Job.id == job_id)
-                _say(session, unmeasured, *sizes)
-        return False
+            job = session.get(Job, job_id)
+            if job is None:
+                return False
+            succeeded = job.kind is JobKind.AUDIT and job.status is JobStatus.SUCCEEDED
+            sizes = _sizes(look, job_id, job.attempt) if succeeded else (0, 0)
+            _say(session, Job.bytes.is_(None) & (Job.id == job_id), *sizes)
+        return True
 
-    unmeasured = _ids(look, Job.bytes.is_(None), Job.status.in_(TERMINAL))
-    look.each("", unmeasured, job)
+    look.each(_ids(look, Job.bytes.is_(None), Job.status.in_(TERMINAL)), measure)
     _measure_folders(look, Corpus)
     _measure_folders(look, Model)
 
@@ -204,8 +201,8 @@ def _measure_folders(look: _Look, table: type[Corpus | Model]) -> None:
             session.execute(
                 update(table).where(table.id == name).values(bytes=tree_size(folder(name)))
             )
-        return False
+        return True
 
     with look.context.sessions() as session:
         names = session.scalars(select(table.id).where(table.bytes.is_(None)).limit(MOST)).all()
-    look.each("", names, measure)
+    look.each(names, measure)
