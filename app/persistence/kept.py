@@ -1,4 +1,4 @@
-"""How much of the disk an owner's files take: a number in each row, summed by one query.
+"""How much of the disk an owner's files take: a number in each row, summed when somebody asks.
 
 A row says its files' size from the moment at which it is committed. Nobody walks through folders to
 find out whether one more upload fits.
