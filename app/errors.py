@@ -8,6 +8,7 @@ ServalError            500
 ├── NotAcceptable      406  not in a form that the client accepts
 ├── TooSlow            408  the body stopped coming, or trickles
 ├── Conflict           409  it contradicts the present state
+├── Gone               410  it was there, and its time is over
 ├── TooLarge           413
 ├── UnsupportedMedia   415
 ├── RangeNotSatisfiable 416 see `app.http.downloads`
@@ -111,6 +112,10 @@ class TooSlow(ServalError):
 
 class Conflict(ServalError):
     status, code, title = 409, "conflict", "Conflict"
+
+
+class Gone(ServalError):
+    status, code, title = 410, "gone", "Gone"
 
 
 class TooLarge(ServalError):

@@ -11,11 +11,13 @@ from fastapi_offline import FastAPIOffline
 
 from app import __version__, openapi
 from app.access.auth import AccessState, Keyring, may
+from app.access.deletions import endpoints as deletions
 from app.access.keys import endpoints as keys
 from app.access.rates import Rates
 from app.audits import endpoints as audits
 from app.corpora import endpoints as corpora
 from app.corpora.tables import Corpus
+from app.erasure import endpoints as erasure
 from app.http import body_timeout, problems
 from app.jobs.endpoints import job_routes
 from app.jobs.events import Waiters, WaitersState
@@ -45,6 +47,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     trainings.router,
     corpora.router,
     keys.router,
+    erasure.router,
+    deletions.router,
 )
 
 

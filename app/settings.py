@@ -107,6 +107,10 @@ def _device(name: str) -> str:
     return name
 
 
+Days = Annotated[float, Field(ge=0, le=36_500)]
+"""A time to keep things for; 0 is for ever."""
+
+
 class Settings(BaseSettings):
     """The service's settings. Built once at start and passed on; nothing reads it globally."""
 
@@ -184,6 +188,23 @@ class Settings(BaseSettings):
     key_cache_seconds: float = Field(default=1.0, ge=0)
     """How long a looked-up key is believed, so that predicting costs no query; also the longest
     time for which a key revoked in another process still opens this one."""
+
+    # What a key may have at one time: 0 is no limit. `serval keys create` may give one another.
+    max_key_bytes: int = Field(default=0, ge=0)
+    """Of its corpora, models and jobs together, on the disk."""
+    max_key_jobs: int = Field(default=0, ge=0)
+    """Queued and running ones. Without a limit, one key's jobs may keep all others waiting."""
+
+    # What is kept how long: 0 is for ever. Whoever keeps voices of people must say.
+    keep_audio_days: Days = 0
+    """From the end of an audit until its recordings go, uploaded and attacked ones; its result
+    stays. Corpora are not meant: their owner named them, and deletes them."""
+    keep_results_days: Days = 0
+    """From the end of a job that has succeeded until it goes, with result, events and files."""
+    keep_failed_days: Days = 0
+    """The same of one that failed or was cancelled. Its files go at its end in any case."""
+    keep_deletions_days: Days = 1095
+    """Rows of the trail of deletions: three years, and 200 bytes each."""
 
     # Waiting and following
     max_wait_seconds: float = Field(default=60.0, gt=0)

@@ -31,6 +31,7 @@ MODULES = (
     "shards",
     "training",
     "corpus",
+    "soak",
     "gpu",
 )
 

@@ -110,7 +110,7 @@ async def create_from_files(
                 owner=caller.owner,
                 idempotency_key=idempotency_key,
             )
-            return resource(session, made.id, caller, JobKind.AUDIT)
+            return resource(session, made.id, caller, JobKind.AUDIT, services.settings)
 
     with UPLOADS.one(caller.owner):
         async with _form(request, services.settings) as form:
@@ -202,7 +202,9 @@ def create_audit(
     made = service.create(
         session, services, wanted, owner=caller.owner, idempotency_key=idempotency_key
     )
-    return _accepted(response, *resource(session, made.id, caller, JobKind.AUDIT))
+    return _accepted(
+        response, *resource(session, made.id, caller, JobKind.AUDIT, services.settings)
+    )
 
 
 def _accepted(response: Response, job: Job, tag: str) -> Job:
@@ -311,10 +313,14 @@ def list_artifacts(
     job_id: JobId, session: SessionDep, services: ServicesDep, caller: MayAudit, _query: NoQuery
 ) -> Page[Artifact]:
     """Pictures, adversarial log-mels and sounds, all of them."""
-    _, folder = service.findings(session, services.storage, job_id, owner=caller.owner)
+    job, folder = service.findings(session, services.storage, job_id, owner=caller.owner)
     base = f"{path_of(job_id, JobKind.AUDIT)}/artifacts"
     found = [
-        Artifact(**one.model_dump(), url=f"{base}/{one.name}")
+        Artifact(
+            **one.model_dump(),
+            url=f"{base}/{one.name}",
+            expired_at=job.audio_expired_at if files.is_audio(one.name) else None,
+        )
         for one in files.read_artifacts(folder)
     ]
     return Page(data=found, has_more=False)
@@ -328,7 +334,7 @@ def list_artifacts(
     responses={
         200: {"content": {"application/octet-stream": {"schema": {"type": "string"}}}},
         **DOWNLOADED,
-        **problems(404, 409),
+        **problems(404, 409, 410),
     },
 )
 def get_artifact(
@@ -341,6 +347,12 @@ def get_artifact(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """With `Range` a part of it."""
-    _, folder = service.findings(session, services.storage, job_id, owner=caller.owner)
-    known, path = service.artifact(folder, name)
-    return download(path, media_type=known.media_type, name=name, if_none_match=if_none_match)
+    job, folder = service.findings(session, services.storage, job_id, owner=caller.owner)
+    known, path = service.artifact(folder, name, job)
+    try:
+        return download(path, media_type=known.media_type, name=name, if_none_match=if_none_match)
+    except FileNotFoundError:  # it went since the row was read
+        session.expire_all()
+        service.findings(session, services.storage, job_id, owner=caller.owner)
+        service.artifact(folder, name, job)
+        raise

@@ -16,10 +16,11 @@ import json
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from pydantic import TypeAdapter
 
+from app.persistence.kept import tree_size
 from app.persistence.storage import Storage
 from app.schemas import Schema
 
@@ -34,6 +35,11 @@ is_artifact = re.compile(
     r"adversarial\.safetensors|uar-curve\.png|figure2-[1-9]\.png"
     r"|(?:clean-[0-9]{6}|adversarial-[0-9]{6}-[0-9]{2,3})\.wav"
 ).fullmatch
+
+
+is_audio = re.compile(r"adversarial\.safetensors|.+\.wav").fullmatch
+"""Whether an artifact is a recording: of somebody's voice, as it was or as it was attacked. The
+tensors are those clips as the model heard them; sound can be made of them."""
 
 
 def picture_name(number: int) -> str:
@@ -103,6 +109,38 @@ def read_inputs(folder: Path) -> list[Input]:
 def attempt_dir(storage: Storage, job_id: str, attempt: int) -> Path:
     """Where the attempt of that number publishes what it found."""
     return storage.job_dir(job_id) / f"attempt-{attempt:04d}"
+
+
+class Sizes(NamedTuple):
+    """Bytes on the disk.
+
+    Attributes:
+        all: of what an audit keeps.
+        audio: of the recordings among it.
+    """
+
+    all: int
+    audio: int
+
+
+def sizes(storage: Storage, job_id: str, attempt: int) -> Sizes:
+    """How much a job keeps whose attempt of that number has succeeded. A training keeps nothing:
+    its model is the registry's."""
+    found = attempt_dir(storage, job_id, attempt)
+    inputs = tree_size(inputs_dir(storage, job_id))
+    audio = inputs + sum(path.stat().st_size for path in _audio(found))
+    return Sizes(inputs + tree_size(found), audio)
+
+
+def remove_audio(storage: Storage, job_id: str, attempt: int) -> None:
+    """Remove what was uploaded, and the artifacts that are recordings. Once more does no harm."""
+    storage.remove(inputs_dir(storage, job_id))
+    for path in _audio(attempt_dir(storage, job_id, attempt)):
+        path.unlink(missing_ok=True)
+
+
+def _audio(found: Path) -> list[Path]:
+    return [path for path in (found / ARTIFACTS).glob("*") if is_audio(path.name)]
 
 
 def read_artifacts(folder: Path) -> list[ArtifactFile]:

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from app.corpora.schemas import Partition
-from app.schemas import Metadata, Schema, at
+from app.schemas import Metadata, Schema, Timestamp, at
 from models.attacks import AnyAttack, Attack
 from models.defenses import DEFENSES, AnyDefense, Defense
 from models.threats import Domain, Norm, ThreatModel
@@ -294,6 +294,9 @@ class Artifact(Schema):
     description: str
     bytes: int
     sha256: str
+    expired_at: Timestamp | None = Field(
+        default=None, description="Of a recording that was removed: when. It answers 410."
+    )
     url: str = Field(
         default="",
         examples=["/v1/audits/audit_01K9ZQ3W8M4V7T2X6B5N0C1DEF/artifacts/uar-curve.png"],

@@ -8,13 +8,15 @@ from typing import Any, BinaryIO, Final
 
 from sqlalchemy.orm import Session
 
+from app.access.allowance import Allowance
 from app.audits import acceptance, files, fit
 from app.audits.files import Input
 from app.audits.report import Report
 from app.audits.result import AuditResult
 from app.audits.schemas import AuditRequest, UploadedAuditRequest
 from app.corpora import service as corpora
-from app.errors import Conflict, FieldProblem, Invalid, NotFound, shown
+from app.errors import Conflict, FieldProblem, Gone, Invalid, NotFound, shown
+from app.jobs import retention
 from app.jobs import service as jobs
 from app.jobs.service import Submission
 from app.jobs.services import Services
@@ -60,7 +62,8 @@ def create(
     if replayed is not None:
         return replayed
     wanted = _checked(session, services, request, asked)
-    return jobs.accept(session, services.queue, services.storage, wanted)
+    most = Allowance.of(services.settings)
+    return jobs.accept(session, services.queue, services.storage, wanted, most)
 
 
 def _asked(
@@ -156,7 +159,8 @@ def create_uploaded(
             staged=staged / "job",
             lock_for_share=lock_for_share,
         )
-        return jobs.accept(session, services.queue, services.storage, submission)
+        most = Allowance.of(services.settings)
+        return jobs.accept(session, services.queue, services.storage, submission, most)
 
 
 def _digest(uploads: Sequence[Upload], names: Sequence[str]) -> str:
@@ -313,14 +317,22 @@ def report(folder: Path, job: Job) -> Report:
     return found
 
 
-def artifact(folder: Path, name: str) -> tuple[files.ArtifactFile, Path]:
+def artifact(folder: Path, name: str, job: Job) -> tuple[files.ArtifactFile, Path]:
     """What is known of an artifact, and its file.
 
     Raises:
         NotFound: the audit made none of this name.
+        Gone: it was a recording, and the time for which those are kept is over.
     """
     known = files.read_artifacts(folder) if files.is_artifact(name) else []
     for one in known:
         if one.name == name:
+            if job.audio_expired_at is not None and files.is_audio(name):
+                raise Gone(
+                    f"The recordings of {job.id} were removed on"
+                    f" {job.audio_expired_at:%Y-%m-%d at %H:%M} UTC, when their time was over"
+                    f" ({retention.AUDIO}). Its result, rows, report and pictures are there still.",
+                    code="artifact_expired",
+                )
             return one, folder / files.ARTIFACTS / one.name
     raise NotFound(f"The audit made no artifact {shown(name)}. GET its artifacts for a list.")

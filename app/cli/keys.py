@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.errors import CliError
+from app.cli.opening import opened
 from app.cli.output import Json, print_json, table
 from app.processes import serval_command
 from app.settings import load_settings
@@ -42,6 +43,24 @@ def create(
         bool,
         typer.Option("--adopt-local", help="Give it what was made while there was no key."),
     ] = False,
+    max_bytes: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=2**62,
+            help="The most that it may keep: corpora, models and jobs. 0: no limit."
+            " [default: SERVAL_MAX_KEY_BYTES]",
+        ),
+    ] = None,
+    max_jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=2**31 - 1,
+            help="The most unfinished jobs that it may have. 0: no limit."
+            " [default: SERVAL_MAX_KEY_JOBS]",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Make a key and print its token, which is shown this once.
@@ -57,7 +76,7 @@ def create(
         raise CliError(f"The name {name!r} must be one line of 1 to 100 characters.")
     chosen = [scope.strip() for given in scopes for scope in given.split(",") if scope.strip()]
     with _session() as session:
-        made = add_key(session, name=name, scopes=chosen)
+        made = add_key(session, name=name, scopes=chosen, max_bytes=max_bytes, max_jobs=max_jobs)
         if adopt_local:
             ownership_transfer.transfer_ownership(session, of=LOCAL, by=made.key.id)
         session.commit()
@@ -106,17 +125,19 @@ def revoke(
     key_id: Annotated[str, typer.Argument(help="key_…, as `serval keys list` shows it.")],
 ) -> None:
     """Revoke a key. What it owns stays, and another key may adopt it."""
+    from app.access.deletions.service import CLI
     from app.access.keys.service import revoke_key
     from app.ownership_transfer import owned_by
 
     with _session() as session:
-        key = revoke_key(session, key_id)
+        key = revoke_key(session, key_id, actor=CLI)
         left = owned_by(session, key.id)
     typer.echo(f"{key.id} ({key.name}) is revoked.")
     if any(left):
         _remark(
             f"It leaves {left}, which nobody sees now. To give that to another key:"
-            f" {serval_command(f'keys adopt --from {key.id} --to key_…')}"
+            f" {serval_command(f'keys adopt --from {key.id} --to key_…')}. To delete it:"
+            f" {serval_command(f'purge --key {key.id}')}"
         )
 
 
@@ -140,15 +161,5 @@ def adopt(
 @contextmanager
 def _session() -> Iterator["Session"]:
     """A session on the migrated database."""
-    from app.errors import ServalError
-    from app.migrations import open_database
-    from app.persistence.database import sessions
-
-    engine = open_database(load_settings())
-    try:
-        with sessions(engine)() as session:
-            yield session
-    except ServalError as error:
-        raise CliError(error.detail) from error
-    finally:
-        engine.dispose()
+    with opened(load_settings()) as sessions, sessions() as session:
+        yield session

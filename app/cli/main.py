@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import audit, corpus, keys, operations, predict, processes, train
+from app.cli import audit, corpus, keys, operations, predict, processes, purge, train
 from app.cli.errors import CliError
 from app.settings import BadSetting
 
@@ -26,6 +26,8 @@ app.command(cls=audit.AuditCommand)(audit.audit)
 app.command(cls=train.TrainCommand)(train.train)
 app.add_typer(corpus.app)
 app.add_typer(keys.app)
+app.command()(purge.purge)
+app.command()(purge.deletions)
 
 
 def _show_version(wanted: bool) -> None:

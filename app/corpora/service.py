@@ -15,6 +15,10 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
+from app.access import allowance
+from app.access.allowance import Allowance
+from app.access.deletions import service as deletions
+from app.access.deletions.service import Order
 from app.corpora.importing import Imported, Watch, audio_file, import_archive
 from app.corpora.schemas import CorpusRequest
 from app.corpora.tables import Corpus
@@ -23,6 +27,7 @@ from app.jobs.states import TERMINAL
 from app.jobs.tables import Job
 from app.persistence import orphans
 from app.persistence.ids import is_id, new_id
+from app.persistence.kept import tree_size
 from app.persistence.storage import Storage
 from app.settings import Settings
 from models.corpus.features import FeatureFile
@@ -67,7 +72,11 @@ def create(
 
     Raises:
         Invalid: the archive or the corpus is not accepted.
+        TooMany: the owner would keep more bytes than it may.
     """
+    most = Allowance.of(settings)
+    allowance.check_bytes(session, owner, most)  # what is full already need not be unpacked into
+    session.rollback()  # no connection is held while clips are decoded
     corpus_id = new_id("corpus")
     final = storage.corpus_dir(corpus_id)
     with storage.staging() as staged:
@@ -76,12 +85,14 @@ def create(
         imported = import_archive(
             upload, folder, format_=request.format, settings=settings, watch=watch
         )
+        size = tree_size(folder)
         orphans.mark(folder)
         storage.publish(folder, final)
-    corpus = _row(corpus_id, owner, request.name, imported)
+    corpus = _row(corpus_id, owner, request.name, imported, size)
     session.add(corpus)
     try:
         session.flush()
+        allowance.check_bytes(session, owner, most, size)
     except Exception:
         session.rollback()
         storage.remove(final)
@@ -93,7 +104,7 @@ def create(
     return corpus
 
 
-def _row(corpus_id: str, owner: str, name: str, imported: Imported) -> Corpus:
+def _row(corpus_id: str, owner: str, name: str, imported: Imported, size: int) -> Corpus:
     manifest = imported.manifest
     return Corpus(
         id=corpus_id,
@@ -105,6 +116,7 @@ def _row(corpus_id: str, owner: str, name: str, imported: Imported) -> Corpus:
         speakers=len(manifest.speakers),
         partitions={split: _part(manifest.split(split)) for split in manifest.splits},
         skipped=[{"path": one.path, "reason": one.reason} for one in imported.skipped],
+        bytes=size,
     )
 
 
@@ -147,8 +159,21 @@ def _absent(corpus_id: str) -> NotFound:
     return NotFound(f"There is no corpus {shown(corpus_id)}. GET /v1/corpora lists yours.")
 
 
-def delete(session: Session, storage: Storage, corpus_id: str, *, owner: str) -> None:
+def delete(
+    session: Session,
+    storage: Storage,
+    corpus_id: str,
+    *,
+    owner: str,
+    order: Order | None = None,
+) -> int:
     """Delete the corpus. What was made of it, results and models, stays.
+
+    Args:
+        order: whose wish it is, for the trail; the owner's if None.
+
+    Returns:
+        The bytes of its files.
 
     Raises:
         NotFound: as `get`.
@@ -167,11 +192,16 @@ def delete(session: Session, storage: Storage, corpus_id: str, *, owner: str) ->
     deleted = session.execute(
         delete_from(Corpus)
         .where(Corpus.id == corpus.id, ~exists().where(*users))
-        .returning(Corpus.id)
+        .returning(Corpus.bytes)
         .execution_options(synchronize_session=False)
     ).one_or_none()
+    folder = storage.corpus_dir(corpus_id)
+    freed = 0
     if deleted is not None:
-        orphans.mark(storage.corpus_dir(corpus_id))
+        freed = tree_size(folder) if deleted.bytes is None else deleted.bytes
+        by = order or Order(owner)
+        deletions.record(session, by, "corpus", corpus_id, owner=owner, freed=freed)
+        orphans.mark(folder)
     session.commit()
     if deleted is None:
         session.expunge(corpus)
@@ -183,7 +213,8 @@ def delete(session: Session, storage: Storage, corpus_id: str, *, owner: str) ->
             " first.",
             code="corpus_in_use",
         )
-    storage.remove(storage.corpus_dir(corpus_id))
+    storage.remove(folder)
+    return freed
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -7,13 +7,17 @@ from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.persistence.database import Base, now
+from app.persistence.kept import Kept
 
 
-class Corpus(Base):
+class Corpus(Kept, Base):
     """One uploaded corpus; its clips and manifest lie in `storage.corpus_dir(id)`."""
 
     __tablename__ = "corpora"
-    __table_args__ = (Index("ix_corpora_owner_created", "owner", "created_at", "id"),)
+    __table_args__ = (
+        Index("ix_corpora_owner_created", "owner", "created_at", "id"),
+        Index("ix_corpora_owner_bytes", "owner", "bytes"),
+    )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     owner: Mapped[str] = mapped_column(String(40))

@@ -133,8 +133,12 @@ class Attempt:
         result: dict[str, Any],
         *,
         publish: Callable[[Session], dict[str, Any]] | None = None,
+        kept: tuple[int, int] | None = None,
     ) -> None:
         """Publish the result.
+
+        ``kept`` are the bytes of the job's files, and of the recordings among them. Without it the
+        reconciler measures them.
 
         ``publish`` runs in the same transaction, before the row is written: what it writes is there
         if and only if the job succeeded. What it answers joins the result; a ``model`` in it is the
@@ -144,7 +148,10 @@ class Attempt:
             CancelRequested: a cancel came first; the result is not published.
             Superseded: the row is another attempt's.
         """
-        self._end(JobStatus.SUCCEEDED, publish=publish, result=result)
+        size, audio = (None, 0) if kept is None else kept
+        self._end(
+            JobStatus.SUCCEEDED, publish=publish, result=result, bytes=size, audio_bytes=audio
+        )
 
     def fail(self, error: dict[str, Any]) -> None:
         """End the job with ``error``: {code, message, …}.

@@ -6,12 +6,14 @@ count as caused by what had caused it, and no result names it any more.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import delete as delete_from
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session, aliased
 
+from app.access.deletions import service as deletions
+from app.access.deletions.service import Order
 from app.errors import Conflict
 from app.jobs import service
 from app.jobs.schemas import path_of
@@ -19,15 +21,28 @@ from app.jobs.states import TERMINAL, JobKind
 from app.jobs.tables import Job
 from app.jobs.transitions import move
 from app.persistence import orphans
+from app.persistence.kept import tree_size
 from app.persistence.storage import Storage
 
 Caused = aliased(Job)
 
 
 def delete(
-    session: Session, storage: Storage, job_id: str, *, owner: str, kind: JobKind | None = None
-) -> None:
+    session: Session,
+    storage: Storage,
+    job_id: str,
+    *,
+    owner: str,
+    kind: JobKind | None = None,
+    order: Order | None = None,
+) -> int:
     """Delete the job.
+
+    Args:
+        order: whose wish it is, for the trail; the owner's if None.
+
+    Returns:
+        The bytes of its files.
 
     Raises:
         NotFound: as `service.get`.
@@ -41,16 +56,22 @@ def delete(
     deleted = session.execute(
         delete_from(Job)
         .where(Job.id == job_id, Job.status.in_(TERMINAL), ~unfinished)
-        .returning(Job.parent_id)
+        .returning(Job.parent_id, Job.kind, Job.bytes)
         .execution_options(synchronize_session=False)
     ).one_or_none()
     if deleted is None:
         session.rollback()
         raise _conflict(session, service.get(session, job_id, owner=owner, kind=kind))
     _link_without(session, job_id, deleted.parent_id, effects)
-    orphans.mark(storage.job_dir(job_id))
+    folder = storage.job_dir(job_id)
+    freed = tree_size(folder) if deleted.bytes is None else int(deleted.bytes)
+    what: Literal["audit", "training"] = "audit" if deleted.kind is JobKind.AUDIT else "training"
+    by = order or Order(owner)
+    deletions.record(session, by, what, job_id, owner=owner, freed=freed)
+    orphans.mark(folder)
     session.commit()
-    storage.remove(storage.job_dir(job_id))
+    storage.remove(folder)
+    return freed
 
 
 def _lock(session: Session, family: Sequence[str]) -> None:

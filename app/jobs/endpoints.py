@@ -24,11 +24,13 @@ from app.http.problems import problems
 from app.http.queries import NoQuery, PageQuery
 from app.jobs import deletion, events, service
 from app.jobs.events import WaitersState
+from app.jobs.retention import Retention
 from app.jobs.schemas import Event, Job, JobStatus
 from app.jobs.services import Services, ServicesDep
 from app.jobs.states import JobKind
 from app.persistence.database import SessionDep
 from app.schemas import Page, Schema
+from app.settings import Settings
 from app.state import state_of
 
 JobId = Annotated[str, Path(examples=["audit_01K9ZQ3W8M4V7T2X6B5N0C1DEF"])]
@@ -128,12 +130,13 @@ async def _still_may(request: Request) -> bool:
 
 
 def resource(
-    session: Session, job_id: str, caller: Caller, kind: JobKind | None
+    session: Session, job_id: str, caller: Caller, kind: JobKind | None, settings: Settings
 ) -> tuple[Job, str]:
     """The job as the caller sees it, and its ETag."""
     row = service.get(session, job_id, owner=caller.owner, kind=kind)
     links = service.caused(session, [job_id])
-    return Job.of(row, links.get(job_id, ())), etag(row.version)
+    job = Job.of(row, links.get(job_id, ()), retention=Retention.of(settings))
+    return job, etag(row.version, job.expires_at, job.audio_expires_at)
 
 
 def job_routes(
@@ -162,7 +165,10 @@ def job_routes(
 def _add_list(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None:  # noqa: N803
     @router.get("", summary="List them", responses=problems(422))
     def list_jobs(
-        session: SessionDep, caller: MayRead, query: Annotated[JobsQuery, Query()]
+        session: SessionDep,
+        services: ServicesDep,
+        caller: MayRead,
+        query: Annotated[JobsQuery, Query()],
     ) -> Page[Job]:
         """Yours, newest first."""
         rows, has_more = service.list_page(
@@ -174,7 +180,9 @@ def _add_list(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None:  #
             limit=query.limit,
         )
         links = service.caused(session, [row.id for row in rows])
-        return Page(data=[Job.of(row, links.get(row.id, ())) for row in rows], has_more=has_more)
+        retention = Retention.of(services.settings)
+        found = [Job.of(row, links.get(row.id, ()), retention=retention) for row in rows]
+        return Page(data=found, has_more=has_more)
 
 
 def _add_get(
@@ -208,7 +216,7 @@ def _add_get(
 
         def read() -> tuple[Job, str]:
             with services.sessions() as session:
-                return resource(session, job_id, caller, kind)
+                return resource(session, job_id, caller, kind, services.settings)
 
         job, tag = await run_in_threadpool(read)
         seconds = wait_seconds(prefer, most=services.settings.max_wait_seconds)
@@ -242,11 +250,17 @@ async def _wait(
 
 def _add_cancel(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None:  # noqa: N803
     @router.post("/{job_id}/cancel", summary="Cancel it", responses=problems(404))
-    def cancel_job(job_id: JobId, session: SessionDep, caller: MayRead, _query: NoQuery) -> Job:
+    def cancel_job(
+        job_id: JobId,
+        session: SessionDep,
+        services: ServicesDep,
+        caller: MayRead,
+        _query: NoQuery,
+    ) -> Job:
         """A queued job is cancelled at once, a running one within a second. One that has ended
         stays as it ended; cancelling twice is the same as once."""
         service.cancel(session, job_id, owner=caller.owner, kind=kind)
-        return resource(session, job_id, caller, kind)[0]
+        return resource(session, job_id, caller, kind, services.settings)[0]
 
 
 def _add_delete(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None:  # noqa: N803

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
+from app.jobs.retention import FOR_EVER, Retention
 from app.jobs.service import Link
 from app.jobs.states import JobKind
 from app.jobs.states import JobStatus as JobStatus  # noqa: PLC0414  (part of the resource)
@@ -54,6 +55,15 @@ class Job(Schema):
     created_at: Timestamp
     started_at: Timestamp | None
     finished_at: Timestamp | None
+    expires_at: Timestamp | None = Field(
+        description="When the job is deleted, with its result and files. Null: it is kept, or has"
+        " not ended."
+    )
+    audio_expires_at: Timestamp | None = Field(
+        description="When recordings are removed: those that an audit uploaded, and clips as they"
+        " were attacked. Null: they are kept, there are none, or they are gone already."
+    )
+    audio_expired_at: Timestamp | None = Field(description="When they were removed.")
     attempt: int = Field(description="How many times it was started.", examples=[1])
     progress: Progress
     input: dict[str, Any] = Field(description="The request, with every default spelt out.")
@@ -64,7 +74,7 @@ class Job(Schema):
     urls: JobUrls
 
     @classmethod
-    def of(cls, row: Row, caused: Sequence[Link] = ()) -> "Job":
+    def of(cls, row: Row, caused: Sequence[Link] = (), *, retention: Retention = FOR_EVER) -> "Job":
         """The resource of a row and the jobs that it caused."""
         return cls(
             id=row.id,
@@ -74,6 +84,9 @@ class Job(Schema):
             created_at=row.created_at,
             started_at=row.started_at,
             finished_at=row.finished_at,
+            expires_at=retention.expires_at(row),
+            audio_expires_at=retention.audio_expires_at(row),
+            audio_expired_at=row.audio_expired_at,
             attempt=row.attempt,
             progress=Progress(
                 done=row.progress_done,

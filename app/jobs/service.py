@@ -9,22 +9,26 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.errors import Conflict, Invalid, NotFound, Unavailable, shown
+from app.access import allowance
+from app.access.allowance import UNLIMITED, Allowance
+from app.access.deletions import service as deletions
+from app.errors import Conflict, Gone, Invalid, NotFound, Unavailable, shown
 from app.jobs.queue import JobQueue
-from app.jobs.states import TERMINAL, JobKind, JobStatus
+from app.jobs.states import TERMINAL, UNFINISHED, JobKind, JobStatus
 from app.jobs.tables import Job, JobEvent
 from app.jobs.transitions import move
 from app.persistence import orphans
 from app.persistence.database import now
 from app.persistence.ids import is_id, new_id
+from app.persistence.kept import tree_size
 from app.persistence.pages import newest_first
 from app.persistence.storage import Storage
 
@@ -53,7 +57,9 @@ class Submission:
     """Stands for uploaded files in the fingerprint; the request stands for itself."""
     parent_id: str | None = None
     staged: Path | None = None
-    """A folder from `storage.staging()` that becomes the job's folder."""
+    """A folder from `storage.staging()` that becomes the job's folder: recordings."""
+    staged_bytes: int = 0
+    """Of its files."""
     lock_for_share: Callable[[Session], None] = _nothing
     """Keeps what the job needs from being deleted until the transaction ends; raises NotFound if
     it is gone. Called when the row is inserted: whoever deletes it looks for jobs, so either sees
@@ -66,10 +72,20 @@ class Submission:
         return hashlib.sha256(asked.encode()).hexdigest()
 
 
-def accept(session: Session, queue: JobQueue, storage: Storage, submission: Submission) -> Job:
+def accept(
+    session: Session,
+    queue: JobQueue,
+    storage: Storage,
+    submission: Submission,
+    most: Allowance = UNLIMITED,
+) -> Job:
     """Take in a job: ping Redis, commit the row, queue its id. A replay gives the first one's.
 
+    Args:
+        most: what a key may have that has no limits of its own.
+
     Raises:
+        TooMany: the owner has as many jobs, or keeps as many bytes, as it may.
         Unavailable: Redis is away; nothing is left behind.
         NotFound: what the job needs was deleted since it was checked; nothing is left behind.
         Conflict: the first request with this idempotency key is still being processed.
@@ -81,10 +97,12 @@ def accept(session: Session, queue: JobQueue, storage: Storage, submission: Subm
     queue.ping()
     job_id = _new_id(submission.kind)
     folder = storage.job_dir(job_id)
-    if submission.staged is not None:
-        orphans.mark(submission.staged)
-        storage.publish(submission.staged, folder)
-    job = _recorded(session, storage, submission, job_id)
+    staged = submission.staged
+    if staged is not None:
+        submission = replace(submission, staged_bytes=tree_size(staged))
+        orphans.mark(staged)
+        storage.publish(staged, folder)
+    job = _recorded(session, storage, submission, job_id, most)
     if job.id == job_id:
         job = _enqueue(session, queue, storage, job)
         orphans.unmark(folder)  # only now: until it is queued the row may be taken back
@@ -96,14 +114,16 @@ def accept(session: Session, queue: JobQueue, storage: Storage, submission: Subm
     return replayed
 
 
-def _recorded(session: Session, storage: Storage, submission: Submission, job_id: str) -> Job:
+def _recorded(
+    session: Session, storage: Storage, submission: Submission, job_id: str, most: Allowance
+) -> Job:
     """Commit the row; files of a job that was not inserted are gone.
 
     If the commit fails, the row may be there all the same and only the answer was lost. So the
     files stay then, with their mark: `orphans.collect` looks what became of the row.
     """
     try:
-        job = _inserted(session, submission, job_id)
+        job = _inserted(session, submission, job_id, most)
     except Exception:
         session.rollback()
         storage.remove(storage.job_dir(job_id))
@@ -112,16 +132,27 @@ def _recorded(session: Session, storage: Storage, submission: Submission, job_id
     return job
 
 
-def _inserted(session: Session, submission: Submission, job_id: str) -> Job:
+def _inserted(session: Session, submission: Submission, job_id: str, most: Allowance) -> Job:
     """`insert`, or the row that was made under the same idempotency key before."""
     try:
-        return insert(session, submission, job_id=job_id)
+        job = insert(session, submission, job_id=job_id)
     except IntegrityError:
         session.rollback()
         first = _first(session, submission)
         if first is None:
             raise
         return first
+    _check_allowance(session, submission, most)
+    return job
+
+
+def _check_allowance(session: Session, submission: Submission, most: Allowance) -> None:
+    """Only of what clients send: a job that another one causes was accepted with that one."""
+    unfinished = select(func.count()).where(
+        Job.owner == submission.owner, Job.status.in_(UNFINISHED)
+    )
+    allowance.check_jobs(session, submission.owner, most, unfinished)
+    allowance.check_bytes(session, submission.owner, most, submission.staged_bytes)
 
 
 def insert(session: Session, submission: Submission, *, job_id: str | None = None) -> Job:
@@ -145,6 +176,8 @@ def insert(session: Session, submission: Submission, *, job_id: str | None = Non
         idempotency_key=submission.idempotency_key,
         fingerprint=submission.fingerprint,
         parent_id=submission.parent_id,
+        bytes=submission.staged_bytes,
+        audio_bytes=submission.staged_bytes,
     )
     session.add(job)
     session.flush()
@@ -266,13 +299,26 @@ def get(session: Session, job_id: str, *, owner: str, kind: JobKind | None = Non
 
     Raises:
         NotFound: there is none with this id, it is of another kind, or another key's.
+        Gone: it was deleted, because its time was over.
     """
     job = session.get(Job, job_id, populate_existing=True) if is_id(job_id) else None
     if job is None or job.owner != owner or (kind is not None and job.kind is not kind):
+        if job is None and is_id(job_id):
+            _check_expired(session, job_id, owner)
         noun = kind or "job"
         where = f"/v1/{kind.collection}" if kind else "/v1/jobs"
         raise NotFound(f"There is no {noun} {shown(job_id)}. GET {where} lists yours.")
     return job
+
+
+def _check_expired(session: Session, job_id: str, owner: str) -> None:
+    gone = deletions.expired(session, job_id, owner=owner)
+    if gone is not None:
+        raise Gone(
+            f"{job_id} was deleted on {gone.created_at:%Y-%m-%d at %H:%M} UTC, when its time was"
+            f" over ({gone.reason}), with its result and files.",
+            code="job_expired",
+        )
 
 
 def list_page(

@@ -26,6 +26,8 @@ class JobStatus(StrEnum):
 
 TERMINAL = frozenset({JobStatus.CANCELLED, JobStatus.SUCCEEDED, JobStatus.FAILED})
 
+UNFINISHED = frozenset(JobStatus) - TERMINAL
+
 
 class JobKind(StrEnum):
     """What the job does. The value stands in the table and as the resource's `object`."""

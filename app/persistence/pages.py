@@ -16,11 +16,11 @@ def newest_first(
     session: Session,
     table: type[R],
     *conditions: ColumnElement[bool],
-    owner: str,
+    owner: str | None,
     after: str | None,
     limit: int,
 ) -> tuple[list[R], bool]:
-    """The owner's rows, and whether there are more.
+    """The owner's rows, or everybody's without one, and whether there are more.
 
     Args:
         table: with the columns `id`, `owner` and `created_at`, and an index on them.
@@ -31,14 +31,16 @@ def newest_first(
         Invalid: ``after`` is not the id of one of the owner's rows.
     """
     columns = table.__table__.c
-    query = select(table).where(columns.owner == owner, *conditions)
+    mine = () if owner is None else (columns.owner == owner,)
+    query = select(table).where(*mine, *conditions)
     if after is not None:
-        of_last = select(columns.created_at).where(columns.id == after, columns.owner == owner)
+        of_last = select(columns.created_at).where(columns.id == after, *mine)
         created_at = session.scalar(of_last) if is_id(after) else None
         if created_at is None:
+            whose = "the" if owner is None else "your"
             raise Invalid(
-                f"after={shown(after)} is not the id of one of your {table.__tablename__}. Give the"
-                " last id of the page before, or leave it out."
+                f"after={shown(after)} is not the id of one of {whose} {table.__tablename__}. Give"
+                " the last id of the page before, or leave it out."
             )
         query = query.where(tuple_(columns.created_at, columns.id) < (created_at, after))
     query = query.order_by(columns.created_at.desc(), columns.id.desc()).limit(limit + 1)

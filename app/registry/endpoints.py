@@ -8,6 +8,7 @@ from fastapi.responses import FileResponse
 from pydantic import ValidationError
 from starlette.datastructures import FormData
 
+from app.access.allowance import Allowance
 from app.access.auth import MayTrain, MayUse
 from app.access.quotas import ConcurrencyLimit
 from app.errors import Invalid
@@ -92,7 +93,13 @@ async def create_model(
         with services.sessions() as session:
             return Model.of(
                 service.register(
-                    session, services.storage, weights, config, owner=caller.owner, name=name
+                    session,
+                    services.storage,
+                    weights,
+                    config,
+                    owner=caller.owner,
+                    name=name,
+                    most=Allowance.of(services.settings),
                 )
             )
 

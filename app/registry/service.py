@@ -14,12 +14,17 @@ from typing import Final
 from sqlalchemy import String, cast, delete, exists, or_, select
 from sqlalchemy.orm import Session
 
+from app.access import allowance
+from app.access.allowance import UNLIMITED, Allowance
+from app.access.deletions import service as deletions
+from app.access.deletions.service import Order
 from app.errors import Conflict, Forbidden, Invalid, NotFound, ServalError, shown
 from app.jobs.states import TERMINAL
 from app.jobs.tables import Job
 from app.persistence import orphans
 from app.persistence.database import now
 from app.persistence.ids import is_id, new_id
+from app.persistence.kept import tree_size
 from app.persistence.pages import newest_first
 from app.persistence.storage import Storage
 from app.registry.starters import Starter, starters
@@ -169,6 +174,7 @@ def register(
     *,
     owner: str,
     name: str | None,
+    most: Allowance = UNLIMITED,
 ) -> Entry:
     """Take in an uploaded model, and commit it. Its file stays as it came, byte for byte.
 
@@ -176,9 +182,11 @@ def register(
         weights: content of a safetensors file; hostile bytes are fine.
         config_json: content of a ``config.json``; the same.
         name: the architecture's, if None.
+        most: what a key may have.
 
     Raises:
         Invalid: the two are not what they claim to be, or do not fit together.
+        TooMany: the owner would keep more bytes than it may.
     """
     try:
         config = ModelConfig.from_json(config_json)
@@ -197,6 +205,13 @@ def register(
             owner=owner,
             name=name or config.architecture,
         )
+    try:
+        session.flush()
+        allowance.check_bytes(session, owner, most, row.bytes or 0)
+    except Exception:
+        session.rollback()
+        storage.remove(storage.model_dir(row.id))
+        raise
     session.commit()
     return _entry(storage, row)
 
@@ -212,6 +227,7 @@ def _insert(
     name: str,
 ) -> Model:
     model_id = new_id("model")
+    size = tree_size(staged)
     orphans.mark(staged)
     storage.publish(staged, storage.model_dir(model_id))
     row = Model(
@@ -223,6 +239,7 @@ def _insert(
         config=json.loads(config.to_json()),
         sha256=digest,
         metrics=config.metrics,
+        bytes=size,
         created_at=now(),
     )
     session.add(row)
@@ -251,8 +268,21 @@ def list_page(
     return found[:limit], len(found) > limit
 
 
-def remove(session: Session, storage: Storage, model_id: str, *, owner: str) -> None:
+def remove(
+    session: Session,
+    storage: Storage,
+    model_id: str,
+    *,
+    owner: str,
+    order: Order | None = None,
+) -> int:
     """Delete the model.
+
+    Args:
+        order: whose wish it is, for the trail; the owner's if None.
+
+    Returns:
+        The bytes of its files.
 
     Raises:
         NotFound: as `get`.
@@ -276,10 +306,14 @@ def remove(session: Session, storage: Storage, model_id: str, *, owner: str) -> 
     deleted = session.execute(
         delete(Model)
         .where(Model.id == model_id, ~exists().where(*in_use))
-        .returning(Model.id)
+        .returning(Model.bytes)
         .execution_options(synchronize_session=False)
     ).one_or_none()
+    freed = 0
     if deleted is not None:
+        freed = tree_size(entry.folder) if deleted.bytes is None else deleted.bytes
+        by = order or Order(owner)
+        deletions.record(session, by, "model", model_id, owner=owner, freed=freed)
         orphans.mark(entry.folder)
     session.commit()
     if deleted is None:
@@ -291,6 +325,7 @@ def remove(session: Session, storage: Storage, model_id: str, *, owner: str) -> 
             code="model_in_use",
         )
     storage.remove(entry.folder)
+    return freed
 
 
 def _entry(storage: Storage, row: Model) -> Entry:

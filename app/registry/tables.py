@@ -7,13 +7,17 @@ from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.persistence.database import Base, now
+from app.persistence.kept import Kept
 
 
-class Model(Base):
+class Model(Kept, Base):
     """One model; its weights and config lie in `storage.model_dir(id)`."""
 
     __tablename__ = "models"
-    __table_args__ = (Index("ix_models_owner_created", "owner", "created_at", "id"),)
+    __table_args__ = (
+        Index("ix_models_owner_created", "owner", "created_at", "id"),
+        Index("ix_models_owner_bytes", "owner", "bytes"),
+    )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     owner: Mapped[str] = mapped_column(String(40))

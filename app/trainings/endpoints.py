@@ -57,7 +57,7 @@ def create_training(
         owner=caller.owner,
         idempotency_key=idempotency_key,
     )
-    job, tag = resource(session, made.id, caller, JobKind.TRAINING)
+    job, tag = resource(session, made.id, caller, JobKind.TRAINING, services.settings)
     response.headers["Location"] = job.urls.self
     response.headers["ETag"] = tag
     return job

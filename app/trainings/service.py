@@ -5,6 +5,7 @@ from dataclasses import replace
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
+from app.access.allowance import Allowance
 from app.corpora import service as corpora
 from app.corpora.tables import Corpus
 from app.errors import Invalid
@@ -43,7 +44,7 @@ def create(
     if replayed is not None:
         return replayed
     wanted = _checked(session, storage, settings, request, asked)
-    return jobs.accept(session, queue, storage, wanted)
+    return jobs.accept(session, queue, storage, wanted, Allowance.of(settings))
 
 
 def submission(

@@ -4,11 +4,13 @@ import threading
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import Engine, inspect, text
 
-from app import tables
+from app import migrations, tables
 from app.migrations import check_revision, current, head, upgrade
 from app.persistence.database import connect
 
@@ -64,6 +66,45 @@ class TestUpgrade:
         engine = connect(url)
         assert inspect(engine).get_table_names() == []
         engine.dispose()
+
+
+class TestWhatWasThereBefore:
+    def test_its_size_is_not_known_and_waits_to_be_measured(self, tmp_path: Path) -> None:
+        """0 would let a key keep as much again as it keeps already."""
+        engine = connect(f"sqlite:///{tmp_path}/old.db")
+        to(engine, "0003")
+        with engine.begin() as connection:
+            columns = "id, kind, owner, status, request, warnings, metadata, attempt"
+            values = "'audit_1', 'audit', 'me', 'succeeded', '{}', '[]', '{}', 1"
+            connection.execute(
+                text(
+                    f"INSERT INTO jobs ({columns}, progress_done, created_at, version)"
+                    f" VALUES ({values}, 1, '2026-01-01 00:00:00', 3)"
+                )
+            )
+        to(engine, "head")
+        with engine.connect() as connection:
+            found = connection.execute(text("SELECT bytes, audio_bytes FROM jobs")).one()
+        assert tuple(found) == (None, 0)
+        engine.dispose()
+
+    def test_a_revision_can_be_taken_back(self, tmp_path: Path) -> None:
+        engine = connect(f"sqlite:///{tmp_path}/old.db")
+        to(engine, "head")
+        to(engine, "0003", back=True)
+        assert "deletions" not in inspect(engine).get_table_names()
+        to(engine, "head")
+        check_revision(engine)
+        engine.dispose()
+
+
+def to(engine: Engine, revision: str, *, back: bool = False) -> None:
+    """Bring a database to some revision."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        (command.downgrade if back else command.upgrade)(config, revision)
 
 
 class TestCheckRevision:

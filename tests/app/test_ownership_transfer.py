@@ -85,7 +85,7 @@ class TestAdopt:
         old, new = make_key("audit"), make_key("audit")
         make(old.id)
         make()
-        service.revoke_key(session, old.id)
+        service.revoke_key(session, old.id, actor="cli")
         assert give(session, old.id, new.id) == Owned(1, 0, 0)
         assert owned_by(session, LOCAL) == Owned(1, 0, 0)
 
@@ -134,7 +134,7 @@ class TestAdopt:
 
     def test_what_makes_no_sense_is_refused(self, session: Session, make_key: MakeKey) -> None:
         key, revoked = make_key("audit"), make_key("audit")
-        service.revoke_key(session, revoked.id)
+        service.revoke_key(session, revoked.id, actor="cli")
         unknown = "key_01K9ZQ3W8M4V7T2X6B5N0C1DEF"
         cases: list[tuple[str, str, type[Exception]]] = [
             (LOCAL, revoked.id, Invalid),

@@ -23,7 +23,7 @@ class Worker:
 
     def __init__(self, folder: Path) -> None:
         self.settings = Settings(data_dir=folder / "data")
-        self.valkey = Valkey(folder / "valkey")
+        self.valkey = Valkey(folder / "valkey", "127.0.0.1")
         env = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
         env |= {
             "REDIS_URL": self.valkey.url,

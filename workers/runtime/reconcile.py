@@ -12,6 +12,7 @@ others watchdog, and take over when it is gone.
 | running, and the heartbeat stands still | queued again, or failed after too many attempts |
 | cancelling, and the heartbeat stands still | cancelled |
 | queued, and Redis does not have it | its id is put on the queue |
+| kept for longer than a setting says | removed, see `workers.runtime.retention` |
 
 Shards of running jobs are looked after in the same way (`workers.runtime.shard_recovery`).
 """
@@ -34,7 +35,7 @@ from sqlalchemy.orm import load_only
 from app.errors import Unavailable
 from app.jobs.attempts import ALIVE
 from app.jobs.queue import brief_client
-from app.jobs.states import TERMINAL, JobKind, JobStatus
+from app.jobs.states import UNFINISHED, JobKind, JobStatus
 from app.jobs.tables import Job
 from app.observability import logs
 from app.settings import BadSetting, Settings, load_settings
@@ -42,6 +43,7 @@ from workers.runtime.collect import collect
 from workers.runtime.context import WorkerContext
 from workers.runtime.pulse import Pulse
 from workers.runtime.recovery import give_up, requeue
+from workers.runtime.retention import enforce
 from workers.runtime.shard_recovery import ShardReconciler
 from workers.runtime.signals import ENDING, past_ending
 
@@ -57,6 +59,9 @@ submission commits its row up to two seconds before it enqueues."""
 LOCK_NAME: Final = "serval:reconciler"
 LOCK_SECONDS: Final = 10.0
 COLLECT_SECONDS: Final = 600.0
+RETAIN_SECONDS: Final = 60.0
+"""Between two looks at what is kept no longer; where a look does not suffice, the next one goes on
+at once."""
 LOOKED_AT: Final = (
     Job.id,
     Job.kind,
@@ -96,6 +101,7 @@ class Reconciler:
         self._shards = ShardReconciler(
             context, silent_seconds=SILENT_SECONDS, lost_seconds=LOST_SECONDS, clock=clock
         )
+        self._retained = float("-inf")
 
     def look(self) -> None:
         """Look at every unfinished job once, and act if it is this one's turn.
@@ -118,6 +124,8 @@ class Reconciler:
         if self._clock() - self._collected > COLLECT_SECONDS:
             self._collected = self._clock()
             self._collect()
+        if self._clock() - self._retained > RETAIN_SECONDS:
+            self._retain()
 
     def saw_nothing(self) -> None:
         """After a look that failed: who could not be seen was not silent, count from now on."""
@@ -129,6 +137,15 @@ class Reconciler:
             collect(self._context)
         except OSError as error:  # a full disk: no reason to leave the jobs alone
             log.warning("cannot collect orphans", error=str(error))
+
+    def _retain(self) -> None:
+        try:
+            more = enforce(self._context)
+        except OSError as error:
+            log.warning("cannot remove what is kept no longer", error=str(error))
+            more = False
+        if not more:
+            self._retained = self._clock()
 
     def leave(self) -> None:
         """Let another reconciler have the turn at once."""
@@ -155,7 +172,7 @@ class Reconciler:
         with self._context.sessions() as session:
             query = (
                 select(Job)
-                .where(Job.status.not_in(TERMINAL))
+                .where(Job.status.in_(UNFINISHED))
                 .order_by(Job.created_at, Job.id)
                 .options(load_only(*LOOKED_AT, raiseload=True))
             )

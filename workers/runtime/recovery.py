@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.audits import files
@@ -19,6 +20,8 @@ from app.jobs.tables import Job
 from app.persistence.ids import is_id
 from workers.runtime.context import WorkerContext
 from workers.runtime.shard_recovery import settle_shard
+
+KEEPING_NOTHING: Final = (JobStatus.FAILED, JobStatus.CANCELLED)
 
 log = structlog.get_logger("workers.recovery")
 
@@ -123,6 +126,7 @@ def clear_away(context: WorkerContext, job_ids: Sequence[str]) -> int:
         ended = list(session.execute(query))
         shards.forget(session, job_ids)
         session.commit()
+    _say_empty(context, [job_id for job_id, _, status, _ in ended if status in KEEPING_NOTHING])
     cleared = 0
     for job_id, kind, status, attempt in ended:
         found = status is JobStatus.SUCCEEDED and kind is JobKind.AUDIT
@@ -131,6 +135,17 @@ def clear_away(context: WorkerContext, job_ids: Sequence[str]) -> int:
             context.storage.remove(path)
         cleared += bool(idle)
     return cleared
+
+
+def _say_empty(context: WorkerContext, job_ids: Sequence[str]) -> None:
+    """Before the files go: whoever dies then leaves files that the next collection finds."""
+    with context.sessions.begin() as session:
+        session.execute(
+            update(Job)
+            .where(Job.id.in_(job_ids), Job.bytes != 0)
+            .values(bytes=0, audio_bytes=0)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def _idle(context: WorkerContext, job_id: str, *, found_by: int | None) -> Iterator[Path]:

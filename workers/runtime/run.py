@@ -16,6 +16,7 @@ import torch
 from rq.timeouts import JobTimeoutException
 from structlog.contextvars import bound_contextvars
 
+from app.audits import files
 from app.errors import STORAGE_FULL, ServalError
 from app.jobs.attempts import Attempt, CancelRequested, Superseded, claim
 from app.jobs.shards import ShardAttempt, parse_shard_id
@@ -104,8 +105,9 @@ def _run(context: WorkerContext, functions: JobFunctions, job_id: str) -> None:
                 _set_up_torch(context.settings.torch_threads)
                 outcome = functions[attempt.kind](context, attempt, watchdog)
                 watchdog.finish()
+                kept = files.sizes(context.storage, job_id, attempt.number)
                 retry_while_database_is_away(
-                    lambda: attempt.succeed(outcome.result, publish=outcome.publish)
+                    lambda: attempt.succeed(outcome.result, publish=outcome.publish, kept=kept)
                 )
             log.info("succeeded")
         except CancelRequested:

@@ -31,7 +31,13 @@ def create_key(
 ) -> NewKey:
     """Its token is in this answer and nowhere else. Once there is a key, every request needs one,
     and what was made before there was any waits for `serval keys adopt`."""
-    made = service.create_key(session, name=wanted.name, scopes=wanted.scopes)
+    made = service.create_key(
+        session,
+        name=wanted.name,
+        scopes=wanted.scopes,
+        max_bytes=wanted.max_bytes,
+        max_jobs=wanted.max_jobs,
+    )
     state_of(request, AccessState).keyring.forget()
     return NewKey(token=made.token, **Key.of(made.key).model_dump())
 
@@ -44,10 +50,10 @@ def list_keys(session: SessionDep, _caller: MayAdmin, _query: NoQuery) -> Page[K
 
 @router.delete("/{key_id}", summary="Revoke a key", status_code=204, responses=problems(404))
 def revoke_key(
-    key_id: str, request: Request, session: SessionDep, _caller: MayAdmin, _query: NoQuery
+    key_id: str, request: Request, session: SessionDep, caller: MayAdmin, _query: NoQuery
 ) -> Response:
     """It opens nothing any more, and the streams of events that it opened end within seconds. What
-    it owns stays, for another key: `serval keys adopt`."""
-    service.revoke_key(session, key_id)
+    it owns stays: for another key (`serval keys adopt`), or until `DELETE /v1/keys/{id}/data`."""
+    service.revoke_key(session, key_id, actor=caller.key_id)
     state_of(request, AccessState).keyring.forget()
     return Response(status_code=204)

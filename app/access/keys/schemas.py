@@ -1,10 +1,35 @@
 """The key resource."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from app.access.keys.scopes import Scope
 from app.access.keys.tables import ApiKey
 from app.schemas import Name, Schema, Timestamp
+
+MaxBytes = Annotated[
+    int | None,
+    Field(
+        default=None,
+        ge=0,
+        le=2**62,
+        description="The most bytes that it may keep: corpora, models and jobs. 0 is no limit;"
+        " without a value SERVAL_MAX_KEY_BYTES counts.",
+        examples=[10737418240],
+    ),
+]
+MaxJobs = Annotated[
+    int | None,
+    Field(
+        default=None,
+        ge=0,
+        le=2**31 - 1,
+        description="The most queued and running jobs that it may have. 0 is no limit; without a"
+        " value SERVAL_MAX_KEY_JOBS counts.",
+        examples=[20],
+    ),
+]
 
 
 class KeyRequest(Schema):
@@ -12,6 +37,8 @@ class KeyRequest(Schema):
 
     name: Name = Field(examples=["call centre, production"])
     scopes: list[Scope] = Field(min_length=1, max_length=4, examples=[["predict", "audit"]])
+    max_bytes: MaxBytes
+    max_jobs: MaxJobs
 
 
 class Key(Schema):
@@ -23,6 +50,8 @@ class Key(Schema):
     scopes: list[Scope]
     created_at: Timestamp
     revoked_at: Timestamp | None
+    max_bytes: MaxBytes
+    max_jobs: MaxJobs
 
     @classmethod
     def of(cls, row: ApiKey) -> "Key":
@@ -34,6 +63,8 @@ class Key(Schema):
             scopes=scopes,
             created_at=row.created_at,
             revoked_at=row.revoked_at,
+            max_bytes=row.max_bytes,
+            max_jobs=row.max_jobs,
         )
 
 

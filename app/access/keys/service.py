@@ -8,6 +8,8 @@ from typing import NamedTuple
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
+from app.access.deletions import service as deletions
+from app.access.deletions.service import Order
 from app.access.keys.scopes import Scope
 from app.access.keys.tables import ApiKey
 from app.errors import Invalid, NotFound, shown
@@ -27,18 +29,36 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def create_key(session: Session, *, name: str, scopes: Iterable[str]) -> MadeKey:
+def create_key(
+    session: Session,
+    *,
+    name: str,
+    scopes: Iterable[str],
+    max_bytes: int | None = None,
+    max_jobs: int | None = None,
+) -> MadeKey:
     """Make a key ``sk_<id>_<secret>`` and commit it.
+
+    Args:
+        max_bytes: the most that it may keep; 0 is no limit, None the service's.
+        max_jobs: the most unfinished jobs that it may have; the same.
 
     Raises:
         Invalid: no scope is given, or one that does not exist.
     """
-    made = add_key(session, name=name, scopes=scopes)
+    made = add_key(session, name=name, scopes=scopes, max_bytes=max_bytes, max_jobs=max_jobs)
     session.commit()
     return made
 
 
-def add_key(session: Session, *, name: str, scopes: Iterable[str]) -> MadeKey:
+def add_key(
+    session: Session,
+    *,
+    name: str,
+    scopes: Iterable[str],
+    max_bytes: int | None = None,
+    max_jobs: int | None = None,
+) -> MadeKey:
     """`create_key` in the caller's transaction."""
     chosen = sorted(set(scopes))
     unknown = [scope for scope in chosen if scope not in set(Scope)]
@@ -46,7 +66,14 @@ def add_key(session: Session, *, name: str, scopes: Iterable[str]) -> MadeKey:
         what = f"{shown(unknown[0])} is not a scope" if unknown else "A key needs a scope"
         raise Invalid(f"{what}; choose from {', '.join(Scope)}.", code="unknown_scope")
     key_id, secret = new_id("key"), secrets.token_hex(32)
-    key = ApiKey(id=key_id, name=name, scopes=chosen, sha256=digest(secret))
+    key = ApiKey(
+        id=key_id,
+        name=name,
+        scopes=chosen,
+        sha256=digest(secret),
+        max_bytes=max_bytes,
+        max_jobs=max_jobs,
+    )
     session.add(key)
     session.flush()
     return MadeKey(key, f"sk_{key_id.removeprefix('key_')}_{secret}")
@@ -69,8 +96,11 @@ def get(session: Session, key_id: str) -> ApiKey:
     return key
 
 
-def revoke_key(session: Session, key_id: str) -> ApiKey:
+def revoke_key(session: Session, key_id: str, *, actor: str) -> ApiKey:
     """Revoke a key. Revoking it again changes nothing.
+
+    Args:
+        actor: who asks, for the trail: a key's id, `local` or `cli`.
 
     Raises:
         NotFound: there is no such key.
@@ -78,6 +108,7 @@ def revoke_key(session: Session, key_id: str) -> ApiKey:
     key = get(session, key_id)
     if key.revoked_at is None:
         key.revoked_at = now()
+        deletions.record(session, Order(actor, "revoked"), "key", key.id, owner=key.id)
         session.commit()
     return key
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import String
+from sqlalchemy import BigInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.persistence.database import Base, now
@@ -20,3 +20,7 @@ class ApiKey(Base):
     """Of the secret: 256 random bits, which need no salt and no slow hash."""
     created_at: Mapped[datetime] = mapped_column(default=now)
     revoked_at: Mapped[datetime | None]
+    max_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    """The most that it may keep; 0 is no limit, NULL is the service's."""
+    max_jobs: Mapped[int | None]
+    """The most unfinished jobs that it may have; 0 and NULL as above."""

@@ -219,7 +219,7 @@ class TestOnceAKeyWasMade:
     ) -> None:
         key = make_key("predict")
         assert status(probes, "predict", key.headers) == 200
-        revoke_key(session, key.id)
+        revoke_key(session, key.id, actor="cli")
         assert status(probes, "predict", key.headers) == 401
         assert status(probes, "predict") == 401
 
@@ -267,7 +267,7 @@ class TestTheCacheOfKeys:
         app.include_router(router)
         with TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 1)) as client:
             assert status(client, "predict", key.headers) == 200
-            revoke_key(session, key.id)
+            revoke_key(session, key.id, actor="cli")
             clock.now += 4.9
             assert status(client, "predict", key.headers) == 200
             clock.now += 0.2

@@ -43,7 +43,8 @@ def corpus(serval: Serval, url: str, speech: Path) -> str:
 class TestTheCommandLine:
     def test_the_help_names_every_command(self, serval: Serval) -> None:
         said = serval("--help").out
-        for command in ("up", "serve", "worker", "predict", "audit", "train", "corpus", "keys"):
+        service = ("up", "serve", "worker", "keys", "purge", "deletions")
+        for command in (*service, "predict", "audit", "train", "corpus"):
             assert f" {command} " in said
 
     def test_the_version_is_shown(self, serval: Serval) -> None:

@@ -26,6 +26,7 @@ STREAM = {"Accept": "text/event-stream"}
 UNKNOWN = "audit_01K9ZQ3W8M4V7T2X6B5N0C1DEF"
 MEMBERS = {
     *("id", "object", "status", "model", "created_at", "started_at", "finished_at", "attempt"),
+    *("expires_at", "audio_expires_at", "audio_expired_at"),
     *("progress", "input", "result", "error", "warnings", "metadata", "urls"),
 }
 
@@ -240,7 +241,7 @@ class TestPreferWait:
 
         def revoke_and_end() -> None:
             with make_sessions() as session:
-                revoke_key(session, key.id)
+                revoke_key(session, key.id, actor="cli")
             attempt.succeed({})
 
         at_look(2, revoke_and_end)

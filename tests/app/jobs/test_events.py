@@ -213,7 +213,7 @@ class TestAsAStream:
         def shut_out() -> None:
             with make_sessions() as session:
                 if key:
-                    revoke_key(session, key.id)
+                    revoke_key(session, key.id, actor="cli")
                 else:
                     create_key(session, name="first", scopes=["audit"])
 

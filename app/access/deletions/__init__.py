@@ -1,0 +1,1 @@
+"""The trail of deletions: what went, when, and at whose order. For admins."""
