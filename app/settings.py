@@ -133,7 +133,8 @@ class Settings(BaseSettings):
     warm_up: bool = True
     """Whether the default model scores a clip before the service is ready."""
 
-    # Who may ask how often: "" is no limit. Only keys are counted, not an open loopback.
+    # Who may ask how often: "" is no limit. Only keys are counted, not an open loopback; in Redis,
+    # so that all processes of the API count together, and in each of them while Redis is away.
     predict_rate: Rate = "60000/minute"
     submit_rate: Rate = "600/minute"
     key_cache_seconds: float = Field(default=1.0, ge=0)

@@ -159,7 +159,7 @@ class may(SecurityBase):  # noqa: N801  (reads as a verb: Depends(may(Scope.AUDI
                 code="scope_missing",
             )
         if self._counts_as is not None and caller is not LOCAL:
-            state.rates.take(self._counts_as, caller.key_id)
+            await state.rates.take(self._counts_as, caller.key_id)
         return caller
 
 

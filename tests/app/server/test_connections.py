@@ -1,7 +1,9 @@
 """Which connections are closed to make room, and which are refused."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
-from structlog.testing import capture_logs
 
 from app.server.connections import FOR_PROBES, Connections
 
@@ -79,14 +81,15 @@ class TestAll:
         among.rests(old)  # its answer came too late to matter
         assert len(among) == 1
 
-    def test_the_log_says_so_once_a_minute(self) -> None:
+    def test_the_log_says_so_once_a_minute(
+        self, logged: Callable[[], list[dict[str, Any]]]
+    ) -> None:
         seconds = 0.0
         among = Connections(1, 0, now=lambda: seconds)
-        with capture_logs() as said:
-            joined(among, 5)
-            seconds = 61
-            joined(among, 5)
-        assert [(one["event"], one["limit"]) for one in said] == [("connections_full", 1)] * 2
+        joined(among, 5)
+        seconds = 61
+        joined(among, 5)
+        assert [(one["event"], one["limit"]) for one in logged()] == [("connections_full", 1)] * 2
 
 
 class TestAnAddress:
