@@ -142,7 +142,7 @@ class may(SecurityBase):  # noqa: N801  (reads as a verb: Depends(may(Scope.AUDI
         bearerFormat="sk_<id>_<secret>",
         description="`Authorization: Bearer sk_…`. Not needed on loopback while no key was made.",
     )
-    scheme_name = "API key"
+    scheme_name = "api_key"
 
     def __init__(self, *scopes: Scope, counts_as: Activity | None = None) -> None:
         self._scopes = scopes

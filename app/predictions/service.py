@@ -12,7 +12,15 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.devices import chosen_device
-from app.errors import ClientGone, Invalid, NotFound, ServalError, Unavailable, shown
+from app.errors import (
+    ClientGone,
+    Invalid,
+    NotFound,
+    ServalError,
+    TooSlow,
+    Unavailable,
+    shown,
+)
 from app.persistence.storage import Storage
 from app.predictions.admission import Admission
 from app.predictions.audio_problems import audio_problem
@@ -171,9 +179,12 @@ class Predictions:
             NotFound: there is no such model.
             BadRequest, Invalid: the audio is not accepted.
             TooMany: there is no place.
+            TooSlow: the body did not come in that time.
             Unavailable: it took too long, or predictions do not work.
             ClientGone: nobody waits for the answer.
         """
+        clip: asyncio.Future[ClipScores] | None = None
+        model: LoadedModel | None = None
         seconds = self._settings.predict_timeout_seconds
         self.admission.take(size)
         try:
@@ -186,6 +197,11 @@ class Predictions:
         except TimeoutError:
             if not limit.expired():
                 raise
+            if model is not None and clip is None:
+                raise TooSlow(
+                    f"The body was not here after {seconds:g} s. Send it over a faster line.",
+                    code="upload_too_slow",
+                ) from None
             raise Unavailable(
                 f"The prediction was not ready after {seconds:g} s, the upload included."
                 " Send it again.",
