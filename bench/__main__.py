@@ -22,7 +22,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-MODULES = ("predict", "serving", "attacks", "audit", "audit_memory", "training", "corpus", "gpu")
+MODULES = (
+    "predict",
+    "neighbours",
+    "serving",
+    "attacks",
+    "audit",
+    "audit_memory",
+    "training",
+    "corpus",
+    "gpu",
+)
 
 Figure = dict[str, Any]
 

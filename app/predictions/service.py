@@ -24,6 +24,7 @@ from app.errors import (
 from app.persistence.storage import Storage
 from app.predictions.admission import Admission
 from app.predictions.audio_problems import audio_problem
+from app.predictions.cores import free_cores
 from app.predictions.engine import Engine
 from app.predictions.hooks import Limits
 from app.predictions.request_queue import ClipScores
@@ -80,6 +81,7 @@ class Predictions:
             Scorer(device, limits, most),
             lanes=THREADS if on_cpu else 1,
             most_clips=most,
+            cores=free_cores(THREADS) if on_cpu and THREADS > 1 else None,
             stuck_seconds=settings.predict_timeout_seconds,
             on_batch=batches.observe,
         )
