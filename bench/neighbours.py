@@ -52,7 +52,9 @@ def measure() -> list[dict[str, Any]]:
 @contextlib.contextmanager
 def busy(number: int) -> Iterator[None]:
     """So many processes that compute without a pause."""
-    processes = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(number)]
+    # Each of a session of its own, as a stranger's is: Linux shares the cores among sessions first.
+    command = [sys.executable, "-c", BUSY]
+    processes = [subprocess.Popen(command, start_new_session=True) for _ in range(number)]
     try:
         yield
     finally:

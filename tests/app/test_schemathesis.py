@@ -16,7 +16,7 @@ from app.settings import Settings
 from tests.app.listening import listening
 from tests.conftest import MakeKey
 
-EXAMPLES: Final = 2
+EXAMPLES: Final = 8
 """Of each operation."""
 
 
