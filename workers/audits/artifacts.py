@@ -38,6 +38,8 @@ from workers.audits.record import Record
 from workers.runtime.progress import Watchdog
 
 MOST_PICTURES: Final = 4
+
+
 @dataclass(frozen=True)
 class Pictures:
     """What draws them; tests that look at other things draw nothing."""
