@@ -131,6 +131,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         await state.predictions.stop()
+        await state.rates.close()
         state.close()
 
 

@@ -14,11 +14,14 @@ from app.audits.result import AuditResult
 from app.audits.schemas import UploadedAuditRequest
 from app.corpora.schemas import CorpusRequest
 from app.http.problems import Problem
+from app.predictions.schemas import HuggingFaceRequest
 from app.trainings import endpoints as trainings
 from app.trainings.schemas import TrainingResult
 
 REFERENCE: Final = "#/components/schemas/{model}"
 RESULTS: Final = (AuditResult, TrainingResult)
+BODIES: Final = (UploadedAuditRequest, CorpusRequest, HuggingFaceRequest)
+"""Of requests that FastAPI does not read itself."""
 EXAMPLES: Final = audits.QUEUED | audits.JOBS | trainings.QUEUED | trainings.JOBS
 
 
@@ -40,8 +43,8 @@ def install(app: FastAPI) -> None:
 
 def _ours() -> dict[str, Any]:
     answers = [(model, "serialization") for model in (Problem, *RESULTS)]
-    parts = [(model, "validation") for model in (UploadedAuditRequest, CorpusRequest)]
-    wanted = [*answers, *parts]
+    bodies = [(model, "validation") for model in BODIES]
+    wanted = [*answers, *bodies]
     _, found = models_json_schema(wanted, ref_template=REFERENCE)  # type: ignore[arg-type]
     schemas: dict[str, Any] = found["$defs"]
     return schemas

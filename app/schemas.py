@@ -38,13 +38,20 @@ Timestamp = Annotated[
 ]
 """A moment, written as RFC 3339 in UTC with Z."""
 
+UNSHOWABLE = (
+    r"\x00-\x1f\x7f-\x9f"  # control characters
+    "\u2028\u2029"  # ends of lines
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # they turn the direction of what follows
+)
+"""Inside the brackets of a regular expression: what makes a name look like another one."""
+
 Name = Annotated[
     str,
     StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$"
+        strip_whitespace=True, min_length=1, max_length=100, pattern=f"^[^{UNSHOWABLE}]+$"
     ),
 ]
-"""A human-readable name: one line of at most 100 characters."""
+"""A human-readable name: one line of at most 100 characters, in the order in which they stand."""
 
 
 def _depth(value: object) -> int:

@@ -145,8 +145,14 @@ class Settings(BaseSettings):
 
     # What comes in
     max_connections: int = Field(default=1000, gt=0)
-    """At one time, idle ones too; a request on one more is answered 503, whatever it asks for. Each
-    may hold a body of `max_json_bytes` before its key is looked at: a gigabyte in all."""
+    """At one time. For one more the longest idle one is closed, those first that never sent a whole
+    request; where none is idle, a request on it is answered 503, unless it is a probe. Each may
+    hold a body of `max_json_bytes` before its key is looked at: a gigabyte in all."""
+    max_address_connections: int = Field(default=250, ge=0)
+    """Of one peer's address, in IPv6 of one /64; 0 is no limit. This machine's own have none. A
+    proxy on another machine is one address: set it to 0 where the service is reached through it."""
+    first_byte_seconds: float = Field(default=5.0, gt=0)
+    """How long a new connection may say nothing. Clients send as soon as they are connected."""
     max_json_bytes: int = Field(default=1 * MIB, gt=0)
     """JSON bodies: the longest legal request is some KiB of ε values and labels."""
     max_predict_bytes: int = Field(default=32 * MIB, gt=0)
@@ -182,7 +188,8 @@ class Settings(BaseSettings):
     warm_up: bool = True
     """Whether the default model scores a clip before the service is ready."""
 
-    # Who may ask how often: "" is no limit. Only keys are counted, not an open loopback.
+    # Who may ask how often: "" is no limit. Only keys are counted, not an open loopback; in Redis,
+    # so that all processes of the API count together, and in each of them while Redis is away.
     predict_rate: Rate = "60000/minute"
     submit_rate: Rate = "600/minute"
     key_cache_seconds: float = Field(default=1.0, ge=0)

@@ -24,6 +24,7 @@ from rich.table import Table
 
 MODULES = (
     "predict",
+    "neighbours",
     "serving",
     "attacks",
     "audit",

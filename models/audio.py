@@ -431,7 +431,9 @@ def _finish(samples: Samples, layout: _Layout) -> Waveform:
     if not np.isfinite(samples).all():
         raise AudioError("non_finite", "The audio holds NaN or infinite samples. Write it again.")
     separate = np.ascontiguousarray(samples.T)
-    channel = int(np.argmax([np.var(one) for one in separate])) if layout.channels > 1 else 0
+    channel = 0
+    if layout.channels > 1:  # in float64, where the square of no sample overflows
+        channel = int(np.argmax([np.var(one, dtype=np.float64) for one in separate]))
     mono = separate[channel]
     low, high = float(mono.min()), float(mono.max())
     if max(-low, high) > MAX_PEAK:

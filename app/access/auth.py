@@ -142,7 +142,7 @@ class may(SecurityBase):  # noqa: N801  (reads as a verb: Depends(may(Scope.AUDI
         bearerFormat="sk_<id>_<secret>",
         description="`Authorization: Bearer sk_…`. Not needed on loopback while no key was made.",
     )
-    scheme_name = "API key"
+    scheme_name = "api_key"
 
     def __init__(self, *scopes: Scope, counts_as: Activity | None = None) -> None:
         self._scopes = scopes
@@ -159,7 +159,7 @@ class may(SecurityBase):  # noqa: N801  (reads as a verb: Depends(may(Scope.AUDI
                 code="scope_missing",
             )
         if self._counts_as is not None and caller is not LOCAL:
-            state.rates.take(self._counts_as, caller.key_id)
+            await state.rates.take(self._counts_as, caller.key_id)
         return caller
 
 

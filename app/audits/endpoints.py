@@ -56,6 +56,7 @@ UPLOADS: Final = ConcurrencyLimit(
 )
 
 
+BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 FORM: Final[dict[str, Any]] = {
     "requestBody": {
         "content": {
@@ -63,9 +64,11 @@ FORM: Final[dict[str, Any]] = {
                 "schema": {
                     "type": "object",
                     "required": ["file", "request"],
+                    "additionalProperties": False,
                     "properties": {
                         "file": {
                             "type": "array",
+                            "minItems": 1,
                             "items": {"type": "string", "format": "binary"},
                             "description": "WAV files, one part each.",
                         },
@@ -332,7 +335,7 @@ def list_artifacts(
     summary="One of its files",
     response_class=FileResponse,
     responses={
-        200: {"content": {"application/octet-stream": {"schema": {"type": "string"}}}},
+        200: {"content": dict.fromkeys(files.MEDIA_TYPES.values(), BINARY)},
         **DOWNLOADED,
         **problems(404, 409, 410),
     },

@@ -29,6 +29,13 @@ ROWS: Final = "rows.jsonl"
 REPORT: Final = "report.json"
 ARTIFACTS: Final = "artifacts"
 
+MEDIA_TYPES: Final = {
+    ".png": "image/png",
+    ".wav": "audio/wav",
+    ".safetensors": "application/octet-stream",
+}
+"""Of the artifacts, by how their names end."""
+
 INPUTS_FILE: Final = "adversarial.safetensors"
 CURVE: Final = "uar-curve.png"
 is_artifact = re.compile(

@@ -20,6 +20,7 @@ ROWS: Final = {
 REPORTS: Final = {"json": "application/json"}
 # A row of 65 strengths and 1,000 labels takes two MiB.
 PAGE_BYTES: Final = 8 * 1024 * 1024
+FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 CHUNK_CHARACTERS: Final = 256 * 1024
 
 
@@ -69,6 +70,8 @@ def csv_lines(path: Path, attacks: Sequence[AttackOfResult]) -> Iterator[str]:
         path: of the rows.
         attacks: as in the result. The parameters of all of them are columns, named
             ``attack:NAME``; a cell is empty where an attack has no such parameter.
+
+    Text that a spreadsheet would compute has an apostrophe before it.
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer)
@@ -78,7 +81,7 @@ def csv_lines(path: Path, attacks: Sequence[AttackOfResult]) -> Iterator[str]:
         if number == 0:
             writer.writerow(_head(parameters, classes))
         for line in _lines(row, attacks, parameters, classes):
-            writer.writerow(line)
+            writer.writerow(map(_unevaluated, line))
             if buffer.tell() >= CHUNK_CHARACTERS:
                 yield buffer.getvalue()
                 buffer.seek(0)
@@ -123,6 +126,21 @@ def _lines(
             *(clean["scores"][name] for name in classes),
             *(after["scores"][name] for name in classes),
         ]  # fmt: skip
+
+
+def _unevaluated(value: Any) -> Any:
+    """A cell that a spreadsheet shows and does not compute: names come from others' corpora.
+
+    A spreadsheet takes text that begins so for a formula, which may send the other cells away, and
+    with an apostrophe before it for text (OWASP, "CSV injection").
+    """
+    if not isinstance(value, str) or not value.startswith(FORMULAS):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
 
 
 def _cell(value: Any) -> Any:

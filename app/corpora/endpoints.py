@@ -42,6 +42,7 @@ FORM: Final[dict[str, Any]] = {
                 "schema": {
                     "type": "object",
                     "required": ["file", "request"],
+                    "additionalProperties": False,
                     "properties": {
                         "file": {
                             "type": "string",

@@ -5,15 +5,22 @@ Every route but those of `app.observability.health` takes one of these, or a Sch
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 from fastapi import Query
 from fastapi.exceptions import RequestValidationError
 from pydantic import Field, ValidationError
+from pydantic.config import JsonDict
 
 from app.schemas import Schema
 
 S = TypeVar("S", bound=Schema)
+
+
+CURSOR: Final[JsonDict] = {
+    "anyOf": [{"type": "string", "maxLength": 100, "pattern": "^[A-Za-z0-9_-]+$"}, {"type": "null"}]
+}
+"""Told of, and not checked as such: to an id that is none the answer says where one is found."""
 
 
 class PageQuery(Schema):
@@ -21,7 +28,10 @@ class PageQuery(Schema):
 
     limit: int = Field(default=20, ge=1, le=100, description="How many at most.")
     after: str | None = Field(
-        default=None, max_length=100, description="The last id of the page before."
+        default=None,
+        max_length=100,
+        description="The last id of the page before.",
+        json_schema_extra=CURSOR,
     )
 
 

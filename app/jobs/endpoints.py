@@ -103,7 +103,7 @@ def _form(scope: Scope) -> str | None:
 
 
 def _last_event_id(
-    value: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
+    value: Annotated[str | None, Header(alias="Last-Event-ID", include_in_schema=False)] = None,
 ) -> int | None:
     if value is None or not value.strip():
         return None
@@ -331,6 +331,7 @@ def _add_events(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None: 
         session: SessionDep,
         caller: MayRead,
         query: Annotated[EventsQuery, Query()],
+        _seen: LastEventId,  # of a stream, but one that is no number is refused here, too
     ) -> Page[Event]:
         """Oldest first, those with ids above `after`. With `Accept: text/event-stream` they come
         as server-sent events until the job has ended; `Last-Event-ID` goes on where it broke."""

@@ -21,7 +21,7 @@ from app.predictions.schemas import (
 )
 from app.settings import Settings
 
-FAILURES = problems(400, 404, 413, 415, 422, 429, 503)
+FAILURES = problems(400, 404, 408, 413, 415, 422, 429, 503)
 
 
 def documented_routes(settings: Settings) -> APIRouter:
@@ -72,8 +72,9 @@ def _limits(settings: Settings) -> str:
         "PCM of 8, 16, 24 or 32 bits or float of 32 or 64, 1 or 2 channels, 8 to 48 kHz. At most"
         f" {settings.max_predict_bytes / 2**20:g} MiB (413), {settings.max_clip_seconds:g} s and"
         f" {settings.max_clip_windows} windows (422); {settings.predict_queue} clips may wait"
-        f" (429), each for {settings.predict_timeout_seconds:g} s (503). A clip longer than the"
-        " model's window is scored in half-overlapping windows, whose probabilities are averaged;"
+        f" (429), each for {settings.predict_timeout_seconds:g} s (503, or 408 if its body is not"
+        " here by then). A clip longer than the model's window is scored in half-overlapping"
+        " windows, whose probabilities are averaged;"
         " a shorter one is repeated."
     )
 
@@ -101,7 +102,7 @@ _FORM: dict[str, Any] = {
 }
 _JSON: dict[str, Any] = {
     "application/json": {
-        "schema": HuggingFaceRequest.model_json_schema(),
+        "schema": {"$ref": f"#/components/schemas/{HuggingFaceRequest.__name__}"},
         "examples": read_examples(__file__, "requests"),
     }
 }

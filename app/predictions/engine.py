@@ -9,7 +9,8 @@ away, its time ran out) is dropped. An exception fails the clips of its batch an
 
 On a CPU each core is a lane with a few clips at a time: cores that share a batch wait for each
 other at every operation, and all take turns in one cache. A lone clip has all cores, in a lane of
-its own that leads. A GPU has the leading lane alone.
+its own that leads; of those that other processes leave free, and if that is one, it goes through a
+usual lane (`app.predictions.cores`). A GPU has the leading lane alone.
 """
 
 import asyncio
@@ -22,8 +23,9 @@ import structlog
 import torch
 
 from app.errors import ServalError, Unavailable
+from app.predictions.cores import FreeCores
 from app.predictions.request_queue import ClipScores, MicroBatch, PendingRequest, RequestQueue
-from app.predictions.scorer import THREADS, Result, Scored, Scorer, use_threads
+from app.predictions.scorer import THREADS, Result, Scored, Scorer, change_threads, use_threads
 from app.registry.loaded import LoadedModel
 from models.audio import AudioError
 
@@ -43,6 +45,7 @@ class Engine:
         scorer: does the work, in the lanes.
         lanes: how many work at one time.
         most_clips: that a lane takes at one time.
+        cores: how many are free for a lone clip; all lanes' without it.
         stuck_seconds: a lane that takes longer for a batch makes the service not ready.
         on_batch: is told the windows of each batch, in the event loop.
     """
@@ -54,12 +57,14 @@ class Engine:
         lanes: int,
         most_clips: int,
         stuck_seconds: float,
+        cores: FreeCores | None = None,
         on_batch: Callable[[int], None] = lambda _windows: None,
     ) -> None:
         self._scorer = scorer
         self._stuck_seconds = stuck_seconds
         self._on_batch = on_batch
-        self._queue = RequestQueue(most_clips, lanes)
+        self._cores = cores
+        self._queue = RequestQueue(most_clips, lanes, self._free)
         self._threads = [
             threading.Thread(target=self._run, args=(lane,), name=f"inference-{lane}", daemon=True)
             for lane in range(1 if lanes == 1 else 1 + lanes)
@@ -82,6 +87,8 @@ class Engine:
         # would make them more than there are cores, at which it lets waiting helpers sleep instead
         # of spin, as long as the process lives: a lone clip then takes half as long again.
         use_threads(1)
+        if self._cores is not None:
+            self._cores.start()
 
     def submit(self, model: LoadedModel, body: bytes) -> "asyncio.Future[ClipScores]":
         """Start on a clip. Cancel the future to give it up.
@@ -123,6 +130,8 @@ class Engine:
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
         self._scorer.close()
+        if self._cores is not None:
+            self._cores.stop()
 
     def _down(self) -> Unavailable:
         if self._stopping:
@@ -134,15 +143,21 @@ class Engine:
             retry_after=10,
         )
 
+    def _free(self) -> int:
+        return THREADS if self._cores is None else self._cores.now
+
     # In a lane
 
     def _run(self, lane: int) -> None:
         batch: MicroBatch | None = None
-        use_threads(THREADS if lane == LEADER else 1)
+        threads = THREADS if lane == LEADER else 1
+        use_threads(threads)
         self._prepared.wait()
         try:
             while batch := self._queue.take(leads=lane == LEADER):
                 self._busy_since[lane] = time.monotonic()
+                if lane == LEADER and self._cores is not None:
+                    threads = self._with_threads(threads, max(2, self._cores.now))
                 self._serve(batch.requests)
                 self._busy_since[lane] = None
                 self._queue.done(batch)
@@ -151,6 +166,12 @@ class Engine:
             log.critical("an inference lane died", exc_info=True)
             requests = self._queue.clear() + (batch.requests if batch else [])
             self._tell((request, self._down()) for request in requests)
+
+    def _with_threads(self, present: int, wanted: int) -> int:
+        """Give this lane so many threads, if it has another number now."""
+        if wanted != present:
+            change_threads(wanted)
+        return wanted
 
     def _serve(self, requests: Sequence[PendingRequest]) -> None:
         try:

@@ -1,9 +1,11 @@
 """The queue of requests that wait to be scored, and the lanes that take them from it."""
 
+import sys
 import threading
 import time
 from asyncio import Future
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.registry.loaded import LoadedModel
@@ -52,7 +54,8 @@ class MicroBatch:
 class RequestQueue:
     """Requests in the order of their arrival. Any thread puts in, each lane takes batches out.
 
-    A lone request, with no other at work, is for the leading lane, which has all cores. Otherwise
+    A lone request, with no other at work, is for the leading lane, which has all cores that other
+    processes leave, if those are several. Otherwise
     the free lanes among the others divide what waits, a core for each. No lane waits for another,
     or for more to come, but none works beside the leading one.
 
@@ -60,11 +63,16 @@ class RequestQueue:
         most: requests in a batch.
         lanes: how many may work at one time. Of a single one all is the leading lane's; otherwise
             there are so many others.
+        free: how many cores a lone request would have to itself now. The leading lane is for
+            several: where other processes leave but one, a lane with one core is faster.
     """
 
-    def __init__(self, most: int, lanes: int = 1) -> None:
+    def __init__(
+        self, most: int, lanes: int = 1, free: Callable[[], int] = lambda: sys.maxsize
+    ) -> None:
         self._most = most
         self._lanes = lanes
+        self._free = free
         self._requests: deque[PendingRequest] = deque()
         self._at_work: list[MicroBatch] = []
         self._closed = False
@@ -99,7 +107,7 @@ class RequestQueue:
                     return None
                 if self._requests:
                     if leads == self._is_for_the_leader():
-                        return self._micro_batch()
+                        return self._micro_batch(alone=leads)
                     self._wake()  # it was for this lane when this one was woken
                 changed.wait()
 
@@ -143,10 +151,9 @@ class RequestQueue:
         """Whether all cores are at work on one batch, or should be."""
         if self._at_work:
             return self._at_work[0].alone
-        return self._lanes == 1 or len(self._requests) == 1
+        return self._lanes == 1 or (len(self._requests) == 1 and self._free() > 1)
 
-    def _micro_batch(self) -> MicroBatch:
-        alone = not self._at_work and self._is_for_the_leader()
+    def _micro_batch(self, *, alone: bool) -> MicroBatch:
         free = self._lanes - len(self._at_work)
         batch = MicroBatch(self._first(min(self._most, -(-len(self._requests) // free))), alone)
         self._at_work.append(batch)

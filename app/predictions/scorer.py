@@ -1,5 +1,6 @@
 """From requests to outcomes, and which of their clips go through the network together."""
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -143,3 +144,12 @@ def use_threads(threads: int) -> None:
     """
     torch.get_num_threads()
     torch.set_num_threads(threads)
+
+
+def change_threads(threads: int) -> None:
+    """Let torch use so many threads for the work of this thread, and one for those that start
+    later: it gives them what any thread chose last."""
+    use_threads(threads)
+    last = threading.Thread(target=use_threads, args=(1,))
+    last.start()
+    last.join()

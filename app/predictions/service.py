@@ -12,10 +12,19 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.devices import chosen_device
-from app.errors import ClientGone, Invalid, NotFound, ServalError, Unavailable, shown
+from app.errors import (
+    ClientGone,
+    Invalid,
+    NotFound,
+    ServalError,
+    TooSlow,
+    Unavailable,
+    shown,
+)
 from app.persistence.storage import Storage
 from app.predictions.admission import Admission
 from app.predictions.audio_problems import audio_problem
+from app.predictions.cores import free_cores
 from app.predictions.engine import Engine
 from app.predictions.hooks import Limits
 from app.predictions.request_queue import ClipScores
@@ -72,6 +81,7 @@ class Predictions:
             Scorer(device, limits, most),
             lanes=THREADS if on_cpu else 1,
             most_clips=most,
+            cores=free_cores(THREADS) if on_cpu and THREADS > 1 else None,
             stuck_seconds=settings.predict_timeout_seconds,
             on_batch=batches.observe,
         )
@@ -171,9 +181,12 @@ class Predictions:
             NotFound: there is no such model.
             BadRequest, Invalid: the audio is not accepted.
             TooMany: there is no place.
+            TooSlow: the body did not come in that time.
             Unavailable: it took too long, or predictions do not work.
             ClientGone: nobody waits for the answer.
         """
+        clip: asyncio.Future[ClipScores] | None = None
+        model: LoadedModel | None = None
         seconds = self._settings.predict_timeout_seconds
         self.admission.take(size)
         try:
@@ -186,6 +199,11 @@ class Predictions:
         except TimeoutError:
             if not limit.expired():
                 raise
+            if model is not None and clip is None:
+                raise TooSlow(
+                    f"The body was not here after {seconds:g} s. Send it over a faster line.",
+                    code="upload_too_slow",
+                ) from None
             raise Unavailable(
                 f"The prediction was not ready after {seconds:g} s, the upload included."
                 " Send it again.",

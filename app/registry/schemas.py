@@ -38,8 +38,13 @@ class Model(Schema):
     )
     metrics: dict[str, Any] = Field(
         description="Unweighted average recall for each partition, clean and, for each epsilon,"
-        " under FGSM.",
+        " under FGSM: of starters and of models trained here, as measured; of an uploaded one"
+        " nothing was, and it is empty.",
         examples=[CNN4_METRICS],
+    )
+    claimed_metrics: dict[str, Any] = Field(
+        description="What the configuration of an uploaded model says of it. Nobody here measured"
+        " that: audit it."
     )
     sha256: str = Field(description="Of the weights file.", examples=["9f86d081884c7d65…"])
     training: str | None = Field(
@@ -61,7 +66,8 @@ class Model(Schema):
             front_end=config.front_end,
             frames=config.frames,
             defense=config.defense,
-            metrics=config.metrics,
+            metrics=entry.metrics,
+            claimed_metrics={} if config.metrics == entry.metrics else config.metrics,
             sha256=entry.sha256,
             training=entry.training_id,
             created_at=entry.created_at,

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import String, cast, delete, exists, or_, select
 from sqlalchemy.orm import Session
@@ -51,6 +51,8 @@ class Entry:
     Attributes:
         owner: the key that it belongs to; None for a starter, which everybody may use.
         sha256: of the weights file.
+        metrics: as this project measured them; of an uploaded model none were. What its
+            configuration says stands in ``config``.
         training_id: the training that made it here.
         created_at: None for a starter.
         folder: where its two files lie.
@@ -61,6 +63,7 @@ class Entry:
     name: str
     config: ModelConfig
     sha256: str
+    metrics: dict[str, Any]
     training_id: str | None
     created_at: datetime | None
     folder: Path
@@ -162,6 +165,7 @@ def publish(
         digest = save_model(staged, net, config)
         row = _insert(session, storage, staged, config, digest, owner=owner, name=name)
     row.training_id = training_id
+    row.metrics = config.metrics
     session.flush()
     return row
 
@@ -238,8 +242,8 @@ def _insert(
         labels=list(config.labels),
         config=json.loads(config.to_json()),
         sha256=digest,
-        metrics=config.metrics,
         bytes=size,
+        metrics={},
         created_at=now(),
     )
     session.add(row)
@@ -335,6 +339,7 @@ def _entry(storage: Storage, row: Model) -> Entry:
         name=row.name,
         config=ModelConfig.from_json(json.dumps(row.config)),
         sha256=row.sha256,
+        metrics=row.metrics,
         training_id=row.training_id,
         created_at=row.created_at,
         folder=storage.model_dir(row.id),
@@ -348,6 +353,7 @@ def _starter_entry(starter: Starter) -> Entry:
         name=starter.id,
         config=starter.config,
         sha256=starter.sha256,
+        metrics=starter.config.metrics,
         training_id=None,
         created_at=None,
         folder=starter.folder,

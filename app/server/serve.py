@@ -1,5 +1,7 @@
 """The API as a process: `serval serve`."""
 
+import logging
+import resource
 import signal
 import sys
 import tempfile
@@ -20,6 +22,8 @@ log = structlog.get_logger("serval.server")
 
 # From SIGTERM: how long requests may go on, but those that wait on a job. Then they are cancelled.
 GRACE_SECONDS: Final = 5
+FILES_OF_OTHERS: Final = 1024
+"""Open files that are no client's connection: models, uploads, the database, Redis."""
 KEEP_ALIVE_SECONDS: Final = 75  # longer than common proxies', so that it is they who hang up
 
 
@@ -58,6 +62,7 @@ def _run(settings: Settings, socket: Socket) -> None:
 
     app = create_app(settings)
     server = Server(config(app, settings))
+    _allow_files(2 * settings.max_connections + FILES_OF_OTHERS)
     # When it has ended, the server raises the signal again that ended it: an end in good order.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
@@ -70,12 +75,15 @@ def config(app: "FastAPI", settings: Settings) -> "Config":
     """How uvicorn is to serve the application."""
     import uvicorn
 
-    from app.server.protocol import BoundedHead
+    from app.server.connections import Connections
+    from app.server.protocol import protocol
 
+    logging.getLogger("uvicorn.error").addFilter(_log_as_ours)
+    connections = Connections(settings.max_connections, settings.max_address_connections)
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http=BoundedHead,
+        http=protocol(connections, settings.first_byte_seconds),
         ws="none",
         lifespan="on",
         log_config=None,  # its lines go where all others do, see `app.observability.logs`
@@ -83,13 +91,25 @@ def config(app: "FastAPI", settings: Settings) -> "Config":
         access_log=False,
         server_header=False,
         proxy_headers=False,  # nothing here asks who is behind a proxy: see `app.access.auth`
-        # It answers the connection of this number with a plain-text 503: there is no problem
-        # document, no request id and no access log out there. Probes are refused like all others,
-        # /healthz too: a process that cannot serve them is as good as none.
-        limit_concurrency=settings.max_connections + 1,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+
+
+def _log_as_ours(record: logging.LogRecord) -> bool:
+    """Write what uvicorn has to say as a line of this service's log, and not as one of its own."""
+    log.log(record.levelno, "http_server", message=record.getMessage(), exc_info=record.exc_info)
+    return False
+
+
+def _allow_files(number: int) -> None:
+    """Let this process have so many open files, as far as its user may: many systems begin with
+    1,024, and a connection that finds none left cannot even be refused. A burst of newcomers takes
+    as many again as there may be, before those that make room for it are gone."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = number if hard == resource.RLIM_INFINITY else min(number, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _spool_uploads_to_disk(settings: Settings) -> None:

@@ -1,14 +1,17 @@
 """Fixtures for tests of the service: a tiny model, starters of that kind, a lost answer."""
 
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from app.observability import logs
 from app.registry import starters as starter_models
 from models.architectures import ARCHITECTURES
 from tests.app.tiny import Tiny, save_tiny
@@ -47,3 +50,10 @@ def lose_the_answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[Session], None
         monkeypatch.setattr(session, "commit", commit_and_break)
 
     return lose
+
+
+@pytest.fixture
+def logged(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, Any]]]:
+    """The lines of the log since the test began, or since it last asked."""
+    logs.configure("info")
+    return lambda: [json.loads(line) for line in capsys.readouterr().err.splitlines()]

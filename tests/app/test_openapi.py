@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 from fastapi.testclient import TestClient
+from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel
 
 from app.access.keys.schemas import KeyRequest
@@ -67,12 +68,29 @@ class TestPages:
                 assert client.get(name).status_code == 200
 
 
+def references(part: Any) -> Iterator[str]:
+    """Every ``$ref`` in a part of the document."""
+    if isinstance(part, dict):
+        if isinstance(part.get("$ref"), str):
+            yield part["$ref"]
+        for value in part.values():
+            yield from references(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from references(value)
+
+
 class TestOpenApi:
+    def test_it_is_valid(self, document: dict[str, Any]) -> None:
+        assert [str(fault) for fault in OpenAPIV31SpecValidator(document).iter_errors()] == []
+
     def test_every_reference_is_defined(self, document: dict[str, Any]) -> None:
-        schemas = document["components"]["schemas"]
-        assert {"Problem", "FieldProblem"} <= schemas.keys()
-        references = {part.split('"')[0] for part in str(document).split("#/components/schemas/")}
-        assert {name.split("'")[0] for name in references if name[0].isalpha()} <= schemas.keys()
+        assert {"Problem", "FieldProblem"} <= document["components"]["schemas"].keys()
+        for reference in references(document):
+            found: Any = document
+            for step in reference.removeprefix("#/").split("/"):
+                assert step in found, reference
+                found = found[step]
 
     def test_every_error_is_a_problem(self, document: dict[str, Any]) -> None:
         for name, operation in operations(document):
@@ -226,6 +244,35 @@ class TestExamples:
             "TrainingResult",
             "",
         ]
+
+
+class TestBodies:
+    def test_a_form_takes_no_other_parts(self, document: dict[str, Any]) -> None:
+        for name, operation in operations(document):
+            content = operation.get("requestBody", {}).get("content", {})
+            if "multipart/form-data" in content:
+                schema = content["multipart/form-data"]["schema"]
+                assert schema["additionalProperties"] is False, name
+
+    def test_an_audit_of_files_has_at_least_one(self, document: dict[str, Any]) -> None:
+        form = document["paths"]["/v1/audits"]["post"]["requestBody"]["content"]
+        assert form["multipart/form-data"]["schema"]["properties"]["file"]["minItems"] == 1
+
+    def test_a_cursor_has_a_pattern(self, document: dict[str, Any]) -> None:
+        (after,) = (
+            one
+            for one in document["paths"]["/v1/jobs"]["get"]["parameters"]
+            if one["name"] == "after"
+        )
+        assert after["schema"]["anyOf"][0]["pattern"]
+
+    def test_an_artifact_has_the_media_types_that_are_sent(self, document: dict[str, Any]) -> None:
+        artifact = document["paths"]["/v1/audits/{job_id}/artifacts/{name}"]["get"]
+        assert artifact["responses"]["200"]["content"].keys() == {
+            "image/png",
+            "audio/wav",
+            "application/octet-stream",
+        }
 
 
 class TestHeaders:

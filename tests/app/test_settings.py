@@ -46,6 +46,8 @@ class TestLimits:
             ("PORT", "70000"),
             ("MAX_JSON_BYTES", "0"),
             ("MAX_CONNECTIONS", "0"),
+            ("MAX_ADDRESS_CONNECTIONS", "-1"),
+            ("FIRST_BYTE_SECONDS", "0"),
             ("PREDICT_RATE", "often"),
             ("MAX_WAIT_SECONDS", "-1"),
             ("LOG_LEVEL", "loud"),

@@ -302,6 +302,10 @@ class TestRefusedWav:
         assert error.code == "out_of_range"
         assert "16384" in str(error)
 
+    def test_two_channels_whose_squares_overflow(self) -> None:
+        both = np.stack([tone() * 3e38, tone()], axis=1)
+        assert fault(written(both, subtype="FLOAT")).code == "out_of_range"
+
     @pytest.mark.parametrize("level", [0.0, 0.3])
     def test_silence_also_with_a_constant_offset(self, level: float) -> None:
         assert fault(written(np.full(8_000, level, np.float32))).code == "silent"

@@ -38,11 +38,6 @@ from workers.audits.record import Record
 from workers.runtime.progress import Watchdog
 
 MOST_PICTURES: Final = 4
-MEDIA_TYPES: Final = {
-    ".png": "image/png",
-    ".wav": "audio/wav",
-    ".safetensors": "application/octet-stream",
-}
 
 
 @dataclass(frozen=True)
@@ -110,7 +105,7 @@ class Folder:
         self.made.append(
             files.ArtifactFile(
                 name=name,
-                media_type=MEDIA_TYPES[Path(name).suffix],
+                media_type=files.MEDIA_TYPES[Path(name).suffix],
                 description=description,
                 bytes=len(content),
                 sha256=hashlib.sha256(content).hexdigest(),

@@ -227,7 +227,7 @@ class TestOnceAKeyWasMade:
         self, probes: TestClient, app: FastAPI, make_key: MakeKey
     ) -> None:
         far = TestClient(app, base_url="http://serval.example", client=("192.0.2.7", 1))
-        assert status(far, "predict", make_key("predict").headers) == 200
+        assert status(far, "audit", make_key("audit").headers) == 200
 
 
 class TestSecrets:

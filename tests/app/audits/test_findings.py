@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.audits import files
 from app.audits.report import Report
 from app.audits.result import Hardening
+from app.audits.rows import write_index
 from app.audits.schemas import When
 from app.jobs.service import Submission
 from app.jobs.states import JobKind
@@ -154,6 +155,32 @@ class TestResults:
         assert float(broken["audio_snr_db"]) == 20.5
         assert float(broken["clean:joy"]) == 0.3
         assert float(broken["adversarial:anger"]) == 0.5
+
+    @pytest.mark.parametrize(
+        ("name", "cell"),
+        [
+            ("=HYPERLINK(1).wav", "'=HYPERLINK(1).wav"),
+            ("@1.wav", "'@1.wav"),
+            ("+1.wav", "'+1.wav"),
+            ("-1.wav", "'-1.wav"),
+            ("\t=1", "'\t=1"),
+            ("\r=1", "'\r=1"),
+            ("-1.5", "-1.5"),
+            ("a=1.wav", "a=1.wav"),
+        ],
+    )
+    def test_no_cell_of_csv_is_a_spreadsheets_formula(
+        self, client: TestClient, finished: str, storage: Storage, name: str, cell: str
+    ) -> None:
+        path = files.attempt_dir(storage, finished, 1) / files.ROWS
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        for row in rows:
+            row |= {"clip": name, "speaker": name}
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+        write_index(path)
+        answer = client.get(f"/v1/audits/{finished}/results", params={"format": "csv"})
+        told = csv.DictReader(io.StringIO(answer.content.decode(), newline=""))
+        assert {(row["clip"], row["speaker"]) for row in told} == {(cell, cell)}
 
     def test_the_format_goes_before_the_header(self, client: TestClient, finished: str) -> None:
         answer = client.get(

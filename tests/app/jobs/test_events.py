@@ -80,6 +80,8 @@ class TestAsAList:
         ("text/event-stream", "0", 200),
         ("text/event-stream", "99", 204),
         ("text/event-stream", "x", 422),
+        ("text/event-stream", "-1", 422),
+        ("application/json", "-1", 422),
     ],
 )
 def test_caches_are_told_that_the_answer_hangs_on_accept(

@@ -169,6 +169,21 @@ class TestLanes:
         assert leader.batch is not None
         assert leader.batch.alone
 
+    def test_a_lone_request_is_anothers_while_but_one_core_is_free(self, future: NewFuture) -> None:
+        free = 1
+        queue = RequestQueue(3, lanes=2, free=lambda: free)
+        leader, one = Lane(queue, leads=True), Lane(queue, leads=False)
+        leader.ask()
+        one.ask()
+        put(queue, model("m"), "a", future)
+        assert one.takes() == ["a"]
+        assert one.batch is not None
+        assert not one.batch.alone
+        one.done()
+        free = 2
+        put(queue, model("m"), "b", future)
+        assert leader.takes() == ["b"]
+
     def test_nobody_works_beside_one_who_is_alone(
         self, queue: RequestQueue, leader: Lane, one: Lane, other: Lane, future: NewFuture
     ) -> None:

@@ -207,7 +207,7 @@ class TestLoad:
         served.have_patience(PATIENCE)
         assert served.predict()[0] == 200
 
-    def test_a_body_that_does_not_come_is_503_and_its_place_is_free(
+    def test_a_body_that_does_not_come_is_408_and_its_place_is_free(
         self, served: Served, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         admission = state(served.app).predictions.admission
@@ -221,7 +221,7 @@ class TestLoad:
         served.have_patience(0.5)
         with socket.create_connection(("127.0.0.1", served.port)) as connection:
             connection.sendall(f"{REQUEST}Content-Length: 9\r\n\r\nRIFF".encode())
-            assert connection.recv(100).startswith(b"HTTP/1.1 503")
+            assert connection.recv(100).startswith(b"HTTP/1.1 408")
         assert (taken, served.under_way()) == ([9], 0)
 
     def test_a_client_that_leaves_in_the_middle_of_its_body_frees_its_place(

@@ -75,7 +75,8 @@ class TestUpload:
         assert model["labels"] == ["calm", "cross", "sad"]
         assert model["frames"] == 32
         assert model["defense"] == {"type": "single"}
-        assert model["metrics"]["test"]["fgsm_uar"] == {"0.02": 0.25}
+        assert model["metrics"] == {}  # nobody here measured what its configuration says
+        assert model["claimed_metrics"]["test"]["fgsm_uar"] == {"0.02": 0.25}
         assert model["sha256"] == sha256(weights)
         assert not model["starter"]
         assert model["training"] is None

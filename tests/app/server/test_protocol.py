@@ -1,6 +1,7 @@
 """The head of a request is bounded in time and size, on real sockets."""
 
 import contextlib
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -41,11 +42,29 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.server.protocol.HEAD_SECONDS", 0.5)
 
 
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"first_byte_seconds": 0.5, "log_level": "warning"})
+
+
+@pytest.fixture
+def patient_with_heads(soon: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.server.protocol.HEAD_SECONDS", 30)
+
+
 @pytest.mark.usefixtures("soon")
 class TestTime:
     def test_a_client_that_says_nothing_is_hung_up_on(self, port: int) -> None:
         with connected(port) as silent:
             assert everything(silent) == b""
+
+    @pytest.mark.usefixtures("patient_with_heads")
+    def test_only_the_first_byte_is_awaited_so_briefly(self, port: int) -> None:
+        with connected(port) as slow:
+            slow.sendall(WHOLE[:30])
+            time.sleep(1)  # longer than the first byte may take
+            slow.sendall(WHOLE[30:])
+            assert slow.recv(65536).startswith(b"HTTP/1.1 200 ")
 
     def test_one_that_does_not_end_its_head_is_told_so(self, port: int) -> None:
         with connected(port) as slow:
@@ -93,3 +112,14 @@ class TestSize:
             assert hasty.recv(65536).startswith(b"HTTP/1.1 400 ")  # it is no WAV
             hasty.sendall(WHOLE[30:])
             assert hasty.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+class TestLog:
+    def test_what_is_no_http_is_a_line_of_our_log(
+        self, port: int, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with connected(port) as foreign:
+            foreign.sendall(b"\x16\x03\x01 this is TLS\r\n\r\n")
+            assert everything(foreign).startswith(b"HTTP/1.1 400 ")
+        said = [line for line in capsys.readouterr().err.splitlines() if "Invalid HTTP" in line]
+        assert [json.loads(line)["level"] for line in said] == ["warning"]

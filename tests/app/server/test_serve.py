@@ -2,46 +2,128 @@
 
 import contextlib
 import http.client
+import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from threading import Event, Thread
 
 import pytest
+from fastapi import FastAPI
 
 from app.main import create_app
 from app.settings import Settings
 from tests.app.listening import listening
 
-MOST = 3
+MOST = 100
 
 
 @pytest.fixture
-def port(settings: Settings) -> Iterator[int]:
+def few(settings: Settings) -> Settings:
+    return settings.model_copy(update={"max_connections": MOST, "first_byte_seconds": 30})
+
+
+@pytest.fixture
+def app(few: Settings) -> FastAPI:
+    return create_app(few)
+
+
+@pytest.fixture
+def port(app: FastAPI, few: Settings) -> Iterator[int]:
     """That of a server that takes so many connections."""
-    few = settings.model_copy(update={"max_connections": MOST})
-    with listening(create_app(few), few) as port:
+    with listening(app, few) as port:
         yield port
 
 
-def probe(connection: http.client.HTTPConnection) -> tuple[int, bytes]:
-    """Status and body of /healthz. The connection stays open, if the server lets it."""
+Connect = Callable[[], http.client.HTTPConnection]
+
+
+@pytest.fixture
+def connect(port: int) -> Iterator[Connect]:
+    with contextlib.ExitStack() as opened:
+
+        def connection() -> http.client.HTTPConnection:
+            new = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            return opened.enter_context(contextlib.closing(new))
+
+        yield connection
+
+
+def probe(connection: http.client.HTTPConnection) -> int:
+    """Status of /healthz. The connection stays open, if the server lets it."""
     connection.request("GET", "/healthz")
     answer = connection.getresponse()
-    return answer.status, answer.read()
+    answer.read()
+    return answer.status
 
 
-class TestConnections:
-    def test_a_request_on_one_too_many_is_503_until_another_is_closed(self, port: int) -> None:
-        with contextlib.ExitStack() as opened:
+class TestSilentConnections:
+    @pytest.fixture
+    def flood(self, port: int) -> Iterator[Thread]:
+        """A client that connects again and again, five times as often as there may be
+        connections, and says nothing; it begins when it is started."""
+        done = Event()
 
-            def connection() -> http.client.HTTPConnection:
-                new = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-                return opened.enter_context(contextlib.closing(new))
+        def flood() -> None:
+            with contextlib.ExitStack() as opened:
+                for _ in range(5 * MOST):
+                    address = ("127.0.0.1", port)
+                    opened.enter_context(socket.create_connection(address, timeout=20))
+                    if done.wait(0.001):
+                        return
 
-            idle = [connection() for _ in range(MOST)]
-            assert [probe(one)[0] for one in idle] == [200] * MOST
-            assert probe(connection()) == (503, b"Service Unavailable")
-            idle[0].close()
-            until = time.monotonic() + 20
-            while probe(connection())[0] != 200:  # the server has not seen yet that it is closed
-                assert time.monotonic() < until
-                time.sleep(0.01)
+        flooding = Thread(target=flood)
+        yield flooding
+        done.set()
+        flooding.join()
+
+    def test_keep_nobody_out(self, flood: Thread, connect: Connect) -> None:
+        """Neither who was there before them nor who comes while they are there."""
+        before = [connect() for _ in range(3)]
+        assert [probe(one) for one in before] == [200] * 3
+        flood.start()
+        while flood.is_alive():
+            new = connect()
+            assert [probe(one) for one in (*before, new)] == [200] * 4
+            new.close()
+
+
+class TestBusyConnections:
+    @pytest.fixture
+    def release(self, app: FastAPI, port: int) -> Iterator[Event]:
+        """Ends the requests of /slow."""
+        end = Event()
+
+        def slow() -> str:
+            end.wait(60)
+            return "done"
+
+        app.add_api_route("/slow", slow)
+        yield end
+        end.set()
+
+    @pytest.fixture
+    def busy(self, release: Event, connect: Connect) -> list[http.client.HTTPConnection]:
+        """As many requests under way as there may be connections."""
+        busy = [connect() for _ in range(MOST)]
+        for one in busy:
+            one.request("GET", "/slow")
+        time.sleep(0.5)  # until the server has read them all
+        return busy
+
+    @pytest.mark.usefixtures("busy")
+    def test_probes_come_through(self, connect: Connect) -> None:
+        assert [probe(connect()) for _ in range(50)] == [200] * 50
+
+    def test_anything_else_is_503_until_one_is_done(
+        self, busy: list[http.client.HTTPConnection], release: Event, connect: Connect
+    ) -> None:
+        refused = connect()
+        refused.request("GET", "/v1/models")
+        answer = refused.getresponse()
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+        assert b"connections" in answer.read()
+        release.set()
+        assert [one.getresponse().status for one in busy] == [200] * MOST
+        welcome = connect()
+        welcome.request("GET", "/v1/models")
+        assert welcome.getresponse().status == 200

@@ -32,6 +32,16 @@ class TestCreateKey:
         assert client.post("/v1/keys", json=WANTED, headers=mortal.headers).status_code == 403
         assert client.post("/v1/keys", json=WANTED, headers=admin.headers).status_code == 201
 
+    @pytest.mark.parametrize(
+        "letter", ["\n", "\x7f", "\x85", "\u2028", "\u202e", "\u2066", "\u200f"]
+    )
+    def test_a_name_that_would_look_like_another_is_422(
+        self, client: TestClient, letter: str
+    ) -> None:
+        answer = client.post("/v1/keys", json=WANTED | {"name": f"a{letter}b"})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "name")
+        assert client.post("/v1/keys", json=WANTED | {"name": "محمد 王 é"}).status_code == 201
+
     def test_a_scope_that_does_not_exist_is_422(self, client: TestClient) -> None:
         answer = client.post("/v1/keys", json=WANTED | {"scopes": ["root"]})
         assert answer.status_code == 422
