@@ -104,6 +104,7 @@ def _upgrade(engine: Engine) -> None:
         if engine.dialect.name == "postgresql":
             # A migration may rewrite a large table, or wait for somebody else's that does.
             connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         if current(connection) == head():
             return

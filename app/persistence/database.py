@@ -43,6 +43,9 @@ POSTGRESQL = {
 STATEMENT_TIMEOUT_MS = 30_000
 """Of PostgreSQL. Each statement here takes milliseconds; one that waits longer for another's lock
 fails, as on SQLite, instead of holding its thread and its connection."""
+IDLE_TRANSACTION_TIMEOUT_MS = 60_000
+"""Of PostgreSQL. A host that is cut off between a write and its commit would keep the row locked
+until TCP finds out, which the server's defaults leave for two hours."""
 
 SQLITE_PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 POSTGRESQL_PASSING = {
@@ -192,6 +195,7 @@ def _set_up_postgresql(connection: Any, _record: object) -> None:
     # Not as an option of the connection: poolers such as PgBouncer refuse those that they do not
     # know.
     connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
+    connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_TRANSACTION_TIMEOUT_MS}")
     connection.commit()
 
 

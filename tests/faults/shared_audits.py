@@ -15,7 +15,7 @@ from tests.faults.stack import Process, Stack, alive, until
 
 CLIPS = 144
 """Of the corpus."""
-PATIENCE = 240.0
+PATIENCE = 400.0
 ANSI = re.compile(rb"\x1b\[[0-9;]*m")
 
 

@@ -27,7 +27,7 @@ NETWORK = "10.213.77"
 REDIS, POSTGRESQL = f"{NETWORK}.2", f"{NETWORK}.3"
 BRIDGE = "svbr77"
 ATTACKS = [{"type": "pgd", "epsilon": [0.05], "steps": 40}]
-PATIENCE = 240.0
+PATIENCE = 400.0
 NOWHERE = "02:00:00:00:77:77"
 """The hardware address of no host: what is sent there is lost without a word."""
 

@@ -302,6 +302,22 @@ class TestPostgresql:
         engine.dispose()
         assert is_away(failed.value)
 
+    def test_a_transaction_that_nobody_ends_gives_its_locks_back(
+        self, database_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As of a host that was cut off between a write and its commit."""
+        monkeypatch.setattr(database, "IDLE_TRANSACTION_TIMEOUT_MS", LIMIT_MS)
+        engine = connect(database_url)
+        lock = text("SELECT pg_advisory_xact_lock(77)")
+        with engine.connect() as gone, engine.connect() as waiting:
+            gone.execute(lock)
+            waiting.execute(lock)  # it is had as soon as the other transaction was ended
+            with pytest.raises(DBAPIError) as failed:
+                gone.execute(text("SELECT 1"))
+            waiting.rollback()
+        engine.dispose()
+        assert is_away(failed.value)
+
     def test_the_url_may_say_how_long(self, database_url: str) -> None:
         options = make_url(database_url).query["options"]
         url = make_url(database_url).update_query_dict(
