@@ -12,7 +12,7 @@ import typer
 
 from app.cli.errors import CliError
 from app.cli.output import Json, print_json, table
-from app.processes import serval_command
+from app.processes import keep_files_private, serval_command
 from app.settings import load_settings
 
 if TYPE_CHECKING:
@@ -144,6 +144,7 @@ def _session() -> Iterator["Session"]:
     from app.migrations import open_database
     from app.persistence.database import sessions
 
+    keep_files_private()
     engine = open_database(load_settings())
     try:
         with sessions(engine)() as session:

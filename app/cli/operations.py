@@ -5,6 +5,7 @@ from enum import StrEnum
 import typer
 
 from app.cli.processes import told_as_a_process
+from app.processes import keep_files_private
 from app.settings import Settings, load_settings
 
 
@@ -21,6 +22,7 @@ def migrate() -> None:
     """Bring the database up to date, and exit. Several at once do no harm."""
     from app.migrations import head, named_database, open_database
 
+    keep_files_private()
     with told_as_a_process():
         settings = load_settings()
         open_database(settings).dispose()
