@@ -31,6 +31,11 @@ def serval_command(arguments: str) -> str:
     return f"{'docker compose run --rm api' if in_the_image() else 'serval'} {arguments}"
 
 
+def keep_files_private() -> None:
+    """Let nobody else read what this process and its children write: it holds people's voices."""
+    os.umask(0o077)
+
+
 def python_command(module: str, *arguments: str) -> list[str]:
     """What runs a module of ours, whatever the current folder is: without -P, its `models/` or
     `torch.py` would be imported in place of ours."""

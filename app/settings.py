@@ -8,8 +8,10 @@ import difflib
 import errno
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
@@ -355,11 +357,25 @@ def make_data_dir(settings: Settings) -> Path:
     """
     folder = settings.data_dir.absolute()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:
         raise BadSetting(cannot_be_written(folder, error)) from error
+
+
+def make_private(folder: Path) -> None:
+    """Make the folder, if it is absent, and let nobody else in: one that an earlier version made
+    was open to all. Where its mode cannot be changed (another's, some mounts) it stays as it is.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & 0o077:
+        with suppress(PermissionError):
+            folder.chmod(mode & ~0o077)
 
 
 def cannot_be_written(folder: Path, error: OSError) -> str:

@@ -4,7 +4,7 @@
 |---|---|
 | up, serve, worker | this machine: they are the service |
 | keys, migrate | the database |
-| health | one process of this machine |
+| health, doctor | one process of this machine; all that the service needs |
 | predict, audit, train, corpus | a running service, over REST |
 """
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from app.cli.errors import CliError
+from app.processes import keep_files_private
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, sessionmaker
@@ -23,6 +24,7 @@ def opened(settings: "Settings") -> Iterator["sessionmaker[Session]"]:
     from app.migrations import open_database
     from app.persistence.database import sessions
 
+    keep_files_private()
     engine = open_database(settings)
     try:
         yield sessions(engine)

@@ -1,10 +1,12 @@
-"""`serval migrate`, `health`: for those who run the service, and for what watches it for them."""
+"""`serval migrate`, `health`, `doctor`: for those who run the service, and for what watches it."""
 
 from enum import StrEnum
 
 import typer
 
+from app.cli.output import Json, print_json, table
 from app.cli.processes import told_as_a_process
+from app.processes import keep_files_private
 from app.settings import Settings, load_settings
 
 
@@ -21,6 +23,7 @@ def migrate() -> None:
     """Bring the database up to date, and exit. Several at once do no harm."""
     from app.migrations import head, named_database, open_database
 
+    keep_files_private()
     with told_as_a_process():
         settings = load_settings()
         open_database(settings).dispose()
@@ -39,6 +42,20 @@ def health(process: Process) -> None:
         typer.echo(f"{process}: {why_not}", err=True)
         raise typer.Exit(1)
     typer.echo(f"{process}: healthy")
+
+
+def doctor(*, json: Json = False) -> None:
+    """Look at database, queue, storage, device, models, disk and clock; exit 1 if one fails."""
+    from app.operations.doctor import examine
+
+    keep_files_private()
+    found = list(examine(load_settings()))
+    if json:
+        print_json([one._asdict() for one in found])
+    else:
+        rows = [(one.part, "ok" if one.ok else "FAILS", one.about) for one in found]
+        table(("part", "state", "about"), rows)
+    raise typer.Exit(0 if all(one.ok for one in found) else 1)
 
 
 def _why_not(process: Process, settings: Settings) -> str | None:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from app.cli.errors import CliError
-from app.processes import python_command, python_environment
+from app.processes import keep_files_private, python_command, python_environment
 from app.settings import BadSetting, load_settings
 
 Host = Annotated[str | None, typer.Option(help="Address of the API.", envvar="SERVAL_HOST")]
@@ -36,6 +36,7 @@ def up(host: Host = None, port: Port = None, data_dir: DataDir = None) -> None:
     from app.server.listening import CannotListen
     from app.supervisor.supervisor import CannotStart, Supervisor
 
+    keep_files_private()
     settings = load_settings(host=host, port=port, data_dir=data_dir)
     try:
         status = Supervisor(settings).run()
@@ -49,6 +50,7 @@ def serve(host: Host = None, port: Port = None, data_dir: DataDir = None) -> Non
     from app.server.listening import CannotListen
     from app.server.serve import serve
 
+    keep_files_private()
     with told_as_a_process(CannotListen):
         serve(load_settings(host=host, port=port, data_dir=data_dir))
 

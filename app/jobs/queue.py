@@ -18,9 +18,10 @@ from rq.job import Job as RqJob
 from rq.serializers import JSONSerializer
 from rq.worker_registration import get_keys
 
-from app.errors import Unavailable
+from app.errors import Unavailable, shown
 from app.jobs.redis_errors import why
 from app.jobs.states import JobKind
+from app.persistence.ids import is_id
 
 log = structlog.get_logger("serval.queue")
 
@@ -43,6 +44,16 @@ def brief_client(url: str, *, timeout_seconds: float) -> Redis:
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
     )
     return Redis.from_pool(pool)
+
+
+def job_id_of(entry: bytes | str) -> str | None:
+    """The id that an entry of a queue is, or None: whoever has Redis' password may put anything
+    there."""
+    try:
+        text = entry if isinstance(entry, str) else entry.decode("ascii")
+    except UnicodeDecodeError:
+        return None
+    return text if is_id(text, "audit") or is_id(text, "train") else None
 
 
 class JobQueue:
@@ -94,15 +105,21 @@ class JobQueue:
             raise _away(error, remedy=remedy) from error
 
     def waiting(self, kind: JobKind) -> set[str]:
-        """The ids that wait on the queue; not those that a worker has taken off it.
+        """The ids that wait on the queue; not those that a worker has taken off it. What is no id
+        of a job is dropped.
 
         Raises:
             Unavailable: Redis did not answer in time.
         """
+        key = self._queue(kind).key
         try:
-            return set(self._queue(kind).job_ids)
+            entries = {entry: job_id_of(entry) for entry in self.redis.lrange(key, 0, -1)}
+            for entry in [entry for entry, job_id in entries.items() if job_id is None]:
+                self.redis.lrem(key, 0, entry)  # type: ignore[arg-type]  # it takes bytes
+                log.warning("dropped: no id of a job", queue=key, entry=shown(entry))
         except (RedisError, OSError) as error:
             raise _away(error) from error
+        return {job_id for job_id in entries.values() if job_id is not None}
 
     def workers(self, kind: JobKind) -> int:
         """How many workers of that kind live. One that was killed counts for

@@ -8,10 +8,11 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from app.persistence.database import connect
+from app.persistence.database import CONNECT_TIMEOUT_SECONDS, connect, normalized
+from app.persistence.mounts import NETWORK, file_system
 from app.settings import BadSetting, Settings, make_data_dir, variable, without_password
 
 _LOCK = 0x5E57A1  # any constant: PostgreSQL's advisory lock of those who migrate
@@ -59,7 +60,9 @@ def open_database(settings: Settings) -> Engine:
     url = settings.database_url
     if not settings.database_url_setting:
         make_data_dir(settings)
+    refuse_shared_sqlite(settings)
     try:
+        refuse_other_encodings(url)
         upgrade(url)
     except SQLAlchemyError as error:
         raise BadSetting(why_not_open(settings, error)) from error
@@ -69,6 +72,53 @@ def open_database(settings: Settings) -> Engine:
             f" program ({error}): use that version, or another database."
         ) from error
     return connect(url)
+
+
+def refuse_shared_sqlite(settings: Settings) -> None:
+    """Return if the database is none of SQLite's on a file system that several hosts may share.
+
+    Raises:
+        BadSetting: it is.
+    """
+    file = make_url(settings.database_url).database
+    if not settings.database_url.startswith("sqlite") or file in {None, "", ":memory:"}:
+        return
+    kind = file_system(Path(str(file)).absolute().parent)
+    if kind in NETWORK:
+        raise BadSetting(
+            f"{named_database(settings)}, and the SQLite database would lie on {kind}, a file"
+            " system of other machines, where its locks do not hold: set DATABASE_URL to a"
+            " PostgreSQL."
+        )
+
+
+def refuse_other_encodings(url: str) -> None:
+    """Return if a PostgreSQL keeps text in UTF-8; of SQL_ASCII the driver gives bytes for text.
+
+    Raises:
+        BadSetting: it keeps it in another one.
+    """
+    if not normalized(url).startswith("postgresql"):
+        return
+    import psycopg
+
+    dialect, parsed = create_engine(normalized(url)).dialect, make_url(normalized(url))
+    arguments, options = dialect.create_connect_args(parsed)
+    try:
+        # Not by SQLAlchemy, which asks for the version first, and fails on bytes.
+        connection = psycopg.connect(
+            *arguments, **{"connect_timeout": CONNECT_TIMEOUT_SECONDS, **options}
+        )
+    except psycopg.Error:
+        return  # whoever opens it says why it cannot
+    with connection:
+        encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise BadSetting(
+            f"{variable('database_url')} is '{without_password(url)}', and the database there is"
+            f" in the encoding {encoding}: make one with CREATE DATABASE … ENCODING 'UTF8'"
+            " TEMPLATE template0."
+        )
 
 
 def named_database(settings: Settings) -> str:

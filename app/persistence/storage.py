@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from app.persistence.ids import Prefix, is_id
+from app.settings import make_private
 
 # Between the making of a staging folder and its lock lie microseconds.
 UNLOCKED_SECONDS = 60.0
@@ -32,6 +33,7 @@ class Storage:
         Raises:
             OSError: naming the folder that cannot.
         """
+        make_private(self.root)
         for name in ("jobs", "models", "corpora", "staging"):
             (self.root / name).mkdir(parents=True, exist_ok=True)
         self.check()

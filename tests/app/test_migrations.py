@@ -8,11 +8,12 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, create_engine, inspect, make_url, text
 
 from app import migrations, tables
-from app.migrations import check_revision, current, head, upgrade
-from app.persistence.database import connect
+from app.migrations import check_revision, current, head, open_database, upgrade
+from app.persistence.database import connect, normalized
+from app.settings import BadSetting, Settings
 
 
 class TestUpgrade:
@@ -113,3 +114,27 @@ class TestCheckRevision:
         with pytest.raises(RuntimeError, match=f"revision None, this program needs {head()}"):
             check_revision(engine)
         engine.dispose()
+
+
+class TestEncodings:
+    def test_a_postgresql_that_keeps_bytes_is_refused_in_one_line(
+        self, postgresql_url: str | None, tmp_path: Path
+    ) -> None:
+        if postgresql_url is None:
+            pytest.skip("needs a PostgreSQL: make test-services")
+        admin = create_engine(normalized(postgresql_url), isolation_level="AUTOCOMMIT")
+        create = "CREATE DATABASE serval_ascii ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0"
+        with admin.connect() as connection:
+            connection.execute(text(create))
+        bytes_url = make_url(postgresql_url).set(database="serval_ascii", query={})
+        settings = Settings(
+            data_dir=tmp_path, database_url_setting=bytes_url.render_as_string(hide_password=False)
+        )
+        try:
+            with pytest.raises(BadSetting, match="in the encoding SQL_ASCII: make one") as refused:
+                open_database(settings)
+            assert "\n" not in str(refused.value)
+        finally:
+            with admin.connect() as connection:
+                connection.execute(text("DROP DATABASE serval_ascii"))
+            admin.dispose()

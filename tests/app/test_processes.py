@@ -121,3 +121,14 @@ class TestCommandsInHints:
             "SERVAL_DATA_DIR is '/data', which cannot be written (Permission denied): give what is"
             " mounted there to this user: chown 10001:10001."
         )
+
+
+class TestPrivacy:
+    def test_what_a_process_of_the_service_writes_nobody_else_reads(self, tmp_path: Path) -> None:
+        env = {name: text for name, text in os.environ.items() if name != "DATABASE_URL"}
+        env |= {"SERVAL_DATA_DIR": str(tmp_path / "data")}
+        command = ["sh", "-c", 'umask 022; exec "$@"', "sh"]
+        command += python_command("app.cli", "migrate")
+        subprocess.run(command, env=python_environment(env), check=True, capture_output=True)
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
+        assert modes == {"data": 0o700, "serval.db": 0o600}

@@ -38,6 +38,7 @@ from app.jobs.queue import brief_client
 from app.jobs.states import UNFINISHED, JobKind, JobStatus
 from app.jobs.tables import Job
 from app.observability import logs
+from app.processes import keep_files_private
 from app.settings import BadSetting, Settings, load_settings
 from workers.runtime.collect import collect
 from workers.runtime.context import WorkerContext
@@ -252,6 +253,7 @@ def main() -> int:
     except BadSetting as error:
         logs.cannot_start(str(error))
         return 1
+    keep_files_private()
     logs.configure(settings.log_level, settings.log_format)
     stop = threading.Event()
     for number in ENDING:

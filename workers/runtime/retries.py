@@ -22,10 +22,15 @@ LONGEST_PAUSE_SECONDS: Final = 5.0
 T = TypeVar("T")
 
 
-def retry_while_database_is_away(call: Callable[[], T], *, seconds: float = GIVE_UP_SECONDS) -> T:
+def retry_while_database_is_away(
+    call: Callable[[], T], *, seconds: float = GIVE_UP_SECONDS, full: bool = True
+) -> T:
     """The answer of ``call``, which is repeated while the database is away or its disk is full.
 
-    ``call`` must bear being repeated: what seemed to fail may have been committed.
+    Args:
+        call: must bear being repeated: what seemed to fail may have been committed.
+        seconds: after which it is given up.
+        full: whether a full disk is waited for, too.
 
     Raises:
         DBAPIError: it was still away after ``seconds``.
@@ -36,7 +41,10 @@ def retry_while_database_is_away(call: Callable[[], T], *, seconds: float = GIVE
         try:
             return call()
         except (DBAPIError, PoolTimeout) as error:
-            if not (is_away(error) or is_full(error)) or time.monotonic() + pause > until:
+            if (
+                not (is_away(error) or (full and is_full(error)))
+                or time.monotonic() + pause > until
+            ):
                 raise
             log.warning("the database is away", error=str(error).splitlines()[0])
         time.sleep(pause)

@@ -92,7 +92,8 @@ def run(job_id: str) -> None:
 
 
 def _run(context: WorkerContext, functions: JobFunctions, job_id: str) -> None:
-    attempt = retry_while_database_is_away(lambda: claim(context.sessions, job_id))
+    # Not on a full disk: the worker waits for room before it takes the job again.
+    attempt = retry_while_database_is_away(lambda: claim(context.sessions, job_id), full=False)
     if attempt is None:
         log.info("nothing to do: the job is not queued", job=job_id)
         return

@@ -20,13 +20,15 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, Final
 
 import structlog
 from redis import Redis
+from redis.exceptions import ResponseError
 from rq import Queue, Worker, worker_registration
-from rq.exceptions import NoSuchJobError, StopRequested
+from rq.exceptions import NoSuchJobError, StopRequested, TimeoutFormatError
 from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
@@ -39,11 +41,12 @@ from app.jobs.states import JobKind
 from app.observability import logs
 from app.operations.heartbeat import BEAT_SECONDS
 from app.operations.needs import Outages, why_not_redis
-from app.processes import die_with, ending
+from app.processes import die_with, ending, keep_files_private
 from app.settings import BadSetting, Settings, load_settings
 from models.memory import keep_freed_memory
 from workers.runtime import run
 from workers.runtime.context import WorkerContext
+from workers.runtime.entries import IdQueue
 from workers.runtime.patience import patient_client
 from workers.runtime.pulse import Pulse
 from workers.runtime.recovery import settle
@@ -72,6 +75,18 @@ class RunJob(Job):
     failure_callback = None
     stopped_callback = None
 
+    def refresh(self) -> None:
+        """Read the hash.
+
+        Raises:
+            NoSuchJobError: there is none, or something else under its name.
+        """
+        try:
+            super().refresh()  # type: ignore[no-untyped-call]
+        except ResponseError as error:
+            log.warning("a job's record is no hash", job=self.id, error=str(error))
+            raise NoSuchJobError(f"{self.id} is no hash: {error}") from error
+
     def restore(self, raw_data: Any) -> Any:
         """Read the hash, but neither call addresses nor start other jobs for it.
 
@@ -80,7 +95,10 @@ class RunJob(Job):
         """
         try:
             super().restore(raw_data)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (
+            *(ValueError, TypeError, KeyError, AttributeError),
+            *(AssertionError, TimeoutFormatError),
+        ) as error:
             raise NoSuchJobError(f"{self.id} is damaged: {error}") from error
         self.webhooks = []
         self.repeats_left = None
@@ -103,12 +121,13 @@ class HorseWorker(Worker):
     def __init__(
         self, kind: JobKind, context: WorkerContext, connection: Redis, pulse: Pulse
     ) -> None:
-        queue = Queue(
+        queue = IdQueue(
             kind.collection, connection=connection, job_class=RunJob, serializer=JSONSerializer
         )
         super().__init__(
             [queue],
             connection=connection,
+            queue_class=IdQueue,
             job_class=RunJob,
             serializer=JSONSerializer,
             default_result_ttl=RESULT_TTL_SECONDS,
@@ -116,6 +135,7 @@ class HorseWorker(Worker):
             maintenance_interval=MAINTENANCE_SECONDS,
             job_monitoring_interval=MONITORING_SECONDS,
         )
+        self._ids = queue
         self.context = context
         self.pulse = pulse
         self._horse_status: int | None = None
@@ -141,6 +161,17 @@ class HorseWorker(Worker):
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:  # noqa: ARG002
         """How long RQ believes in a run after its last sign of life, in seconds."""
         return 3 * MONITORING_SECONDS
+
+    def clean_registries(self) -> None:
+        """RQ's own, which would end the worker at an entry that it cannot read."""
+        try:
+            self._ids.drop_foreign()
+            super().clean_registries()  # type: ignore[no-untyped-call]
+        except StopRequested:
+            raise
+        except Exception as error:
+            log.warning("cannot clean RQ's registries", exc_info=error)
+            self.last_cleaned_at = datetime.now(UTC)  # type: ignore[assignment]
 
     # The parent: one job at a time, from the fork to the row's state afterwards.
 
@@ -300,6 +331,7 @@ def main(
     except BadSetting as error:
         logs.cannot_start(str(error))
         return 1
+    keep_files_private()
     logs.configure(settings.log_level, settings.log_format)
     serve(queues[arguments[0]], settings, functions, shard_functions)
     past_ending()

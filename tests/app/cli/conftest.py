@@ -1,5 +1,6 @@
 """Fixtures for the command line: a real server on a real port, with a worker beside it."""
 
+import os
 import sys
 import tempfile
 import threading
@@ -47,6 +48,7 @@ def serval(
     monkeypatch.setenv("DATABASE_URL", settings.database_url)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(tempfile, "tempdir", tempfile.tempdir)  # `serve` sets it for its process
+    monkeypatch.setattr(os, "umask", lambda _: 0)  # and this
 
     def serval(*arguments: object) -> Said:
         monkeypatch.setattr(sys, "argv", ["serval", *map(str, arguments)])

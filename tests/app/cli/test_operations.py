@@ -1,11 +1,13 @@
-"""`serval migrate` and `serval health`."""
+"""`serval migrate`, `serval health` and `serval doctor`."""
 
+import json
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, inspect
 
 from app.migrations import head
+from app.operations import doctor
 from app.operations.heartbeat import Heartbeat
 from app.settings import Settings
 from tests.app.cli.conftest import Serval
@@ -62,3 +64,32 @@ class TestHealth:
         said = serval("health", "api")
         assert said.status == 1
         assert said.err.startswith("api: http://127.0.0.1:1/healthz does not answer")
+
+
+class TestDoctor:
+    PARTS = ("database", "queue", "storage", "device", "models", "disk", "clock")
+
+    def test_each_part_is_told_and_a_healthy_service_is_0(
+        self, serval: Serval, monkeypatch: pytest.MonkeyPatch, settings: Settings
+    ) -> None:
+        monkeypatch.setenv("REDIS_URL", settings.redis_url)
+        monkeypatch.setattr(doctor, "LEAST_FREE_BYTES", 1)
+        said = serval("doctor", "--json")
+        found = json.loads(said.out)
+        assert [one["part"] for one in found] == list(self.PARTS)
+        assert [one for one in found if not one["ok"]] == []
+        assert said.status == 0
+        assert "0 of audits, 0 of trainings" in found[1]["about"]
+
+    def test_one_that_fails_is_1_and_the_table_says_why(
+        self, serval: Serval, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("REDIS_URL", "redis://:hush@127.0.0.1:1/0")
+        monkeypatch.setattr(doctor, "LEAST_FREE_BYTES", 2**80)
+        said = serval("doctor")
+        assert said.status == 1
+        lines = {line.split()[0]: line for line in said.out.splitlines() if line.split()}
+        assert set(self.PARTS) <= lines.keys()
+        assert lines["queue"].split()[1:3] == ["FAILS", "REDIS_URL"]
+        assert "make room for SERVAL_DATA_DIR" in lines["disk"]
+        assert "hush" not in said.out

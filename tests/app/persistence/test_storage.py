@@ -34,6 +34,13 @@ class TestPaths:
             storage.model_dir(audit)
 
 
+class TestWhoMayRead:
+    def test_an_existing_folder_that_is_open_to_all_is_closed(self, tmp_path: Path) -> None:
+        (tmp_path / "data").mkdir(mode=0o755)
+        Storage(tmp_path / "data").prepare()
+        assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+
+
 class TestPublishing:
     def test_what_was_staged_appears_whole(self, storage: Storage) -> None:
         final = storage.model_dir(new_id("model"))

@@ -16,7 +16,6 @@ from rq import Queue, Worker
 from rq.exceptions import NoSuchJobError
 from rq.executions import Execution
 from rq.job import Job as AnyJob
-from rq.job import JobStatus as RqStatus
 from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException, TimerDeathPenalty
 from sqlalchemy.exc import OperationalError
@@ -194,6 +193,69 @@ class TestWhatMayRun:
             fetched(queue)
 
 
+class TestHostileEntries:
+    """Whoever has Redis' password may put anything there: it is dropped, and work goes on."""
+
+    @pytest.fixture(autouse=True)
+    def ran(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        ran: list[str] = []
+        monkeypatch.setattr(
+            HorseWorker, "execute_job", lambda _worker, job, _queue: ran.append(job.id)
+        )
+        return ran
+
+    @pytest.mark.parametrize("name", ["queue:trainings", "queue:trainings:intermediate"])
+    @pytest.mark.parametrize(
+        "entry", [b"\xff\xfe", b"", b"../../etc/passwd", b"key_1", b"\x00" * 9]
+    )
+    def test_an_entry_that_is_no_id_is_dropped_and_the_next_job_runs(
+        self,
+        horse_worker: HorseWorker,
+        context: WorkerContext,
+        redis: Redis,
+        ran: list[str],
+        name: str,
+        entry: bytes,
+    ) -> None:
+        redis.lpush(f"rq:{name}", entry)
+        context.queue.enqueue(ID, JobKind.TRAINING)
+        horse_worker.work(max_jobs=1, logging_level="ERROR")
+        assert ran == [ID]
+        horse_worker.clean_registries()
+        assert entry not in redis.lrange("rq:queue:trainings:intermediate", 0, -1)
+
+    @pytest.mark.parametrize("damage", ["a string", "NaN"])
+    def test_a_job_whose_record_is_wrong_is_passed_over(
+        self,
+        horse_worker: HorseWorker,
+        context: WorkerContext,
+        redis: Redis,
+        ran: list[str],
+        damage: str,
+    ) -> None:
+        other = "train_01K9ZQ3W8M4V7T2X6B5N0C1DEG"
+        context.queue.enqueue(other, JobKind.TRAINING)
+        if damage == "NaN":
+            redis.hset(f"rq:job:{other}", "timeout", "NaN")
+        else:
+            redis.set(f"rq:job:{other}", damage)
+        context.queue.enqueue(ID, JobKind.TRAINING)
+        horse_worker.work(max_jobs=1, logging_level="ERROR")
+        assert ran == [ID]
+
+    def test_maintenance_survives_what_it_cannot_read(
+        self, horse_worker: HorseWorker, redis: Redis
+    ) -> None:
+        redis.zadd("rq:wip:trainings", {b"\xff\xfe:1": 1})
+        horse_worker.clean_registries()
+        assert not horse_worker.should_run_maintenance_tasks
+
+    def test_the_reconciler_sees_only_ids(self, context: WorkerContext, redis: Redis) -> None:
+        redis.lpush("rq:queue:trainings", b"\xff\xfe", b"what", ID)
+        assert context.queue.waiting(JobKind.TRAINING) == {ID}
+        assert redis.lrange("rq:queue:trainings", 0, -1) == [ID.encode()]
+
+
 class TestHorseWorker:
     def test_a_worker_serves_one_queue_under_a_name_of_its_own(
         self, horse_worker: HorseWorker, context: WorkerContext
@@ -246,11 +308,11 @@ class TestHorseWorker:
         self, horse_worker: HorseWorker, context: WorkerContext, queue: Queue
     ) -> None:
         run.configure(context, PERFORM)
-        queue.enqueue_call("os.abort", job_id="forbidden")
+        forbidden = "train_01K9ZQ3W8M4V7T2X6B5N0C1DEG"
+        queue.enqueue_call("os.abort", job_id=forbidden)
         context.queue.enqueue(ID, JobKind.TRAINING)
         assert horse_worker.work(burst=True)
-        failed = AnyJob.fetch("forbidden", connection=queue.connection, serializer=JSONSerializer)
-        assert failed.get_status() is RqStatus.FAILED
+        assert not AnyJob.exists(forbidden, connection=queue.connection)  # and no row knows it
         assert not AnyJob.exists(ID, connection=context.queue.redis)
 
 
@@ -319,5 +381,6 @@ class TestCommandLine:
         monkeypatch.setattr("app.observability.logs.configure", lambda *_: None)
         # What it does to signals would outlive the test, in all processes that later ones start.
         monkeypatch.setattr(worker, "past_ending", lambda: None)
+        monkeypatch.setattr(worker, "keep_files_private", lambda: None)
         assert main(PERFORM, {}, ["audits"]) == 0
         assert served == [JobKind.AUDIT]
