@@ -25,7 +25,7 @@ from app.errors import ServalError, Unavailable
 from app.predictions.request_queue import ClipScores, MicroBatch, PendingRequest, RequestQueue
 from app.predictions.scorer import THREADS, Result, Scored, Scorer, use_threads
 from app.registry.loaded import LoadedModel
-from models.audio import AudioError
+from models.audio import AudioError, Channel
 
 log = structlog.get_logger("serval.predictions")
 
@@ -83,7 +83,9 @@ class Engine:
         # of spin, as long as the process lives: a lone clip then takes half as long again.
         use_threads(1)
 
-    def submit(self, model: LoadedModel, body: bytes) -> "asyncio.Future[ClipScores]":
+    def submit(
+        self, model: LoadedModel, body: bytes, channel: Channel = "loudest"
+    ) -> "asyncio.Future[ClipScores]":
         """Start on a clip. Cancel the future to give it up.
 
         The future raises:
@@ -95,7 +97,7 @@ class Engine:
             Unavailable: the service is stopping, or an inference lane has died.
         """
         future: asyncio.Future[ClipScores] = self._loop.create_future()
-        if not self._queue.put(PendingRequest(model, body, future)):
+        if not self._queue.put(PendingRequest(model, body, future, channel)):
             raise self._down()
         return future
 

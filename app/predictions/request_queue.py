@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from app.registry.loaded import LoadedModel
+from models.audio import AudioWarning, Channel
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class ClipScores:
     probabilities: list[float]
     duration_s: float
     windows: int
-    warnings: tuple[str, ...]
+    warnings: tuple[AudioWarning, ...]
     timings: dict[str, float]
 
 
@@ -33,6 +34,7 @@ class PendingRequest:
     model: LoadedModel
     body: bytes
     future: "Future[ClipScores]"
+    channel: Channel = "loudest"
     since: float = field(default_factory=time.perf_counter)
 
 
