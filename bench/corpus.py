@@ -19,7 +19,7 @@ from app.migrations import upgrade
 from app.persistence.database import connect, sessions
 from app.persistence.storage import Storage
 from app.settings import Settings
-from models.audio import decode_recording
+from models.audio import decode
 from models.corpus.labels import is_audio
 from models.features import LogMel
 
@@ -83,7 +83,7 @@ def looped() -> float:
     with torch.inference_mode():
         for path in sorted(CORPUS.iterdir()):
             if is_audio(path.name):
-                log_mel(torch.from_numpy(decode_recording(path.read_bytes()).samples))
+                log_mel(torch.from_numpy(decode(path.read_bytes()).samples))
     seconds = time.perf_counter() - began
     torch.set_num_threads(threads)
     return seconds

@@ -26,7 +26,7 @@ from app.persistence.storage import Storage
 from app.registry import service as registry
 from app.registry.service import Entry
 from app.settings import Settings
-from models.audio import AudioError, decode
+from models.audio import SEVERAL, AudioError, decode
 from models.features import SAMPLE_RATE
 
 MAX_NAME: Final = 200
@@ -240,7 +240,7 @@ def _take_in(
             continue
         seconds.append(round(len(waveform.samples) / SAMPLE_RATE, 3))
         for warning in waveform.warnings:
-            warnings.setdefault(warning, []).append(name)
+            warnings.setdefault(SEVERAL[warning.code], []).append(name)
         files.input_path(folder, number).write_bytes(data)
     if problems:
         first = problems[0]

@@ -42,7 +42,7 @@ def _show(path: Path, prediction: dict[str, Any]) -> None:
         title=f"{path}  {prediction['duration_s']:.2f} s  {prediction['model']}",
     )
     for warning in prediction.get("warnings", []):
-        typer.echo(f"{path}: {warning}", err=True)
+        typer.echo(f"{path}: {warning['message']}", err=True)
 
 
 def _predict(api: Api, path: Path, model: str | None, top_k: int | None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from app.errors import BadRequest, Invalid, ServalError
 from models.audio import AudioError
 
 UNREADABLE = frozenset(
-    {"empty_body", "not_wav", "truncated_header", "bad_header", "bad_chunk_size", "undecodable"}
+    {"empty_body", "not_audio", "truncated_header", "bad_header", "bad_chunk_size", "undecodable"}
 )
 """Codes of files that are damaged or no WAV at all. The others are WAV, and not accepted."""
 

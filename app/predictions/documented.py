@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from app.access.auth import MayPredict
 from app.http.examples import read_examples
 from app.http.problems import problems
-from app.predictions.endpoints import WAV_TYPES, classify, most_bytes_of_base64, predict
+from app.predictions.endpoints import AUDIO_TYPES, classify, most_bytes_of_base64, predict
 from app.predictions.schemas import (
     HuggingFaceQuery,
     HuggingFaceRequest,
@@ -69,7 +69,8 @@ def documented_routes(settings: Settings) -> APIRouter:
 def _limits(settings: Settings) -> str:
     """What the endpoints accept, for their descriptions."""
     return (
-        "PCM of 8, 16, 24 or 32 bits or float of 32 or 64, 1 or 2 channels, 8 to 48 kHz. At most"
+        "WAV (PCM of 8 to 32 bits, float of 32 or 64, µ-law, A-law), FLAC or AIFF; 1 or 2 channels,"
+        " 4 to 192 kHz. At most"
         f" {settings.max_predict_bytes / 2**20:g} MiB (413), {settings.max_clip_seconds:g} s and"
         f" {settings.max_clip_windows} windows (422); {settings.predict_queue} clips may wait"
         f" (429), each for {settings.predict_timeout_seconds:g} s (503, or 408 if its body is not"
@@ -89,7 +90,7 @@ def _timed(responses: dict[int | str, dict[str, Any]]) -> dict[int | str, dict[s
 
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
-_WAV: dict[str, Any] = dict.fromkeys(WAV_TYPES, _BINARY)
+_WAV: dict[str, Any] = dict.fromkeys(AUDIO_TYPES, _BINARY)
 _FORM: dict[str, Any] = {
     "multipart/form-data": {
         "schema": {

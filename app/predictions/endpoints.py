@@ -6,7 +6,7 @@ has them as FastAPI's, for the OpenAPI document. Both call the same handlers.
 """
 
 import base64
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -35,13 +35,20 @@ from app.predictions.service import PredictionState
 from app.registry.loaded import LoadedModel
 from app.settings import Settings
 from app.state import state_of
+from models.audio import Channel
 
-WAV_TYPES = (
+AUDIO_TYPES = (
     "audio/wav",
     "audio/x-wav",
     "audio/wave",
     "audio/vnd.wave",
+    "audio/x-pn-wav",
+    "audio/flac",
+    "audio/x-flac",
+    "audio/aiff",
+    "audio/x-aiff",
     "application/octet-stream",
+    "binary/octet-stream",
 )
 BASE64_GROWTH = 4 / 3
 JSON_AROUND = 4096  # bytes of a JSON request that are not its clip
@@ -84,7 +91,7 @@ def most_bytes_of_base64(settings: Settings) -> int:
 
 async def predict(request: Request, caller: Caller, query: PredictQuery) -> Response:
     """Our own answer."""
-    model, outcome = await _score(request, query.model, caller.owner, _clip)
+    model, outcome = await _score(request, query.model, caller.owner, _clip, query.channel)
     scores = hooks.encode_response(outcome.probabilities, model.config.labels)
     prediction: Prediction = {
         "object": "prediction",
@@ -93,7 +100,10 @@ async def predict(request: Request, caller: Caller, query: PredictQuery) -> Resp
         "scores": scores[: query.top_k],
         "duration_s": round(outcome.duration_s, 6),
         "windows": outcome.windows,
-        "warnings": list(outcome.warnings),
+        "warnings": [
+            {"code": code, "message": message, "value": value}
+            for code, message, value in outcome.warnings
+        ],
         "request_id": request.state.request_id,
     }
     return _answer(prediction, outcome)
@@ -116,17 +126,30 @@ async def classify(
 
     used, outcome = await _score(request, model, caller.owner, read)
     scores = hooks.encode_response(outcome.probabilities, used.config.labels, top_k)
-    return _answer(scores, outcome)
+    return _answer(
+        scores, outcome, {"Serval-Warnings": warned(outcome)} if outcome.warnings else {}
+    )
 
 
-def _answer(content: Prediction | list[Score], outcome: ClipScores) -> Response:
+def warned(outcome: ClipScores) -> str:
+    """Codes and values of the warnings, for an answer whose body has no place for them."""
+    return ", ".join(f"{code}={value}" for code, _, value in outcome.warnings)
+
+
+def _answer(
+    content: Prediction | list[Score], outcome: ClipScores, more: Mapping[str, str] | None = None
+) -> Response:
     """The JSON, written once: FastAPI would check it first."""
-    headers = {"Server-Timing": server_timing(outcome)}
+    headers = {"Server-Timing": server_timing(outcome), **(more or {})}
     return Response(to_json(content), headers=headers, media_type="application/json")
 
 
 async def _score(
-    request: Request, model: str | None, owner: str, read: Callable[[Request], Awaitable[bytes]]
+    request: Request,
+    model: str | None,
+    owner: str,
+    read: Callable[[Request], Awaitable[bytes]],
+    channel: Channel = "loudest",
 ) -> tuple[LoadedModel, ClipScores]:
     state = state_of(request, PredictionState)
 
@@ -137,7 +160,12 @@ async def _score(
     size = _announced(request, state.settings.max_predict_bytes)
     try:
         return await state.predictions.score(
-            model, owner=owner, size=size, body=lambda: read(request), gone=gone
+            model,
+            owner=owner,
+            size=size,
+            body=lambda: read(request),
+            gone=gone,
+            channel=channel,
         )
     except ClientDisconnect:
         raise ClientGone from None
@@ -161,7 +189,7 @@ async def _clip(request: Request) -> bytes:
         async with multipart(request, most_bytes=most, most_fields=0) as form:
             no_others(form, "file")
             return await the_file(form).read()
-    if kind and kind not in WAV_TYPES:
+    if kind and kind not in AUDIO_TYPES:
         raise UnsupportedMedia(
             f"The Content-Type is {shown(kind)}; send the WAV file as audio/wav"
             " (curl -H 'Content-Type: audio/wav' --data-binary @FILE), or as a form (curl -F"

@@ -27,7 +27,7 @@ from app.predictions.cores import FreeCores
 from app.predictions.request_queue import ClipScores, MicroBatch, PendingRequest, RequestQueue
 from app.predictions.scorer import THREADS, Result, Scored, Scorer, change_threads, use_threads
 from app.registry.loaded import LoadedModel
-from models.audio import AudioError
+from models.audio import AudioError, Channel
 
 log = structlog.get_logger("serval.predictions")
 
@@ -90,7 +90,9 @@ class Engine:
         if self._cores is not None:
             self._cores.start()
 
-    def submit(self, model: LoadedModel, body: bytes) -> "asyncio.Future[ClipScores]":
+    def submit(
+        self, model: LoadedModel, body: bytes, channel: Channel = "loudest"
+    ) -> "asyncio.Future[ClipScores]":
         """Start on a clip. Cancel the future to give it up.
 
         The future raises:
@@ -102,7 +104,7 @@ class Engine:
             Unavailable: the service is stopping, or an inference lane has died.
         """
         future: asyncio.Future[ClipScores] = self._loop.create_future()
-        if not self._queue.put(PendingRequest(model, body, future)):
+        if not self._queue.put(PendingRequest(model, body, future, channel)):
             raise self._down()
         return future
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from app.predictions.schemas import Score
 from app.registry.loaded import LoadedModel
-from models.audio import AudioError, decode
+from models.audio import AudioError, AudioWarning, Channel, decode
 from models.features import LogMel, windows
 
 _log_mel = LogMel()
@@ -44,20 +44,22 @@ class Clip:
 
     x: Tensor
     duration_s: float
-    warnings: tuple[str, ...]
+    warnings: tuple[AudioWarning, ...]
     decode_ms: float
     features_ms: float
 
 
 @torch.inference_mode()
-def decode_request(body: bytes, model: LoadedModel, limits: Limits) -> Clip:
-    """The bytes of a WAV file → windows of z-scored log-mels.
+def decode_request(
+    body: bytes, model: LoadedModel, limits: Limits, channel: Channel = "loudest"
+) -> Clip:
+    """The bytes of a recording → windows of z-scored log-mels.
 
     Raises:
         AudioError: the audio is not accepted, or has more windows than allowed.
     """
     began = time.perf_counter()
-    waveform = decode(body, max_seconds=limits.seconds)
+    waveform = decode(body, max_seconds=limits.seconds, channel=channel)
     decoded = time.perf_counter()
     features = _log_mel(torch.from_numpy(waveform.samples))
     x = windows(model.standardizer(features), model.config.frames)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.registry.loaded import LoadedModel
+from models.audio import AudioWarning, Channel
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class ClipScores:
     probabilities: list[float]
     duration_s: float
     windows: int
-    warnings: tuple[str, ...]
+    warnings: tuple[AudioWarning, ...]
     timings: dict[str, float]
 
 
@@ -35,6 +36,7 @@ class PendingRequest:
     model: LoadedModel
     body: bytes
     future: "Future[ClipScores]"
+    channel: Channel = "loudest"
     since: float = field(default_factory=time.perf_counter)
 
 

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from app.schemas import Schema
+from models.audio import Channel
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -18,6 +19,18 @@ class Score(TypedDict):
 
     label: Annotated[str, Field(examples=["anger"])]
     score: Annotated[float, Field(examples=[0.91])]
+
+
+@with_config(ConfigDict(extra="forbid"))
+class Warned(TypedDict):
+    """What the prediction rests on that whoever reads it should know."""
+
+    code: Annotated[str, Field(examples=["digital_silence"])]
+    message: str
+    value: Annotated[
+        float | str,
+        Field(description="The quantity that the code stands for.", examples=[0.25]),
+    ]
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -43,7 +56,7 @@ class Prediction(TypedDict):
             examples=[1],
         ),
     ]
-    warnings: list[str]
+    warnings: list[Warned]
     request_id: Annotated[str, Field(examples=["req_5f0c9b1d2e3a4f60"])]
 
 
@@ -58,6 +71,10 @@ class PredictQuery(Schema):
         default=None, description="A model's id; without it the default one's."
     )
     top_k: TopK = None
+    channel: Channel = Field(
+        default="loudest",
+        description="Which of two channels is scored; the loudest has the most energy above 100 Hz",
+    )
 
 
 class HuggingFacePath(Schema):

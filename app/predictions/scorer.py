@@ -76,7 +76,7 @@ class Scorer:
 
     def _decode(self, request: PendingRequest) -> Clip | Exception:
         try:
-            return hooks.decode_request(request.body, request.model, self._limits)
+            return hooks.decode_request(request.body, request.model, self._limits, request.channel)
         except Exception as error:  # noqa: BLE001  (the request is told, whatever it was)
             return error
 

@@ -31,7 +31,7 @@ from app.predictions.request_queue import ClipScores
 from app.predictions.scorer import THREADS, WINDOWS_A_CORE, Scorer
 from app.registry.loaded import LoadedModel, LoadedModels
 from app.settings import Settings
-from models.audio import AudioError, encode_wav
+from models.audio import AudioError, Channel, encode_wav
 
 log = structlog.get_logger("serval.predictions")
 
@@ -168,6 +168,7 @@ class Predictions:
         size: int,
         body: Callable[[], Awaitable[bytes]],
         gone: Callable[[], Awaitable[None]],
+        channel: Channel = "loudest",
     ) -> tuple[LoadedModel, ClipScores]:
         """Score one clip, within the time that a prediction may take.
 
@@ -176,6 +177,7 @@ class Predictions:
             size: bytes of the body, as announced.
             body: reads the body, once there is a place for it.
             gone: returns when nobody waits for the answer any more.
+            channel: which of two.
 
         Raises:
             NotFound: there is no such model.
@@ -192,7 +194,7 @@ class Predictions:
         try:
             async with asyncio.timeout(seconds) as limit:
                 model = await self.model(model_id, owner=owner)
-                clip = self.engine.submit(model, await body())
+                clip = self.engine.submit(model, await body(), channel)
                 outcome = await _unless(gone, clip)
         except AudioError as error:
             raise audio_problem(error) from None

@@ -19,7 +19,7 @@ from typing import Final, TypeAlias
 
 import torch
 
-from models.audio import MAX_SECONDS, AudioError, decode_recording
+from models.audio import MAX_SECONDS, AudioError, decode
 from models.corpus.features import FeatureSet, FeatureWriter, write_description
 from models.corpus.manifest import Clip, CorpusError, Manifest, Skipped
 from models.features import LogMel
@@ -145,7 +145,7 @@ class _Worker:
         with torch.inference_mode():
             for path in paths:
                 try:
-                    waveform = decode_recording(self._read(path), max_seconds=self.max_seconds)
+                    waveform = decode(self._read(path), max_seconds=self.max_seconds)
                 except AudioError as error:
                     clips.append(str(error))
                     continue

@@ -12,7 +12,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from models.audio import decode_recording
+from models.audio import decode
 from models.checkpoint import CONFIG, WEIGHTS, CheckpointError, ModelConfig, load_model
 from models.corpus.index import read_index
 from models.defenses.vanilla import Vanilla
@@ -171,7 +171,7 @@ def log_mels(folder: Path, split: str) -> list[tuple[Tensor, int]]:
     for path in sorted(folder.glob("*.flac")):
         speaker, emotion, _ = path.stem.split("-")
         if SPEAKERS[speaker] == split:
-            samples = torch.from_numpy(decode_recording(path.read_bytes()).samples)
+            samples = torch.from_numpy(decode(path.read_bytes()).samples)
             found.append((LogMel()(samples), list(PITCHES).index(emotion)))
     return found
 

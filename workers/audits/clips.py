@@ -16,7 +16,7 @@ from app.audits.sample import sample
 from app.audits.schemas import AuditRequest
 from app.corpora import service as corpora
 from app.persistence.storage import Storage
-from models.audio import AudioError, Waveform, decode, decode_recording
+from models.audio import AudioError, decode
 from models.audit import ClipFacts
 from models.features import LogMel
 from workers.runtime.outcome import JobFailed
@@ -25,8 +25,6 @@ from workers.runtime.outcome import JobFailed
 ANY_LENGTH: Final = 24 * 3600.0
 KEPT: Final = 64
 """Recordings that stay decoded: a chunk's are asked for by each of its attacks."""
-
-Decoder = Callable[..., Waveform]
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,6 @@ class AuditClips:
         known: what is known of each.
         read_log_mels: of the clip of this index, (n, mels).
         recordings: where the sound lies; none if it is not at hand.
-        decoder: of the recordings.
         description: where they come from, for the report.
         title: the same in a few words, for pictures.
         warnings: what the owner should know.
@@ -46,7 +43,6 @@ class AuditClips:
     known: Sequence[ClipFacts]
     read_log_mels: Callable[[int], Tensor]
     recordings: Sequence[Path]
-    decoder: Decoder
     description: CorpusClips | UploadedClips
     title: str
     warnings: tuple[str, ...] = ()
@@ -73,13 +69,13 @@ class AuditClips:
         Raises:
             JobFailed: the recording cannot be read any more.
         """
-        return _read(self.recordings[index], index, self.decoder)
+        return _read(self.recordings[index], index)
 
 
 @lru_cache(maxsize=KEPT)
-def _read(path: Path, index: int, decoder: Decoder) -> Tensor:
+def _read(path: Path, index: int) -> Tensor:
     try:
-        decoded = decoder(path.read_bytes(), max_seconds=ANY_LENGTH)
+        decoded = decode(path.read_bytes(), max_seconds=ANY_LENGTH)
     except (OSError, AudioError) as error:
         raise JobFailed(
             "clip_damaged",
@@ -121,7 +117,6 @@ def from_corpus(
         ],
         read_log_mels=lambda index: chosen.frames.clip(numbers[index]),
         recordings=recordings if audible else [],
-        decoder=decode_recording,
         description=CorpusClips(
             corpus=corpus.id,
             corpus_name=corpus.name,
@@ -147,7 +142,7 @@ def from_uploads(folder: Path) -> AuditClips:
     front_end = LogMel()
 
     def log_mels(index: int) -> Tensor:
-        features: Tensor = front_end(_read(paths[index], index, decode))
+        features: Tensor = front_end(_read(paths[index], index))
         return features
 
     return AuditClips(
@@ -163,7 +158,6 @@ def from_uploads(folder: Path) -> AuditClips:
         ],
         read_log_mels=log_mels,
         recordings=paths,
-        decoder=decode,
         description=UploadedClips(uploaded=len(inputs)),
         title="uploaded clips",
     )

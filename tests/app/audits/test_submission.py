@@ -691,7 +691,7 @@ class TestUploads:
         answer = self.post(client, clips)
         problem = answer.json()
         assert answer.status_code == 422
-        assert problem["code"] == "not_wav"
+        assert problem["code"] == "not_audio"
         assert problem["errors"][0]["field"] == "file.1"
         assert "\\\\u202e<b>.wav" in problem["errors"][0]["value"]
         assert jobs(session) == 0

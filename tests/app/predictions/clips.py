@@ -51,9 +51,9 @@ _WITH_INF: Final = np.where(np.arange(8000) == 4000, np.inf, noise()).astype("<f
 
 BAD: Final[dict[str, tuple[bytes, int, str]]] = {
     "an empty body": (b"", 400, "empty_body"),
-    "text": (b"please predict this\n" * 10, 400, "not_wav"),
-    "JSON": (b'{"file": "x.wav"}', 400, "not_wav"),
-    "an MP3 under another name": (b"ID3\x04\0\0\0\0\0\0" + b"\xff\xfb" * 500, 400, "not_wav"),
+    "text": (b"please predict this\n" * 10, 400, "not_audio"),
+    "JSON": (b'{"file": "x.wav"}', 400, "not_audio"),
+    "an MP3 under another name": (b"ID3\x04\0\0\0\0\0\0" + b"\xff\xfb" * 500, 400, "not_audio"),
     "a truncated header": (good_wav()[:30], 400, "truncated_header"),
     "a truncated body": (good_wav()[:2000], 400, "bad_chunk_size"),
     "a chunk that ends beyond the file": (wav(_PCM16, data_size=2**31), 400, "bad_chunk_size"),

@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 
 from app.main import create_app
 from app.predictions import service
-from app.predictions.endpoints import WAV_TYPES
+from app.predictions.endpoints import AUDIO_TYPES
 from app.registry import loaded
 from app.settings import Settings
 from models.audio import decode, encode_wav
@@ -130,7 +130,7 @@ class TestAnswer:
 
 
 class TestWaysToSend:
-    @pytest.mark.parametrize("kind", [*WAV_TYPES, "Audio/WAV; charset=binary"])
+    @pytest.mark.parametrize("kind", [*AUDIO_TYPES, "Audio/WAV; charset=binary"])
     def test_the_body_under_any_name_of_wav(self, client: TestClient, kind: str) -> None:
         answer = client.post("/v1/predict", content=good_wav(), headers={"content-type": kind})
         assert answer.status_code == 200

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.attacks.fgsm import Fgsm
-from models.audio import decode_recording
+from models.audio import decode
 from models.audit import Audit, ClipFacts, summarize
 from models.audit.scale import scale
 from models.checkpoint import load_model
@@ -53,7 +53,7 @@ class Cremad:
 
     def waveform(self, index: int) -> Tensor:
         recording = (CREMAD / self.clips[index].path).read_bytes()
-        return torch.from_numpy(decode_recording(recording).samples)
+        return torch.from_numpy(decode(recording).samples)
 
 
 def clips_of_test(most: int | None = None) -> Cremad:

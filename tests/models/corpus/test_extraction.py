@@ -13,7 +13,7 @@ import psutil
 import pytest
 import torch
 
-from models.audio import decode_recording, encode_wav
+from models.audio import decode, encode_wav
 from models.corpus import extraction
 from models.corpus.extraction import extract
 from models.corpus.features import FRAMES_NAME, FeatureSet
@@ -87,7 +87,7 @@ class TestExtract:
     ) -> None:
         features = extract(record(audio, 3), audio, folder)
         for number in range(3):
-            waveform = decode_recording((audio / f"{number}.wav").read_bytes())
+            waveform = decode((audio / f"{number}.wav").read_bytes())
             expected = LogMel()(torch.from_numpy(waveform.samples))
             start, end = features.offsets[number : number + 2].tolist()
             assert torch.equal(features.features[start:end], expected)
