@@ -20,6 +20,7 @@ from rq.worker_registration import get_keys
 
 from app.errors import Unavailable, shown
 from app.jobs.redis_errors import why
+from app.jobs.shards import parse_shard_id
 from app.jobs.states import JobKind
 from app.persistence.ids import is_id
 
@@ -47,13 +48,15 @@ def brief_client(url: str, *, timeout_seconds: float) -> Redis:
 
 
 def job_id_of(entry: bytes | str) -> str | None:
-    """The id that an entry of a queue is, or None: whoever has Redis' password may put anything
-    there."""
+    """The id of a job or of a shard that an entry of a queue is, or None: whoever has Redis'
+    password may put anything there."""
     try:
         text = entry if isinstance(entry, str) else entry.decode("ascii")
     except UnicodeDecodeError:
         return None
-    return text if is_id(text, "audit") or is_id(text, "train") else None
+    shard = parse_shard_id(text)
+    job_id = text if shard is None else shard[0]
+    return text if is_id(job_id, "audit") or is_id(job_id, "train") else None
 
 
 class JobQueue:

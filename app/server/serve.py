@@ -1,6 +1,5 @@
 """The API as a process: `serval serve`."""
 
-import logging
 import resource
 import signal
 import sys
@@ -78,7 +77,6 @@ def config(app: "FastAPI", settings: Settings) -> "Config":
     from app.server.connections import Connections
     from app.server.protocol import protocol
 
-    logging.getLogger("uvicorn.error").addFilter(_log_as_ours)
     connections = Connections(settings.max_connections, settings.max_address_connections)
     return uvicorn.Config(
         app,
@@ -94,12 +92,6 @@ def config(app: "FastAPI", settings: Settings) -> "Config":
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-
-
-def _log_as_ours(record: logging.LogRecord) -> bool:
-    """Write what uvicorn has to say as a line of this service's log, and not as one of its own."""
-    log.log(record.levelno, "http_server", message=record.getMessage(), exc_info=record.exc_info)
-    return False
 
 
 def _allow_files(number: int) -> None:

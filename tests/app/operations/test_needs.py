@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 
 from app.jobs.queue import brief_client
 from app.jobs.services import Services
+from app.observability import logs
 from app.operations.needs import Needs, Outages
 from app.settings import Settings
 
@@ -63,7 +64,16 @@ class TestNeeds:
         assert why.startswith(f"SERVAL_DATA_DIR is '{tmp_path}/file', which cannot be written")
 
 
+@pytest.fixture
+def verbose() -> Iterator[None]:
+    """Lines of any level are told, as by a service with SERVAL_LOG_LEVEL=info."""
+    logs.configure("info")
+    yield
+    logs.configure("error")
+
+
 class TestOutages:
+    @pytest.mark.usefixtures("verbose")
     def test_each_is_told_once_when_it_begins_and_once_when_it_is_over(self) -> None:
         clock = iter([10.0, 14.5])
         outages = Outages(now=lambda: next(clock))
