@@ -102,7 +102,7 @@ class TestPredict:
         (tmp_path / "text.wav").write_text("this is text")
         said = serval("predict", tmp_path / "text.wav", "--model", "tiny-a")
         assert said.status == 1
-        assert "not a WAV file" in said.err
+        assert "This is text; WAV, FLAC and AIFF are read" in said.err
 
     @pytest.mark.parametrize("json_", [(), ("--json",)])
     def test_what_came_before_a_clip_that_is_refused_is_shown(
@@ -112,7 +112,7 @@ class TestPredict:
         said = serval("predict", clip, tmp_path / "text.wav", "--model", "tiny-a", *json_)
         assert said.status == 1
         assert said.out.count(str(clip)) == 1
-        assert "not a WAV file" in said.err
+        assert "This is text; WAV, FLAC and AIFF are read" in said.err
 
     def test_a_file_that_is_not_there_is_named(self, serval: Serval, url: str) -> None:
         said = serval("predict", "nothing.wav")

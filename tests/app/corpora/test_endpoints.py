@@ -270,7 +270,7 @@ class TestWhatIsRefused:
         body = problem(
             upload(client, packed({"index.csv": index(listed), **clips})), 422, "no_clips"
         )
-        assert "ann/anger.wav: This is text, not a WAV file." in body["detail"]
+        assert "ann/anger.wav: This is text; WAV, FLAC and AIFF are read." in body["detail"]
 
     def test_a_bomb(self, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("app.corpora.archive.RATIO_COUNTS_FROM", 1024 * 1024)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 import pytest
 import torch
 from fastapi import FastAPI
@@ -126,7 +127,28 @@ class TestAnswer:
         left = noise()
         stereo = torch.stack([torch.from_numpy(left), torch.zeros(len(left))], 1).numpy()
         body = (stereo * 32_767).astype("<i2").tobytes()
-        assert "left" in predict(client, wav(body, channels=2)).json()["warnings"][0]
+        (warning,) = predict(client, wav(body, channels=2)).json()["warnings"]
+        assert warning == {
+            "code": "one_channel_of_two",
+            "message": "Of two channels the left one was taken.",
+            "value": "left",
+        }
+
+    def test_a_channel_can_be_chosen(self, client: TestClient) -> None:
+        stereo = np.stack([noise(seed=1), noise(seed=2) / 2], axis=1)
+        body = wav((stereo * 32_767).astype("<i2").tobytes(), channels=2)
+        alone = wav((stereo[:, 1] * 32_767).astype("<i2").tobytes())
+        right = predict(client, body, "/v1/predict?channel=right").json()
+        assert right["scores"] == predict(client, alone).json()["scores"]
+        assert right["warnings"][0]["value"] == "right"
+        answer = predict(client, alone, "/v1/predict?channel=right")
+        assert (answer.status_code, answer.json()["code"]) == (422, "no_such_channel")
+
+    def test_what_hugging_faces_answer_has_no_place_for_is_a_header(
+        self, client: TestClient
+    ) -> None:
+        answer = predict(client, good_wav(0.25), "/hf/tiny-a")
+        assert answer.headers["serval-warnings"] == "too_short=0.25"
 
 
 class TestWaysToSend:
