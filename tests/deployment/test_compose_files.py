@@ -128,10 +128,12 @@ class TestOurServices:
         assert re.findall(r"^\s*\w*PASSWORD:", text, re.MULTILINE) == []
         assert re.findall(r"://[^/@\s]*:[^/@\s]*@", text) == []
 
-    def test_behind_the_proxy_have_no_limit_for_one_address(self) -> None:
-        """It would be one for everybody: all clients come from the proxy's."""
-        environment = load(PRODUCTION)["services"]["api"]["environment"]
-        assert environment["SERVAL_MAX_ADDRESS_CONNECTIONS"] == "0"
+    def test_have_no_limit_for_one_address(self) -> None:
+        """It would be one for everybody: all clients come from the bridge's or the proxy's."""
+        limit = "${SERVAL_MAX_ADDRESS_CONNECTIONS:-0}"
+        assert SERVICES["api"]["environment"]["SERVAL_MAX_ADDRESS_CONNECTIONS"] == limit
+        production = load(PRODUCTION)["services"]["api"]["environment"]
+        assert "SERVAL_MAX_ADDRESS_CONNECTIONS" not in production
 
 
 class TestValkey:
