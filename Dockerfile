@@ -43,6 +43,7 @@ ENV PATH=/opt/serval/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     MPLCONFIGDIR=/tmp/matplotlib \
     SERVAL_DATA_DIR=/data \
+    SERVAL_LOG_FORMAT=json \
     SERVAL_HOST=0.0.0.0
 USER 10001:10001
 VOLUME /data

