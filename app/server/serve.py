@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from app.observability import logs
-from app.server.listening import base_url, bind, require_key_beyond_loopback
+from app.server.address import base_url
+from app.server.listening import bind, require_key_beyond_loopback
 from app.settings import Settings, make_data_dir
 
 if TYPE_CHECKING:
