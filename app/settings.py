@@ -26,6 +26,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app import defaults
 from app.processes import in_the_image
 
 PLAIN = {"DATABASE_URL", "REDIS_URL", "DATABASE_PASSWORD_FILE", "REDIS_PASSWORD_FILE"}
@@ -121,9 +122,9 @@ class Settings(BaseSettings):
     )
 
     # Where things are
-    data_dir: Path = Path("data")
-    host: str = "127.0.0.1"
-    port: int = Field(default=8000, ge=0, le=65535)
+    data_dir: Path = Path(defaults.DATA_DIR)
+    host: str = defaults.HOST
+    port: int = Field(default=defaults.PORT, ge=0, le=65535)
     device: Annotated[str, AfterValidator(_device)] = "auto"
     """Where networks run: "auto" takes CUDA if there is one, else the CPU."""
     database_url_setting: Annotated[str | None, AfterValidator(_database_url)] = Field(

@@ -1,22 +1,12 @@
 """`serval migrate`, `health`, `doctor`: for those who run the service, and for what watches it."""
 
-from enum import StrEnum
-
 import typer
 
+from app.cli.health import Process, told
 from app.cli.output import Json, print_json, table
 from app.cli.processes import told_as_a_process
 from app.processes import keep_files_private
-from app.settings import Settings, load_settings
-
-
-class Process(StrEnum):
-    """The processes of the service that have a health."""
-
-    API = "api"
-    AUDITS = "audits"
-    TRAININGS = "trainings"
-    RECONCILER = "reconciler"
+from app.settings import load_settings
 
 
 def migrate() -> None:
@@ -37,11 +27,7 @@ def health(process: Process) -> None:
     heartbeat file, which they do when the database, the queue and the data folder answer.
     """
     settings = load_settings()
-    why_not = _why_not(process, settings)
-    if why_not is not None:
-        typer.echo(f"{process}: {why_not}", err=True)
-        raise typer.Exit(1)
-    typer.echo(f"{process}: healthy")
+    raise typer.Exit(told(process, settings.data_dir, settings.host, settings.port))
 
 
 def doctor(*, json: Json = False) -> None:
@@ -56,14 +42,3 @@ def doctor(*, json: Json = False) -> None:
         rows = [(one.part, "ok" if one.ok else "FAILS", one.about) for one in found]
         table(("part", "state", "about"), rows)
     raise typer.Exit(0 if all(one.ok for one in found) else 1)
-
-
-def _why_not(process: Process, settings: Settings) -> str | None:
-    if process is Process.API:
-        from app.server.listening import base_url
-        from app.supervisor.asking import why_not_alive
-
-        return why_not_alive(base_url(settings.host, settings.port))
-    from app.operations.heartbeat import Heartbeat
-
-    return Heartbeat.of(settings, process).why_not()

@@ -9,9 +9,10 @@ import socket
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from app.settings import Settings
+if TYPE_CHECKING:  # `serval health` does not wait for it
+    from app.settings import Settings
 
 BEAT_SECONDS: Final = 5.0
 """How often a main loop comes by, at work or idle."""
@@ -32,9 +33,14 @@ class Heartbeat:
         self.path = folder / f"{name}@{socket.gethostname()}"
 
     @classmethod
-    def of(cls, settings: Settings, name: str) -> "Heartbeat":
+    def of(cls, settings: "Settings", name: str) -> "Heartbeat":
         """That of a process with these settings on this host."""
-        return cls(settings.data_dir.absolute() / "heartbeats", name)
+        return cls.in_folder(settings.data_dir, name)
+
+    @classmethod
+    def in_folder(cls, data_dir: Path, name: str) -> "Heartbeat":
+        """That of a process with this data folder on this host."""
+        return cls(data_dir.absolute() / "heartbeats", name)
 
     def beat(self) -> None:
         """Touch the file, with this host's clock: a file server's may go differently.

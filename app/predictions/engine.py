@@ -33,7 +33,8 @@ log = structlog.get_logger("serval.predictions")
 
 FAILURES_IN_A_ROW = 3
 """From then on it is not one batch: a GPU that fell into an error does not recover by itself."""
-DRAIN_SECONDS = 10.0
+DRAIN_SECONDS = 5.0
+"""Of clips that were submitted, at the end. The server has waited for their requests before."""
 LEADER = 0
 """The lane that has all cores for a lone clip: OpenMP's threads belong to the one that calls."""
 

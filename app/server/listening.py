@@ -1,4 +1,4 @@
-"""Where the API listens: the URL of a host and port, and a socket there if it is free and safe."""
+"""Where the API listens: a socket on a host and port, if they are free and safe."""
 
 import errno
 import os
@@ -11,13 +11,6 @@ from app.settings import Settings
 
 class CannotListen(Exception):
     """Why nothing can listen on an address, and what to do."""
-
-
-def base_url(host: str, port: int) -> str:
-    """The URL by which this machine reaches a server on ``host`` and ``port``."""
-    reached = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
-    bracketed = f"[{reached}]" if ":" in reached else reached
-    return f"http://{bracketed}:{port}"
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -1,16 +1,20 @@
 """The API as a process: `serval serve`."""
 
+import os
 import resource
 import signal
 import sys
 import tempfile
+import threading
 from socket import socket as Socket
+from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from app.observability import logs
-from app.server.listening import base_url, bind, require_key_beyond_loopback
+from app.server.address import base_url
+from app.server.listening import bind, require_key_beyond_loopback
 from app.settings import Settings, make_data_dir
 
 if TYPE_CHECKING:
@@ -21,6 +25,11 @@ log = structlog.get_logger("serval.server")
 
 # From SIGTERM: how long requests may go on, but those that wait on a job. Then they are cancelled.
 GRACE_SECONDS: Final = 5
+LEAVE_SECONDS: Final = 14.0
+"""From SIGTERM to the end, whatever hangs. Supervisors kill after 15 s or later; those 5 s and
+`app.predictions.engine.DRAIN_SECONDS` leave 4 s. A thread that waits for the database may take 10 s
+with SQLite and 30 s with PostgreSQL, and the interpreter would wait for it: nobody else does, its
+request was answered 503."""
 FILES_OF_OTHERS: Final = 1024
 """Open files that are no client's connection: models, uploads, the database, Redis."""
 KEEP_ALIVE_SECONDS: Final = 75  # longer than common proxies', so that it is they who hang up
@@ -54,6 +63,11 @@ def _run(settings: Settings, socket: Socket) -> None:
 
     class Server(uvicorn.Server):
         """Ends all waits first: it hangs up on no request that is being answered."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            if not self.should_exit:
+                _leave_in_time()
+            super().handle_exit(sig, frame)
 
         async def shutdown(self, sockets: list[Socket] | None = None) -> None:
             state_of(app, WaitersState).waiters.end()
@@ -92,6 +106,12 @@ def config(app: "FastAPI", settings: Settings) -> "Config":
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+
+
+def _leave_in_time() -> None:
+    leave = threading.Timer(LEAVE_SECONDS, os._exit, (0,))
+    leave.daemon = True
+    leave.start()
 
 
 def _allow_files(number: int) -> None:

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from app.processes import python_command, python_environment
-from app.server.listening import base_url, refuse_a_used_port, require_key_beyond_loopback
+from app.server.address import base_url
+from app.server.listening import refuse_a_used_port, require_key_beyond_loopback
 from app.settings import Settings
 from app.supervisor import asking
 from app.supervisor.child import Child

@@ -46,7 +46,7 @@ from workers.runtime.pulse import Pulse
 from workers.runtime.recovery import give_up, requeue
 from workers.runtime.retention import enforce
 from workers.runtime.shard_recovery import ShardReconciler
-from workers.runtime.signals import ENDING, past_ending
+from workers.runtime.signals import ENDING, LEAVE_SECONDS, leave_within, past_ending
 
 log = structlog.get_logger("workers.reconcile")
 
@@ -258,6 +258,7 @@ def main() -> int:
     stop = threading.Event()
     for number in ENDING:
         signal.signal(number, lambda *_: stop.set())
+    leave_within(LEAVE_SECONDS)
     serve(settings, stop)
     past_ending()
     return 0

@@ -3,11 +3,15 @@
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 ENDING: Final = (signal.SIGINT, signal.SIGTERM)
+LEAVE_SECONDS: Final = 14.0
+"""From SIGTERM to the end, whatever hangs. Supervisors kill after 15 s or later."""
 
 
 @contextmanager
@@ -33,6 +37,34 @@ def end_at_signals() -> None:
 
     for number in ENDING:
         signal.signal(number, end)
+
+
+def leave_within(seconds: float) -> None:
+    """End this process with status 0 so long after the first SIGTERM or SIGINT, whatever hangs.
+
+    Python runs a handler only between two steps of its own, so one that starts the clock would come
+    late where a call computes or waits in C: SQLite waits 10 s for another's commit. The system
+    writes the signal to a pipe the moment it comes; a thread that does nothing else reads there. A
+    forked child has neither the thread nor the pipe. Call it once, in the main thread.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+    def watch() -> None:
+        while not set(os.read(reader, 64)) & set(ENDING):
+            pass  # another signal that Python handles, such as RQ's alarm
+        time.sleep(seconds)
+        os._exit(0)
+
+    def forget() -> None:
+        signal.set_wakeup_fd(-1)
+        os.close(reader)
+        os.close(writer)
+
+    os.register_at_fork(after_in_child=forget)
+    with held_back(*ENDING):  # which the thread inherits: signals are for the main thread
+        threading.Thread(target=watch, name="leave in time", daemon=True).start()
 
 
 def past_ending() -> None:

@@ -18,7 +18,6 @@ import importlib
 import os
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from types import FrameType
@@ -51,7 +50,13 @@ from workers.runtime.patience import patient_client
 from workers.runtime.pulse import Pulse
 from workers.runtime.recovery import settle
 from workers.runtime.run import JobFunctions, ShardFunctions
-from workers.runtime.signals import end_at_signals, held_back, past_ending
+from workers.runtime.signals import (
+    LEAVE_SECONDS,
+    end_at_signals,
+    held_back,
+    leave_within,
+    past_ending,
+)
 
 log = structlog.get_logger("workers.worker")
 
@@ -59,8 +64,6 @@ MONITORING_SECONDS: Final = 5
 """How often the parent tells Redis that its job is alive; three misses, and RQ gives it up."""
 MAINTENANCE_SECONDS: Final = 60
 RESULT_TTL_SECONDS: Final = 60
-LEAVE_SECONDS: Final = 14.0
-"""From SIGTERM to the end, whatever hangs. Supervisors kill after 15 s or later."""
 
 
 class ForbiddenFunction(Exception):
@@ -220,12 +223,9 @@ class HorseWorker(Worker):
         return ended
 
     def handle_warm_shutdown_request(self) -> None:
-        """Ask the horse to put its job down, and leave in time even if something hangs."""
+        """Ask the horse to put its job down."""
         self.log.info("Worker %s: stopping", self.name)
         self._tell_horse()
-        leave = threading.Timer(LEAVE_SECONDS, os._exit, (0,))
-        leave.daemon = True
-        leave.start()
 
     def request_force_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """A second SIGTERM changes nothing: the job is being put down already."""
@@ -242,7 +242,7 @@ class HorseWorker(Worker):
             except ProcessLookupError:
                 return
 
-    # Nothing is commanded through Redis, so nothing listens, and no thread is there to be forked.
+    # Nothing is commanded through Redis, so no thread listens that would be there to be forked.
 
     def subscribe(self) -> None:
         """Do not listen for RQ's commands."""
@@ -289,6 +289,7 @@ def serve(
 ) -> None:
     """Work until SIGTERM."""
     end_at_signals()
+    leave_within(LEAVE_SECONDS)
     outages = Outages()
     connection = patient_client(
         settings.redis_url,

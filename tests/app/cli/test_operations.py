@@ -1,6 +1,9 @@
 """`serval migrate`, `serval health` and `serval doctor`."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,6 +67,48 @@ class TestHealth:
         said = serval("health", "api")
         assert said.status == 1
         assert said.err.startswith("api: http://127.0.0.1:1/healthz does not answer")
+
+    @pytest.mark.parametrize(
+        ("arguments", "port", "told"),
+        [
+            (("health", "api"), "many", "SERVAL_PORT is 'many'"),
+            (("health", "api"), "65536", "SERVAL_PORT is '65536'"),
+            (("health", "database"), "1", "'database' is not one of 'api'"),
+        ],
+    )
+    def test_what_it_cannot_ask_is_named(
+        self,
+        serval: Serval,
+        monkeypatch: pytest.MonkeyPatch,
+        arguments: tuple[str, str],
+        port: str,
+        told: str,
+    ) -> None:
+        monkeypatch.setenv("SERVAL_PORT", port)
+        said = serval(*arguments)
+        assert said.status != 0
+        assert told in said.err
+
+    def test_it_imports_nothing_beyond_the_standard_library(self, tmp_path: Path) -> None:
+        """Containers are checked every few seconds, and pydantic alone takes a quarter of one."""
+        program = (
+            "import sys\n"
+            "before = set(sys.modules)\n"
+            "from app.cli import main\n"
+            "sys.argv = ['serval', 'health', 'audits']\n"
+            "try:\n"
+            "    main()\n"
+            "finally:\n"
+            "    new = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
+            "    print(*(new - sys.stdlib_module_names))\n"
+        )
+        environment = {"SERVAL_DATA_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+        command = [sys.executable, "-c", program]
+        ended = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False
+        )
+        assert ended.stderr.startswith("audits: there is no ")
+        assert (ended.returncode, ended.stdout) == (1, "app\n")
 
 
 class TestDoctor:

@@ -2,17 +2,24 @@
 
 import contextlib
 import http.client
+import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 from fastapi import FastAPI
 
 from app.main import create_app
+from app.predictions.engine import DRAIN_SECONDS
+from app.server.serve import GRACE_SECONDS, LEAVE_SECONDS
 from app.settings import Settings
 from tests.app.listening import listening
+from tests.faults.stack import free_port, until
 
 MOST = 100
 
@@ -127,3 +134,51 @@ class TestBusyConnections:
         welcome = connect()
         welcome.request("GET", "/v1/models")
         assert welcome.getresponse().status == 200
+
+
+REQUEST_THAT_HANGS = """
+import sys, time
+from pathlib import Path
+from app import main
+from app.server import serve
+from app.settings import Settings
+
+serve.GRACE_SECONDS, serve.LEAVE_SECONDS = 1, 3.0
+create_app = main.create_app
+
+def create_app_that_hangs(settings):
+    app = create_app(settings)
+    app.add_api_route("/hang", lambda: time.sleep(600))  # as a wait for PostgreSQL
+    return app
+
+main.create_app = create_app_that_hangs
+serve.serve(Settings(data_dir=Path(sys.argv[1]), port=int(sys.argv[2]), device="cpu"))
+"""
+
+
+class TestTheEnd:
+    def test_comes_in_time_with_status_0_though_a_thread_hangs(self, tmp_path: Path) -> None:
+        port = free_port()
+        command = [sys.executable, "-c", REQUEST_THAT_HANGS, str(tmp_path), str(port)]
+        with subprocess.Popen(command) as server, contextlib.ExitStack() as opened:
+            opened.callback(server.kill)
+            address = ("127.0.0.1", port)
+            client = until(lambda: connected(address), 60, "the API listens")
+            with client:
+                client.sendall(b"GET /hang HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                time.sleep(1)  # until the thread hangs
+                began = time.monotonic()
+                server.send_signal(signal.SIGTERM)
+                assert client.recv(65536).startswith(b"HTTP/1.1 503 ")
+                assert server.wait(30) == 0
+            assert time.monotonic() - began < 15
+
+    def test_is_within_15_seconds(self) -> None:
+        assert GRACE_SECONDS + DRAIN_SECONDS < LEAVE_SECONDS < 15
+
+
+def connected(address: tuple[str, int]) -> socket.socket | None:
+    try:
+        return socket.create_connection(address, timeout=20)
+    except ConnectionRefusedError:
+        return None

@@ -2,8 +2,14 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 
 from workers.runtime.signals import held_back
 
@@ -33,3 +39,56 @@ class TestProcesses:
             "past_ending()\n"
         )
         assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+WAITS_FOR_A_LOCK = """
+import os, signal, sqlite3, sys
+from workers.runtime.signals import end_at_signals, leave_within
+
+end_at_signals()
+leave_within(0.5)
+database = sqlite3.connect(sys.argv[1], timeout=60)
+if sys.argv[2:] and os.fork() == 0:  # Python handles an alarm, and SIGTERM, as a horse would
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.raise_signal(signal.SIGTERM)
+    os._exit(0)
+elif sys.argv[2:]:
+    os.wait()
+print("waits", flush=True)
+database.execute("BEGIN IMMEDIATE")
+print("has the lock", flush=True)
+"""
+
+
+class TestAProcessThatHangsInC:
+    """Python's handlers do not run before SQLite has stopped waiting for the lock."""
+
+    @pytest.fixture
+    def locked(self, tmp_path: Path) -> Iterator[Path]:
+        path = tmp_path / "serval.db"
+        holder = sqlite3.connect(path, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        yield path
+        holder.close()
+
+    def waiting(self, *arguments: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", WAITS_FOR_A_LOCK, *arguments]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"waits\n"
+        time.sleep(0.2)  # until it waits indeed
+        return process
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_leaves_in_time_with_status_0(self, locked: Path, number: signal.Signals) -> None:
+        with self.waiting(str(locked)) as process:
+            began = time.monotonic()
+            process.send_signal(number)
+            assert process.wait(30) == 0
+            assert 0.5 <= time.monotonic() - began < 15
+
+    def test_stays_when_only_its_child_is_told_to_end(self, locked: Path) -> None:
+        with self.waiting(str(locked), "fork") as process:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(1.5)
+            process.kill()
