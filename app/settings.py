@@ -143,6 +143,10 @@ class Settings(BaseSettings):
         default=None,
         validation_alias=AliasChoices("SERVAL_REDIS_PASSWORD_FILE", "REDIS_PASSWORD_FILE"),
     )
+    shared_folder_wait_seconds: float = Field(default=5.0, ge=0, le=60)
+    """How long a host waits for a folder whose row it sees, with PostgreSQL alone: the client of a
+    shared folder caches for a second or two with the mount options of docs/deployment.md. A request
+    that waits holds a thread."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
 

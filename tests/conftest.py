@@ -170,6 +170,7 @@ def settings(tmp_path: Path, database_url: str, redis_url: str) -> "Settings":
         key_cache_seconds=0,
         poll_seconds=POLL_SECONDS,
         warm_up=False,
+        shared_folder_wait_seconds=0,  # what is absent is lost, as with SQLite
         log_level="error",
     )
 

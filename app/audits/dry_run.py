@@ -38,7 +38,7 @@ def dry_run(
     session.rollback()  # no connection is held while passes are timed
     drawn = sample(clips, labels, request.limit, request.seed)
     with _alone():
-        victim = load_victim(entry, request, chosen_device(settings.device))
+        victim = load_victim(storage, entry, request, chosen_device(settings.device))
         windows = count_windows(victim, (clips[place].duration_s for place in drawn))
         batch = batch_size(settings, victim.frames)
         found = forecast(request.attacks, windows, len(drawn), victim, batch)

@@ -61,7 +61,7 @@ def _same_speakers(
     if not learnt:
         return None
     try:
-        manifest = corpora.read_manifest(storage.corpus_dir(corpus.id))
+        manifest = corpora.read_manifest(storage.published(storage.corpus_dir(corpus.id)))
         clips = manifest if request.partition == "all" else manifest.split(request.partition)
     except (OSError, CorpusError):  # the audit itself will say that the corpus is damaged
         return None

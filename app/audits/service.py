@@ -304,7 +304,7 @@ def findings(session: Session, storage: Storage, audit_id: str, *, owner: str) -
         raise Conflict(
             f"{audit_id} is {job.status} and has no results. {advice}", code="no_results"
         )
-    folder = files.attempt_dir(storage, job.id, job.attempt)
+    folder = storage.published(files.attempt_dir(storage, job.id, job.attempt))
     if not folder.is_dir():
         raise NotFound(f"The files of {audit_id} were removed; the job has its result still.")
     return job, folder

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import torch
 
 from app.audits.schemas import AnyAuditRequest
+from app.persistence.storage import Storage
 from app.registry import service as registry
 from app.registry.service import Entry
 from app.settings import Settings
@@ -12,13 +13,17 @@ from models.features import SAMPLE_RATE, WINDOW
 from models.victims import SpectrogramVictim
 
 
-def load_victim(entry: Entry, request: AnyAuditRequest, device: torch.device) -> SpectrogramVictim:
+def load_victim(
+    storage: Storage, entry: Entry, request: AnyAuditRequest, device: torch.device
+) -> SpectrogramVictim:
     """A model of the registry, for the windows and the precision of a request.
 
     Raises:
+        FilesNotVisible: this host does not see its files.
         ServalError: its files are gone or damaged.
     """
     config = entry.config
+    storage.published(entry.folder)
     return SpectrogramVictim(
         registry.load_entry(entry).to(device),
         config.standardizer.to(device),

@@ -246,7 +246,7 @@ def selection(storage: Storage, corpus: Corpus, partition: str, labels: Sequence
     Raises:
         Invalid: the corpus lacks the partition or all of the emotions, or its files were damaged.
     """
-    folder = storage.corpus_dir(corpus.id)
+    folder = storage.published(storage.corpus_dir(corpus.id))
     try:
         manifest = read_manifest(folder)
         wanted = manifest if partition == "all" else manifest.split(partition)

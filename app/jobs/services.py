@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from fastapi import Depends, Request
 from redis import Redis
+from sqlalchemy import Engine
 
 from app.jobs.queue import JobQueue
 from app.persistence.database import DatabaseState, connect, sessions
@@ -34,7 +35,7 @@ class Services(DatabaseState):
             engine=engine,
             sessions=sessions(engine),
             settings=settings,
-            storage=Storage(settings.data_dir),
+            storage=Storage(settings.data_dir, _wait_seconds(engine, settings)),
             queue=queue,
         )
 
@@ -42,6 +43,11 @@ class Services(DatabaseState):
         """Close the connections."""
         self.queue.close()
         self.engine.dispose()
+
+
+def _wait_seconds(engine: Engine, settings: Settings) -> float:
+    """SQLite means one host, which sees its own files at once."""
+    return 0.0 if engine.dialect.name == "sqlite" else settings.shared_folder_wait_seconds
 
 
 async def _services(request: Request) -> Services:

@@ -13,19 +13,34 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
+from app.errors import Unavailable
 from app.persistence.ids import Prefix, is_id
 from app.settings import make_private
 
 # Between the making of a staging folder and its lock lie microseconds.
 UNLOCKED_SECONDS = 60.0
+LOOK_SECONDS: Final = 0.1
+"""Between two looks for a folder."""
+
+
+class FilesNotVisible(Unavailable):
+    """This host does not see files whose row it sees."""
+
+    code = "files_not_visible"
 
 
 class Storage:
-    """The service's folder of files."""
+    """The service's folder of files.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        wait_seconds: for how long `published` waits; 0 where one host has all the files.
+    """
+
+    def __init__(self, root: Path, wait_seconds: float = 0.0) -> None:
         self.root = root.absolute()
+        self.wait_seconds = wait_seconds
 
     def prepare(self) -> None:
         """Make the folders, prove that they can be written, clear away what a crash left behind.
@@ -96,6 +111,30 @@ class Storage:
         _sync_tree(staged)
         staged.rename(final)
         _sync(final.parent)
+
+    def published(self, folder: Path) -> Path:
+        """``folder``, of which a row says that it is there; waited for if this host does not see it
+        yet.
+
+        Another host renames a folder into place and commits its row then. One that caches what a
+        file server said (NFS: lookupcache, acdirmax) may see the row before the folder. Where one
+        host has all the files nobody waits: what is absent there is lost, and the caller says so.
+
+        Raises:
+            FilesNotVisible: it did not come in time.
+        """
+        until = time.monotonic() + self.wait_seconds
+        while self.wait_seconds and not folder.exists():
+            if time.monotonic() >= until:
+                raise FilesNotVisible(
+                    f"The files of {folder.relative_to(self.root)} are not to be seen on this host"
+                    f" after {self.wait_seconds:g} s. Send this again. If that does not help, they"
+                    " are lost, or whoever runs the service must mount the folder of all hosts at"
+                    " SERVAL_DATA_DIR here.",
+                    retry_after=5,
+                )
+            time.sleep(LOOK_SECONDS)
+        return folder
 
     def remove(self, path: Path) -> None:
         """Make ``path`` vanish at once, then free its space. Nothing happens if it is absent."""

@@ -135,6 +135,7 @@ class LoadedModels:
             raise
 
     async def _load(self, entry: service.Entry) -> LoadedModel:
+        await run_in_threadpool(self._storage.published, entry.folder)
         # Loading takes memory several times over: one model at a time.
         async with self._one_at_a_time:
             model = await run_in_threadpool(_make_ready, entry, self.device)

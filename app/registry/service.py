@@ -95,7 +95,7 @@ def file(session: Session, storage: Storage, model_id: str, name: str, *, owner:
         ServalError: the file is gone.
     """
     entry = get(session, storage, model_id, owner=owner)
-    path = entry.folder / name
+    path = storage.published(entry.folder) / name
     if not path.is_file():
         raise _damaged(entry, f"{name} is gone")
     return path

@@ -126,7 +126,7 @@ def _check_corpus(storage: Storage, corpus: Corpus, request: TrainingRequest) ->
         Invalid: it will not do.
     """
     try:
-        manifest = corpora.read_manifest(storage.corpus_dir(corpus.id))
+        manifest = corpora.read_manifest(storage.published(storage.corpus_dir(corpus.id)))
         check_disjoint(manifest)
         learnt = manifest.split(*request.train_on.split("+"))
     except CorpusError as error:

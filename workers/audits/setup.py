@@ -56,7 +56,9 @@ def _clips(
     context: WorkerContext, attempt: Asked, request: AnyAuditRequest, entry: Entry
 ) -> AuditClips:
     if isinstance(request, UploadedAuditRequest):
-        return from_uploads(files.inputs_dir(context.storage, attempt.job_id))
+        return from_uploads(
+            context.storage.published(files.inputs_dir(context.storage, attempt.job_id))
+        )
 
     def select() -> AuditClips:
         with context.sessions() as session:
@@ -91,10 +93,12 @@ def _audit(
         for name in sorted(sources)
     }
     return Audit(
-        load_victim(entry, request, device),
+        load_victim(context.storage, entry, request, device),
         clips,
         request.attacks,
         seed=request.seed,
         batch=batch_size(context.settings, entry.config.frames),
-        others={name: load_victim(one, request, device) for name, one in found.items()},
+        others={
+            name: load_victim(context.storage, one, request, device) for name, one in found.items()
+        },
     )

@@ -24,6 +24,7 @@ from app.jobs.shards import claim as claim_shard
 from app.jobs.states import JobKind
 from app.persistence.database import is_away
 from app.persistence.disk import is_full
+from app.persistence.storage import FilesNotVisible
 from models.audit import AuditError
 from models.checkpoint import CheckpointError
 from models.corpus.manifest import CorpusError
@@ -174,7 +175,7 @@ def describe(
         case AuditError() | CheckpointError() | CorpusError():
             log.info("failed", code=error.code, reason=str(error))
             return {"code": error.code, "message": str(error)}
-        case ServalError() if error.status < 500:
+        case ServalError() if error.status < 500 or isinstance(error, FilesNotVisible):
             log.info("failed", code=error.code, reason=error.detail)
             return {"code": error.code, "message": error.detail}
         case FloatingPointError():

@@ -118,7 +118,7 @@ def perform(context: WorkerContext, attempt: Attempt, watchdog: Watchdog) -> Job
     request = TrainingRequest.model_validate(attempt.request)
     corpus = _corpus(context, attempt, request)
     device = context.device()
-    folder = context.storage.corpus_dir(corpus.id)
+    folder = context.storage.published(context.storage.corpus_dir(corpus.id))
     training_data = TrainingData.load(folder, request.train_on.split("+"), device)
     # What the model will say of itself is checked while nothing is lost yet.
     config = _config(request, corpus, training_data, attempt)

@@ -19,6 +19,7 @@ from app.jobs.states import JobKind
 from app.jobs.tables import Job
 from app.persistence.ids import new_id
 from app.persistence.storage import Storage
+from tests.app.state import state
 from tests.conftest import MakeKey
 from tests.recorded import record
 
@@ -62,6 +63,16 @@ class TestAccess:
         answer = client.get(f"/v1/audits/{finished}/{path}")
         assert answer.status_code == 404
         assert "were removed" in answer.json()["detail"]
+
+    @pytest.mark.parametrize("path", PATHS)
+    def test_files_that_this_host_does_not_see_yet_are_503(
+        self, client: TestClient, finished: str, storage: Storage, path: str
+    ) -> None:
+        state(client.app).storage.wait_seconds = 0.1
+        storage.remove(storage.job_dir(finished))
+        answer = client.get(f"/v1/audits/{finished}/{path}")
+        assert (answer.status_code, answer.json()["code"]) == (503, "files_not_visible")
+        assert answer.headers["retry-after"] == "5"
 
 
 class TestResults:

@@ -32,7 +32,8 @@ class TestLoadVictim:
             entry = registry.get(session, storage, model, owner="local")
             attacks = [{"type": "fgsm", "epsilon": [0.1]}]
             body = {"model": model, "corpus": "c", "attacks": attacks, **asked}
-            return load_victim(entry, AuditRequest.model_validate(body), torch.device("cpu"))
+            request = AuditRequest.model_validate(body)
+            return load_victim(storage, entry, request, torch.device("cpu"))
 
         return load
 

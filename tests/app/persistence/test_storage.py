@@ -2,12 +2,17 @@
 
 import contextlib
 import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
+from app.jobs.services import Services
 from app.persistence.ids import new_id
-from app.persistence.storage import Storage
+from app.persistence.storage import FilesNotVisible, Storage
+from app.settings import Settings
 
 
 @pytest.fixture
@@ -39,6 +44,49 @@ class TestWhoMayRead:
         (tmp_path / "data").mkdir(mode=0o755)
         Storage(tmp_path / "data").prepare()
         assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+
+
+class TestAHostThatSeesTheRowFirst:
+    """Its file server's client caches that the folder is absent."""
+
+    @pytest.fixture
+    def shared(self, storage: Storage) -> Storage:
+        storage.wait_seconds = 30.0
+        return storage
+
+    def test_waits_for_a_folder_that_comes(self, shared: Storage) -> None:
+        folder = shared.model_dir(new_id("model"))
+        coming = threading.Timer(0.3, folder.mkdir)
+        coming.start()
+        assert shared.published(folder) == folder
+        assert folder.is_dir()
+        coming.join()
+
+    def test_says_after_its_time_that_it_does_not_come(self, shared: Storage) -> None:
+        shared.wait_seconds = 0.2
+        folder, began = shared.corpus_dir(new_id("corpus")), time.monotonic()
+        with pytest.raises(FilesNotVisible, match=f"corpora/{folder.name} are not") as told:
+            shared.published(folder)
+        assert 0.2 <= time.monotonic() - began < 30
+        assert (told.value.status, told.value.headers) == (503, {"Retry-After": "5"})
+
+    def test_leaves_it_to_the_caller_where_one_host_has_all_files(self, storage: Storage) -> None:
+        folder = storage.corpus_dir(new_id("corpus"))
+        assert storage.published(folder) == folder
+
+    @pytest.mark.parametrize(
+        ("database", "seconds"),
+        [("sqlite:///absent.db", 0), ("postgresql://127.0.0.1:1/absent", 7)],
+    )
+    def test_there_are_several_hosts_with_postgresql_alone(
+        self, tmp_path: Path, database: str, seconds: float
+    ) -> None:
+        settings = Settings(
+            data_dir=tmp_path, database_url_setting=database, shared_folder_wait_seconds=7
+        )
+        services = Services.open(settings, Redis())
+        assert services.storage.wait_seconds == seconds
+        services.close()
 
 
 class TestPublishing:

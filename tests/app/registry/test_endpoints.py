@@ -16,7 +16,7 @@ from app.persistence.storage import Storage
 from app.registry import endpoints
 from app.settings import Settings
 from models.checkpoint import WEIGHTS, sha256, weights_bytes
-from tests.app.state import reconfigure
+from tests.app.state import reconfigure, state
 from tests.app.tiny import tiny_config, tiny_net
 from tests.conftest import MakeKey
 
@@ -326,6 +326,18 @@ class TestDownload:
         (Storage(settings.data_dir).model_dir(model["id"]) / WEIGHTS).unlink()
         answer = client.get(f"/v1/models/{model['id']}/weights")
         assert (answer.status_code, answer.json()["code"]) == (500, "model_damaged")
+
+    @pytest.mark.parametrize("part", ["weights", "config"])
+    def test_of_files_that_this_host_does_not_see_yet_is_to_be_tried_again(
+        self, client: TestClient, part: str
+    ) -> None:
+        model = upload(client).json()
+        storage = state(client.app).storage
+        storage.wait_seconds = 0.1
+        storage.remove(storage.model_dir(model["id"]))
+        answer = client.get(f"/v1/models/{model['id']}/{part}")
+        assert (answer.status_code, answer.json()["code"]) == (503, "files_not_visible")
+        assert answer.headers["retry-after"] == "5"
 
     def test_is_documented(self, client: TestClient) -> None:
         paths = client.get("/openapi.json").json()["paths"]

@@ -206,6 +206,17 @@ class TestResult:
         assert job["status"] == "failed"
         assert job["error"]["code"] == "bad_features"
 
+    @pytest.mark.parametrize("what", ["corpora", "models"])
+    def test_files_that_this_host_does_not_see_in_time_fail_it_by_that_name(
+        self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext, what: str
+    ) -> None:
+        job_id = submit(client, request(model, corpus))
+        context.storage.wait_seconds = 0.1
+        folder = context.storage.root / what
+        folder.rename(folder.with_name("elsewhere"))
+        job = ended(client, job_id)
+        assert (job["status"], job["error"]["code"]) == ("failed", "files_not_visible")
+
 
 class TestFeatures:
     def test_only_those_of_the_clips_that_are_drawn_are_read(

@@ -14,6 +14,7 @@ from app.jobs import service as jobs
 from app.jobs.attempts import Attempt, claim
 from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
+from app.persistence.storage import FilesNotVisible
 from models.checkpoint import CheckpointError
 from models.corpus.manifest import CorpusError
 from tests.workers.conftest import Submit
@@ -189,6 +190,7 @@ class TestWhatTheOwnerIsTold:
             (CorpusError("one_class", "only anger"), "one_class"),
             (CheckpointError("wrong_shape", "too wide"), "wrong_shape"),
             (Invalid("no such split", code="unknown_split"), "unknown_split"),
+            (FilesNotVisible("not to be seen on this host"), "files_not_visible"),
             (FloatingPointError("the loss became nan"), "diverged"),
             (MemoryError(), "out_of_memory"),
             (torch.OutOfMemoryError("CUDA out of memory"), "out_of_memory"),
