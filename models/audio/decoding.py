@@ -87,7 +87,9 @@ def decode(
     layout = read_header(data, max_seconds=max_seconds)
     if channel == "right" and layout.channels == 1:
         raise AudioError(
-            "no_such_channel", "The recording has one channel, and the right one was asked for."
+            "no_such_channel",
+            "The recording has one channel, and the right one was asked for: ask for left or"
+            " loudest.",
         )
     separate = _decode_samples(data, layout)
     chosen = _loudest(separate, layout.rate) if channel == "loudest" else SIDES.index(channel)

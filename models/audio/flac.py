@@ -18,7 +18,8 @@ def read_flac_header(data: bytes) -> Layout:
     """
     if len(data) < 42:
         raise AudioError(
-            "truncated_header", f"The FLAC ends after {len(data)} bytes, in its header."
+            "truncated_header",
+            f"The FLAC ends after {len(data)} bytes, in its header. Send all of it.",
         )
     if data[4] & 0x7F != 0 or int.from_bytes(data[5:8], "big") != 34:
         raise AudioError("bad_header", f"The FLAC does not begin with STREAMINFO. {SAVE_AS}")

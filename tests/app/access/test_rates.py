@@ -180,6 +180,10 @@ class TestTwoServers:
             app.include_router(router)
             app.include_router(jobs)
         with listening(apps[0], given) as one, listening(apps[1], given) as other:
+            # FastAPI builds its routes at the first request, and ignores warnings meanwhile: for
+            # the whole of a process, which is not for two servers at once.
+            for port in (one, other):
+                assert httpx.get(f"http://127.0.0.1:{port}/nowhere").status_code == 404
             yield one, other
 
     def test_20_a_minute_are_20_over_both(self, ports: tuple[int, int], make_key: MakeKey) -> None:
