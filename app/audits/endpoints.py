@@ -70,7 +70,7 @@ FORM: Final[dict[str, Any]] = {
                             "type": "array",
                             "minItems": 1,
                             "items": {"type": "string", "format": "binary"},
-                            "description": "WAV files, one part each.",
+                            "description": "Recordings, one part each.",
                         },
                         "request": {"$ref": "#/components/schemas/UploadedAuditRequest"},
                     },

@@ -51,7 +51,7 @@ AuditCommand = command_with({"Attacks, and what they take": _registry})
 
 def audit(
     clips: Annotated[
-        list[Path] | None, typer.Argument(help="WAV files, instead of a corpus.")
+        list[Path] | None, typer.Argument(help="Recordings, instead of a corpus.")
     ] = None,
     *,
     model: Annotated[str, typer.Option(help="A model's id.")],
@@ -61,7 +61,7 @@ def audit(
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Audit so many clips only.")] = None,
     label: Annotated[
-        list[str] | None, typer.Option(help="Emotion of a WAV file, once for each.")
+        list[str] | None, typer.Option(help="Emotion of a recording, once for each.")
     ] = None,
     attack: Annotated[
         list[str] | None,
@@ -112,7 +112,7 @@ def audit(
     key: Key = None,
     json: Json = False,
 ) -> None:
-    """Attack a model on a corpus or on WAV files, and follow the audit to its end."""
+    """Attack a model on a corpus or on recordings, and follow the audit to its end."""
     _check(clips, corpus, {"--partition": partition, "--limit": limit}, label, harden)
     request: dict[str, Any] = given(
         {
@@ -174,7 +174,7 @@ def _forecast(
     *, json: bool,
 ) -> None:  # fmt: skip
     if corpus is None:
-        raise CliError("--dry-run needs --corpus: WAV files are told what they cost in the result.")
+        raise CliError("--dry-run needs --corpus: recordings are told what they cost in the result.")
     on = given({"corpus": the_id(api, corpus), "partition": partition, "limit": limit})
     told = api.post("/v1/audits?dry_run=true", json=request | on)
     if json:
@@ -196,11 +196,11 @@ def _check(
 ) -> None:
     """Refuse what would be audited on nothing or on two things, and options without effect."""
     if bool(clips) == (corpus is not None):
-        raise CliError("Say what to audit on: either --corpus, or WAV files.")
+        raise CliError("Say what to audit on: either --corpus, or recordings.")
     if corpus is None:
         _needs("--corpus", {**of_corpora, "--harden": harden})
     else:
-        _needs("WAV files", {"--label": label})
+        _needs("recordings", {"--label": label})
 
 
 def _needs(what: str, options: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from app.cli.output import Json, bar, print_json, table
 
 
 def predict(
-    clips: Annotated[list[Path], typer.Argument(help="WAV files.")],
+    clips: Annotated[list[Path], typer.Argument(help="Recordings: WAV, FLAC or AIFF.")],
     *,
     model: Annotated[
         str | None, typer.Option(help="A model's id; the default one if not given.")

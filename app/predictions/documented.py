@@ -33,7 +33,7 @@ def documented_routes(settings: Settings) -> APIRouter:
         summary="Predict the emotion of a clip",
         response_model=Prediction,
         max_body_size=settings.max_predict_bytes,
-        description="One WAV file, as the body or as the part `file` of a form."
+        description="One recording, as the body or as the part `file` of a form."
         f" {_limits(settings)}",
         openapi_extra={"requestBody": {"required": True, "content": {**_WAV, **_FORM}}},
         responses=_timed(FAILURES),

@@ -182,7 +182,7 @@ def server_timing(outcome: ClipScores) -> str:
 
 
 async def _clip(request: Request) -> bytes:
-    """The WAV file of the request, which is its body or the one part of its form."""
+    """The recording of the request, which is its body or the one part of its form."""
     kind = media_type(request)
     if kind == "multipart/form-data":
         most = state_of(request, PredictionState).settings.max_predict_bytes
@@ -191,7 +191,7 @@ async def _clip(request: Request) -> bytes:
             return await the_file(form).read()
     if kind and kind not in AUDIO_TYPES:
         raise UnsupportedMedia(
-            f"The Content-Type is {shown(kind)}; send the WAV file as audio/wav"
+            f"The Content-Type is {shown(kind)}; send the recording as audio/wav"
             " (curl -H 'Content-Type: audio/wav' --data-binary @FILE), or as a form (curl -F"
             " file=@FILE).",
         )
@@ -212,7 +212,7 @@ def _from_json(body: bytes) -> tuple[HuggingFaceRequest, bytes]:
         return asked, base64.b64decode(asked.inputs, validate=True)
     except ValueError as error:
         raise BadRequest(
-            f"`inputs` is not base64: {error}. Give the WAV file's bytes as base64.",
+            f"`inputs` is not base64: {error}. Give the recording's bytes as base64.",
             code="malformed_base64",
         ) from None
 

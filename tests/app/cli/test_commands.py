@@ -294,8 +294,8 @@ class TestAudit:
     @pytest.mark.parametrize(
         ("arguments", "told"),
         [
-            ((), "either --corpus, or WAV files"),
-            (("a.wav", "--corpus", "speech"), "either --corpus, or WAV files"),
+            ((), "either --corpus, or recordings"),
+            (("a.wav", "--corpus", "speech"), "either --corpus, or recordings"),
             (("a.wav", "--epsilon", "strong"), "'strong'"),
             (("a.wav", "--attack", "steps=10"), "begin with a type"),
             (("a.wav", "--dry-run"), "--dry-run needs --corpus"),
@@ -308,7 +308,7 @@ class TestAudit:
             (("a.wav", "--limit", "5"), "--limit would have no effect without --corpus"),
             (("a.wav", "--partition", "dev"), "--partition would have no effect without --corpus"),
             (("a.wav", "--harden-at", "0.1"), "--harden-at would have no effect without --harden"),
-            (("--corpus", "c", "--label", "sad"), "--label would have no effect without WAV files"),
+            (("--corpus", "c", "--label", "sad"), "--label would have no effect without recordings"),
         ],
     )
     def test_what_makes_no_sense_is_refused(
