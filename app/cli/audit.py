@@ -174,7 +174,7 @@ def _forecast(
     *, json: bool,
 ) -> None:  # fmt: skip
     if corpus is None:
-        raise CliError("--dry-run needs --corpus: recordings are told what they cost in the result.")
+        raise CliError("--dry-run needs --corpus: of recordings the result tells the cost.")
     on = given({"corpus": the_id(api, corpus), "partition": partition, "limit": limit})
     told = api.post("/v1/audits?dry_run=true", json=request | on)
     if json:

@@ -308,7 +308,10 @@ class TestAudit:
             (("a.wav", "--limit", "5"), "--limit would have no effect without --corpus"),
             (("a.wav", "--partition", "dev"), "--partition would have no effect without --corpus"),
             (("a.wav", "--harden-at", "0.1"), "--harden-at would have no effect without --harden"),
-            (("--corpus", "c", "--label", "sad"), "--label would have no effect without recordings"),
+            (
+                ("--corpus", "c", "--label", "sad"),
+                "--label would have no effect without recordings",
+            ),
         ],
     )
     def test_what_makes_no_sense_is_refused(
