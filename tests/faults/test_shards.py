@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -20,6 +20,8 @@ ATTACKS = [
     {"type": "pgd", "epsilon": [0.05, 0.1], "steps": 40},
     {"type": "noise", "epsilon": [0.1], "draws": 2},
 ]
+LONG = [{"type": "pgd", "epsilon": [0.05, 0.1], "steps": 160}]
+"""Four times as long: what Redis lost is missed for four seconds before it is queued again."""
 SHARDS = 9
 """Of 144 clips in chunks of sixteen."""
 PATIENCE = 240.0
@@ -51,10 +53,10 @@ def model(stack: Stack, many: Corpus) -> str:
 
 @pytest.fixture
 def audit(stack: Stack, many: Corpus, model: str) -> Iterator[Any]:
-    """`audit()` submits the audit and gives its id."""
+    """`audit(attacks)` submits an audit and gives its id."""
 
-    def audit() -> str:
-        body = {"model": model, "corpus": many.id, "partition": "all", "attacks": ATTACKS}
+    def audit(attacks: Sequence[dict[str, Any]] = ATTACKS) -> str:
+        body = {"model": model, "corpus": many.id, "partition": "all", "attacks": attacks}
         return stack.submit("/v1/audits", **body)
 
     yield audit
@@ -171,10 +173,12 @@ class TestCancel:
 
 class TestWiped:
     def test_after_flushall_another_worker_helps_again(
-        self, stack: Stack, auditors: Auditors, alone: dict[str, Any], audit: Any
+        self, stack: Stack, auditors: Auditors, audit: Any
     ) -> None:
+        auditors.have(1)
+        alone = made(stack, audit(LONG))
         auditors.have(2)
-        job_id = audit()
+        job_id = audit(LONG)
         under_way(stack, job_id)
         helper = auditors.helper(job_id)
         with Redis.from_url(stack.valkey.url) as redis:
