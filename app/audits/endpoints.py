@@ -284,7 +284,7 @@ router.add_api_route(
             }
         },
         **DOWNLOADED,
-        **problems(404, 406, 409, 422),
+        **problems(404, 406, 409, 410, 422),
     },
 )
 
@@ -293,7 +293,7 @@ router.add_api_route(
     "/{job_id}/report",
     summary="Its report: all that is needed to do it again, and its result",
     response_model=Report,
-    responses=problems(404, 406, 409, 422),
+    responses=problems(404, 406, 409, 410, 422),
 )
 def get_report(
     job_id: JobId,
@@ -311,7 +311,11 @@ def get_report(
     return Response(report.model_dump_json(), media_type=formats.REPORTS[kind])
 
 
-@router.get("/{job_id}/artifacts", summary="The files that it made", responses=problems(404, 409))
+@router.get(
+    "/{job_id}/artifacts",
+    summary="The files that it made",
+    responses=problems(404, 409, 410),
+)
 def list_artifacts(
     job_id: JobId, session: SessionDep, services: ServicesDep, caller: MayAudit, _query: NoQuery
 ) -> Page[Artifact]:

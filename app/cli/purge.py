@@ -16,7 +16,6 @@ from app.settings import load_settings
 
 if TYPE_CHECKING:
     from app.erasure.service import Erased, Group, Selection
-    from app.persistence.storage import Storage
 
 Key = Annotated[
     str | None,
@@ -66,21 +65,11 @@ def purge(
             _show(groups, json=False)
             typer.confirm("Delete all of this for good?", abort=True, err=True)
         storage = Storage(settings.data_dir)
-        _check_folder(storage)
         order = Order(CLI, "purge")
         done = service.erase(sessions, storage, chosen, order, seconds=float("inf"))
     _tell(done, json=json)
     if any(done.left.values()):
         raise typer.Exit(1)
-
-
-def _check_folder(storage: "Storage") -> None:
-    """Rows that go without their files would leave voices where nobody looks for them."""
-    if not (storage.root / "jobs").is_dir():
-        raise CliError(
-            f"SERVAL_DATA_DIR is '{storage.root}', where no service keeps its files. Name that"
-            " of the service: what is deleted in the database is deleted there, too."
-        )
 
 
 def _selection(key: str | None, older_than: float | None) -> "Selection":

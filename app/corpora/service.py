@@ -27,7 +27,7 @@ from app.jobs.states import TERMINAL
 from app.jobs.tables import Job
 from app.persistence import orphans
 from app.persistence.ids import is_id, new_id
-from app.persistence.kept import tree_size
+from app.persistence.kept import freed_bytes, tree_size
 from app.persistence.storage import Storage
 from app.settings import Settings
 from models.corpus.features import FeatureFile
@@ -198,7 +198,7 @@ def delete(
     folder = storage.corpus_dir(corpus_id)
     freed = 0
     if deleted is not None:
-        freed = tree_size(folder) if deleted.bytes is None else deleted.bytes
+        freed = freed_bytes(deleted.bytes, folder)
         by = order or Order(owner)
         deletions.record(session, by, "corpus", corpus_id, owner=owner, freed=freed)
         orphans.mark(folder)

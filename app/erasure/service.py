@@ -126,7 +126,11 @@ def erase(
         order: whose wish it is, for the trail.
         seconds: after which it ends, done or not.
         stop_seconds: how long to wait for workers to stop what they are at.
+
+    Raises:
+        Unavailable: the files are not at hand; nothing is deleted then.
     """
+    storage.require()
     until = time.monotonic() + seconds
     if chosen.before is None:
         _cancel(sessions, chosen, min(until, time.monotonic() + stop_seconds))

@@ -21,7 +21,7 @@ from app.jobs.states import TERMINAL, JobKind
 from app.jobs.tables import Job
 from app.jobs.transitions import move
 from app.persistence import orphans
-from app.persistence.kept import tree_size
+from app.persistence.kept import freed_bytes
 from app.persistence.storage import Storage
 
 Caused = aliased(Job)
@@ -64,7 +64,7 @@ def delete(
         raise _conflict(session, service.get(session, job_id, owner=owner, kind=kind))
     _link_without(session, job_id, deleted.parent_id, effects)
     folder = storage.job_dir(job_id)
-    freed = tree_size(folder) if deleted.bytes is None else int(deleted.bytes)
+    freed = freed_bytes(deleted.bytes, folder)
     what: Literal["audit", "training"] = "audit" if deleted.kind is JobKind.AUDIT else "training"
     by = order or Order(owner)
     deletions.record(session, by, what, job_id, owner=owner, freed=freed)

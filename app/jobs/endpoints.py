@@ -198,7 +198,7 @@ def _add_get(
         responses={
             200: answer(ETAG | PREFERENCE_APPLIED, examples),
             304: answer(ETAG, description="Not changed since that ETag."),
-            **problems(404, 429),
+            **problems(404, 410, 429),
         },
     )
     async def get_job(
@@ -249,7 +249,7 @@ async def _wait(
 
 
 def _add_cancel(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None:  # noqa: N803
-    @router.post("/{job_id}/cancel", summary="Cancel it", responses=problems(404))
+    @router.post("/{job_id}/cancel", summary="Cancel it", responses=problems(404, 410))
     def cancel_job(
         job_id: JobId,
         session: SessionDep,
@@ -264,7 +264,9 @@ def _add_cancel(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None: 
 
 
 def _add_delete(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None:  # noqa: N803
-    @router.delete("/{job_id}", summary="Delete it", status_code=204, responses=problems(404, 409))
+    @router.delete(
+        "/{job_id}", summary="Delete it", status_code=204, responses=problems(404, 409, 410)
+    )
     def delete_job(
         job_id: JobId,
         session: SessionDep,
@@ -352,7 +354,7 @@ def _add_events(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None: 
                 "content": {"text/event-stream": {"schema": {"type": "string"}, "example": STREAM}},
             },
             204: {"description": "Of a stream: nothing follows the event that was seen."},
-            **problems(404, 422, 429),
+            **problems(404, 410, 422, 429),
         },
         openapi_extra=RESUME,
     )

@@ -339,9 +339,11 @@ def read(sessions: sessionmaker[Session], job_id: str) -> Sequence[Shard]:
         return session.scalars(query).all()
 
 
-def forget(session: Session, job_ids: Sequence[str]) -> None:
-    """Delete the shards of those of the jobs that have ended; the caller commits."""
-    ended = select(Job.id).where(Job.id.in_(job_ids), Job.status.in_(TERMINAL))
+def forget(session: Session, job_ids: Sequence[str] | None = None) -> None:
+    """Delete the shards of those of the jobs that have ended, or of all; the caller commits."""
+    ended = select(Job.id).where(Job.status.in_(TERMINAL))
+    if job_ids is not None:
+        ended = ended.where(Job.id.in_(job_ids))
     session.execute(
         delete(Shard).where(Shard.job_id.in_(ended)).execution_options(synchronize_session=False)
     )

@@ -104,7 +104,8 @@ class JobEvent(Base):
 
 
 class Shard(Base):
-    """A part of a running job that any worker of its kind may do; gone when the job has ended."""
+    """A part of a running job that any worker of its kind may do; gone some time after the
+    job has ended, in ten minutes at most."""
 
     __tablename__ = "shards"
 

@@ -25,6 +25,11 @@ def tree_size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
+def freed_bytes(told: int | None, folder: Path) -> int:
+    """What goes with ``folder``, of which its row told so many bytes, or None."""
+    return tree_size(folder) if told is None else int(told)
+
+
 def kept_bytes(session: Session, owner: str) -> int:
     """Bytes of all that ``owner`` keeps. Each table has an index that answers it alone."""
     tables = [mapper.class_ for mapper in Base.registry.mappers if issubclass(mapper.class_, Kept)]

@@ -112,6 +112,21 @@ class Storage:
         staged.rename(final)
         _sync(final.parent)
 
+    def require(self) -> None:
+        """Return if this is a folder of files: rows that go without their files would leave voices
+        where nobody looks for them.
+
+        Raises:
+            Unavailable: it is none. A mount may be lost while a process runs.
+        """
+        if not (self.root / "jobs").is_dir():
+            raise Unavailable(
+                f"SERVAL_DATA_DIR is '{self.root}', where no service keeps its files. Name that of"
+                " the service, or mount it again: what is deleted in the database is deleted there,"
+                " too.",
+                code="files_not_visible",
+            )
+
     def published(self, folder: Path) -> Path:
         """``folder``, of which a row says that it is there; waited for if this host does not see it
         yet.

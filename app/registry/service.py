@@ -24,7 +24,7 @@ from app.jobs.tables import Job
 from app.persistence import orphans
 from app.persistence.database import now
 from app.persistence.ids import is_id, new_id
-from app.persistence.kept import tree_size
+from app.persistence.kept import freed_bytes, tree_size
 from app.persistence.pages import newest_first
 from app.persistence.storage import Storage
 from app.registry.starters import Starter, starters
@@ -315,7 +315,7 @@ def remove(
     ).one_or_none()
     freed = 0
     if deleted is not None:
-        freed = tree_size(entry.folder) if deleted.bytes is None else deleted.bytes
+        freed = freed_bytes(deleted.bytes, entry.folder)
         by = order or Order(owner)
         deletions.record(session, by, "model", model_id, owner=owner, freed=freed)
         orphans.mark(entry.folder)

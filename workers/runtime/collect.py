@@ -16,6 +16,7 @@ from typing import Final
 import structlog
 
 from app.corpora.tables import Corpus
+from app.jobs import shards
 from app.jobs.tables import Job
 from app.persistence import orphans
 from app.persistence.ids import is_id
@@ -34,6 +35,8 @@ JOBS_A_LOOK: Final = 500
 def collect(context: WorkerContext) -> None:
     """Remove what no row names, and what no job needs any more."""
     sessions, storage = context.sessions, context.storage
+    with sessions.begin() as session:
+        shards.forget(session)  # also of jobs that have no folder
     removed = {
         "jobs": orphans.collect(sessions, storage, "jobs", Job.id),
         "ended": _ended(context),

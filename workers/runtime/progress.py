@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
@@ -207,6 +207,9 @@ class Watch:
                 return True
             if stop_by is not None and time.monotonic() > stop_by:
                 log.warning("giving the job back as of its last checkpoint")
+                if self._beside is not None:  # else it would count as one whose process died
+                    with suppress(Superseded):
+                        self._beside.release("the worker was stopped")
                 self._attempt.release("the worker was stopped")
                 return True
         except Superseded as error:

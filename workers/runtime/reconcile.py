@@ -142,7 +142,7 @@ class Reconciler:
     def _retain(self) -> None:
         try:
             more = enforce(self._context)
-        except OSError as error:
+        except (OSError, Unavailable) as error:
             log.warning("cannot remove what is kept no longer", error=str(error))
             more = False
         if not more:

@@ -58,12 +58,20 @@ class _Look:
             if time.monotonic() > self._until:
                 self.cut_short = True
                 break
-            done += act(one)
+            try:
+                done += act(one)
+            except OSError as error:  # of one folder: the others are not to wait for it
+                log.warning("cannot remove what is kept no longer", id=one, error=str(error))
         return done
 
 
 def enforce(context: WorkerContext) -> bool:
-    """Do a bounded piece of what is due; whether there is more."""
+    """Do a bounded piece of what is due; whether there is more.
+
+    Raises:
+        Unavailable: the files are not at hand; nothing is done then.
+    """
+    context.storage.require()
     keep = Retention.of(context.settings)
     look = _Look(context)
     _measure(look)

@@ -126,7 +126,10 @@ def _run(context: WorkerContext, functions: JobFunctions, job_id: str) -> None:
 
 
 def _run_shard(context: WorkerContext, functions: ShardFunctions, job_id: str, number: int) -> None:
-    shard = retry_while_database_is_away(lambda: claim_shard(context.sessions, job_id, number))
+    # As in `_run`, not on a full disk.
+    shard = retry_while_database_is_away(
+        lambda: claim_shard(context.sessions, job_id, number), full=False
+    )
     if shard is None:
         log.info("nothing to do: the shard is not queued", job=job_id, shard=number)
         return
@@ -195,10 +198,11 @@ def describe(
             return time_limit_error(time_limit)
         case _:
             log.error("failed", exc_info=error)
+            part = f", shard {attempt.shard}" if isinstance(attempt, ShardAttempt) else ""
             return {
                 "code": "internal_error",
                 "message": "Something happened that should not have. The worker's log tells more,"
-                f" under {attempt.job_id}, attempt {attempt.number}.",
+                f" under {attempt.job_id}{part}, attempt {attempt.number}.",
             }
 
 

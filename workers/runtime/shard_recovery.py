@@ -62,6 +62,9 @@ def settle_shard(
         row = _looked_at(
             session, Job.status.in_(OPEN), Shard.job_id == job_id, Shard.number == number
         )
+        gone = attempt and session.get(Job, job_id) is None
+    if gone:  # the job was deleted while the horse was about to write into its folder
+        context.storage.remove(context.storage.job_dir(job_id))
     if not row or row[0].status is not ShardStatus.QUEUED:
         context.queue.forget(shard_id(job_id, number))
     mine = row and attempt and row[0].status is ShardStatus.RUNNING and row[0].attempt == attempt

@@ -23,6 +23,8 @@ log = structlog.get_logger("workers.shards")
 
 WAIT_SECONDS: Final = 0.1
 """Between two looks whether the shards that others do are done."""
+OFFER_SECONDS: Final = 2.0
+"""Between two looks whether there is help to be had, which ask Redis."""
 
 
 def do_shards(
@@ -51,10 +53,13 @@ def do_shards(
         context.settings.redis_url, timeout_seconds=context.settings.redis_timeout_seconds
     )
     queue = JobQueue(redis)  # the worker's own client would wait for a Redis that is away
+    offered = float("-inf")
     try:
         while True:
             watchdog.check()
-            retry_while_database_is_away(lambda: offer(context, queue, attempt.job_id))
+            if time.monotonic() - offered >= OFFER_SECONDS:
+                retry_while_database_is_away(lambda: offer(context, queue, attempt.job_id))
+                offered = time.monotonic()
             shard = retry_while_database_is_away(
                 lambda: shards.claim_any(context.sessions, attempt.job_id)
             )

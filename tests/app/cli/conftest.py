@@ -66,9 +66,7 @@ def serval(
 def url(app: FastAPI, starters: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a running service with the starters tiny-a and tiny-b."""
     server = uvicorn.Server(
-        uvicorn.Config(
-            app, port=0, log_config=None, log_level="error", ws="none", timeout_graceful_shutdown=1
-        )
+        uvicorn.Config(app, port=0, log_config=None, ws="none", timeout_graceful_shutdown=1)
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -127,6 +127,16 @@ class TestDeleteData:
         }
         assert sorted(one.kind for one in trail) == ["audit", "audit", "corpus", "model"]
 
+    def test_nothing_goes_while_the_data_folder_is_not_there(
+        self, client: TestClient, session: Session, own: Any, storage: Storage
+    ) -> None:
+        own("local")
+        before = rows(session, "local")
+        (storage.root / "jobs").rename(storage.root / "away")
+        answer = client.delete("/v1/keys/local/data")
+        assert (answer.status_code, answer.json()["code"]) == (503, "files_not_visible")
+        assert rows(session, "local") == before > 0
+
     def test_twice_is_once(self, client: TestClient, own: Any) -> None:
         own("local")
         assert client.delete("/v1/keys/local/data").json()["deleted"] == OWNED

@@ -273,7 +273,7 @@ class TestEnd:
         self, settings: Settings, gate: Gate
     ) -> None:
         app = create_app(settings)
-        config = uvicorn.Config(app, port=0, log_config=None, log_level="error", lifespan="on")
+        config = uvicorn.Config(app, port=0, log_config=None, lifespan="on")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run)
         thread.start()

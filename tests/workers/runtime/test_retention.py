@@ -8,17 +8,20 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
+from structlog.testing import capture_logs
 
 from app.access.deletions.service import Order
 from app.access.deletions.service import record as record_deletion
 from app.access.deletions.tables import Deletion
 from app.audits import files
 from app.corpora.tables import Corpus
+from app.errors import Unavailable
 from app.jobs import service as jobs
 from app.jobs.attempts import claim
 from app.jobs.service import Submission
 from app.jobs.states import JobKind
 from app.jobs.tables import Job, JobEvent
+from app.observability import logs
 from app.persistence.database import now
 from app.persistence.kept import tree_size
 from app.persistence.storage import Storage
@@ -314,8 +317,49 @@ class TestBytes:
             raise OSError("the disk is away")
 
         monkeypatch.setattr(Storage, "remove", fail)
-        with pytest.raises(OSError, match="away"):
-            enforce(context)
+        logs.configure("info")
+        try:
+            with capture_logs() as told:
+                enforce(context)
+        finally:
+            logs.configure("error")
+        assert (job_id, "the disk is away") in [(one.get("id"), one.get("error")) for one in told]
         found = row(context, job_id)
         assert found is not None
         assert found.bytes == tree_size(context.storage.job_dir(job_id))
+
+
+class TestFolders:
+    def test_one_that_cannot_be_removed_keeps_no_other_waiting(
+        self, keeping: Keeping, audited: Audited, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        context = keeping(keep_audio_days=30)
+        first, second = audited(32), audited(31)
+        remove = Storage.remove
+
+        def fail(storage: Storage, path: Path) -> None:
+            if first in path.parts:
+                raise PermissionError("not yours")
+            remove(storage, path)
+
+        monkeypatch.setattr(Storage, "remove", fail)
+        enforce(context)
+        assert artifacts(context, first) == {*RECORDINGS, files.CURVE}
+        assert artifacts(context, second) == {files.CURVE}
+
+    def test_nothing_goes_while_the_data_folder_is_not_there(
+        self, keeping: Keeping, audited: Audited
+    ) -> None:
+        """A row that goes without its files would leave voices where nobody looks for them."""
+        context = keeping(keep_audio_days=30, keep_results_days=30)
+        job_id = audited(31)
+        jobs_folder = context.storage.root / "jobs"
+        jobs_folder.rename(context.storage.root / "away")
+        with pytest.raises(Unavailable, match="no service keeps its files"):
+            enforce(context)
+        found = row(context, job_id)
+        assert found is not None
+        assert found.audio_expired_at is None
+        (context.storage.root / "away").rename(jobs_folder)
+        enforce(context)
+        assert row(context, job_id) is None

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from sqlalchemy import delete
 
 from app.jobs import service as jobs
 from app.jobs import shards
@@ -200,6 +201,17 @@ class TestSettling:
         row = found(context, attempt)
         assert (row.status, row.deaths) == (ShardStatus.QUEUED, 1)
         assert 0 in waiting(context, attempt)
+
+    def test_what_it_wrote_for_a_job_that_was_deleted_meanwhile_goes(
+        self, context: WorkerContext, attempt: Attempt
+    ) -> None:
+        shard = claimed(context, attempt)
+        with context.sessions.begin() as session:
+            session.execute(delete(Job).where(Job.id == attempt.job_id))
+        late = context.storage.job_dir(attempt.job_id) / "checkpoint" / "shard-0000"
+        late.mkdir(parents=True)
+        settle(context, shard_id(attempt.job_id, 0), shard.number, KILLED)
+        assert not context.storage.job_dir(attempt.job_id).exists()
 
     def test_after_its_end_the_next_one_is_offered(
         self, context: WorkerContext, attempt: Attempt
