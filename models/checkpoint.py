@@ -18,7 +18,8 @@ from torch import Tensor
 
 from models.architectures import ARCHITECTURES, SpectrogramNet, build
 from models.architectures.base import MIN_FRAMES
-from models.features import FRAMES, FRONT_END, MELS, Standardizer
+from models.features import FRAMES, LOG_MEL, MELS, Standardizer
+from models.front_ends import FRONT_ENDS
 
 WEIGHTS: Final = "model.safetensors"
 CONFIG: Final = "config.json"
@@ -30,7 +31,11 @@ LARGEST_MEAN: Final = 100.0
 STD_RANGE: Final = (1e-6, 100.0)
 """Log-mels of audio lie between -18.4 and about 5: wider statistics belong to something else, and
 narrower ones would overflow float32 inside the network."""
+HALF: Final = (torch.float16, torch.bfloat16)
+"""What weights may be stored in beside float32, in which they are used."""
 MAX_NESTING: Final = 16
+FIRST_FRONT_END: Final = "logmel-1"
+"""Of a configuration that names none, or the log-mels alone, as the first ones did."""
 
 
 class CheckpointError(ValueError):
@@ -54,7 +59,7 @@ class ModelConfig:
         labels: emotions in the order of the logits.
         mean, std: z-score statistics of the training split, one number a mel band.
         frames: window that the network was trained on.
-        front_end: the log-mel that ``mean`` and ``std`` belong to.
+        front_end: a key of ``FRONT_ENDS``: what ``mean`` and ``std`` are taken of.
         defense: the training loss and its weights, ``{"type": "single"}`` for none.
         training: corpus, seed, iterations and whatever else documents the run.
         metrics: ``{partition: {"clean_uar": x, "fgsm_uar": {"0.02": x}}}``.
@@ -65,7 +70,7 @@ class ModelConfig:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     frames: int = FRAMES
-    front_end: str = FRONT_END
+    front_end: str = FIRST_FRONT_END
     defense: dict[str, Any] = field(default_factory=lambda: {"type": "single"})
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
@@ -76,9 +81,10 @@ class ModelConfig:
                 "unknown_architecture",
                 f"architecture is {self.architecture!r}: choose one of {sorted(ARCHITECTURES)}",
             )
-        if self.front_end != FRONT_END:
+        if self.front_end not in FRONT_ENDS:
             raise CheckpointError(
-                "unknown_front_end", f"front_end is {self.front_end!r}: only {FRONT_END!r} is known"
+                "unknown_front_end",
+                f"front_end is {self.front_end!r}: choose one of {sorted(FRONT_ENDS)}",
             )
         if not 2 <= len(self.labels) <= MAX_CLASSES or len(set(self.labels)) != len(self.labels):
             raise CheckpointError(
@@ -152,6 +158,8 @@ class ModelConfig:
         _check_types(values)
         for name in ("labels", "mean", "std"):
             values[name] = tuple(values[name])
+        if values.get("front_end") == LOG_MEL:
+            values["front_end"] = FIRST_FRONT_END
         return cls(**values)
 
 
@@ -197,17 +205,34 @@ def _named(kind: type | tuple[type, ...]) -> str:
     return "numbers" if isinstance(kind, tuple) else names[kind]
 
 
-def weights_bytes(net: SpectrogramNet) -> bytes:
-    """The network's state as safetensors."""
+def weights_bytes(net: SpectrogramNet, *, half: bool = False) -> bytes:
+    """The network's state as safetensors.
+
+    Args:
+        half: store matrices and kernels in 16 bits; exact for those of :func:`halved`.
+    """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    if half:
+        state = {name: each.half() if each.ndim > 1 else each for name, each in state.items()}
     return save(state)
+
+
+@torch.no_grad()
+def halved(net: SpectrogramNet) -> SpectrogramNet:
+    """Round matrices and kernels to what 16 bits can hold, in place: a file of half the size then
+    holds the very network that was measured."""
+    for parameter in net.parameters():
+        if parameter.ndim > 1:
+            parameter.copy_(parameter.half())
+    return net
 
 
 def network(weights: bytes, config: ModelConfig) -> SpectrogramNet:
     """Build the network of ``config`` with these weights, in eval mode on the CPU.
 
     Args:
-        weights: content of a safetensors file; hostile bytes are fine.
+        weights: content of a safetensors file; hostile bytes are fine. Numbers of 16 bits become
+            the same numbers in float32.
 
     Raises:
         CheckpointError: not safetensors, or a tensor is missing, unknown, of the wrong shape or
@@ -227,6 +252,7 @@ def network(weights: bytes, config: ModelConfig) -> SpectrogramNet:
     _check_names(expected, tensors)
     for name, like in expected.items():  # the file's own order is another one every time
         _check_tensor(name, tensors[name], like)
+        tensors[name] = tensors[name].to(like.dtype)
     net.load_state_dict(tensors, assign=True)
     for parameter in net.parameters():
         parameter.requires_grad_(True)
@@ -244,7 +270,8 @@ def _check_names(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) ->
 
 
 def _check_tensor(name: str, given: Tensor, expected: Tensor) -> None:
-    if given.shape != expected.shape or given.dtype != expected.dtype:
+    types = (expected.dtype, *(HALF if expected.dtype == torch.float32 else ()))
+    if given.shape != expected.shape or given.dtype not in types:
         raise CheckpointError(
             "wrong_shape",
             f"{name} is {given.dtype} {tuple(given.shape)}: "
@@ -261,13 +288,18 @@ def sha256(weights: bytes) -> str:
     return hashlib.sha256(weights).hexdigest()
 
 
-def save_model(folder: Path, net: SpectrogramNet, config: ModelConfig) -> str:
+def save_model(
+    folder: Path, net: SpectrogramNet, config: ModelConfig, *, half: bool = False
+) -> str:
     """Write both files into an existing folder.
+
+    Args:
+        half: see :func:`weights_bytes`.
 
     Returns:
         The weights' SHA-256.
     """
-    weights = weights_bytes(net)
+    weights = weights_bytes(net, half=half)
     (folder / WEIGHTS).write_bytes(weights)
     (folder / CONFIG).write_text(config.to_json())
     return sha256(weights)

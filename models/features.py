@@ -20,9 +20,9 @@ FRAMES: Final = 373
 LOWEST_HZ: Final = 20.0
 HIGHEST_HZ: Final = 8_000.0
 LOG_FLOOR: Final = 1e-8
-FRONT_END: Final = "logmel-16k-512-256-64"
-"""Names all of the above, in models and in cached features: another front end needs another name,
-or what was made with this one would be taken for its own."""
+LOG_MEL: Final = "logmel-16k-512-256-64"
+"""Names all of the above in cached features: other log-mels need another name, or what was made
+with these would be taken for theirs."""
 
 
 def hz_to_mel(hz: Tensor) -> Tensor:
@@ -39,11 +39,21 @@ def mel_to_hz(mel: Tensor) -> Tensor:
     return torch.where(mel < 15, mel * 200 / 3, 1000 * torch.exp((mel - 15) * log_step))
 
 
+def band_corners() -> Tensor:
+    """Where each filter begins, peaks and ends, in Hz: three successive of these ``(66,)``."""
+    ends = hz_to_mel(torch.tensor([LOWEST_HZ, HIGHEST_HZ], dtype=torch.float64)).tolist()
+    return mel_to_hz(torch.linspace(ends[0], ends[1], MELS + 2, dtype=torch.float64))
+
+
+def band_centres() -> Tensor:
+    """Where each filter peaks, in Hz, ``(64,)`` float64."""
+    return band_corners()[1:-1]
+
+
 def mel_filter_bank() -> Tensor:
     """Triangular filters of equal area (Slaney norm), ``(257, 64)`` float64."""
     bins = torch.linspace(0, SAMPLE_RATE / 2, WINDOW // 2 + 1, dtype=torch.float64)
-    ends = hz_to_mel(torch.tensor([LOWEST_HZ, HIGHEST_HZ], dtype=torch.float64)).tolist()
-    corners = mel_to_hz(torch.linspace(ends[0], ends[1], MELS + 2, dtype=torch.float64))
+    corners = band_corners()
     left, centre, right = corners[:-2], corners[1:-1], corners[2:]
     rising = (bins[:, None] - left) / (centre - left)
     falling = (right - bins[:, None]) / (right - centre)

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import torch
 from pydantic import ValidationError
@@ -18,7 +18,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from models.architectures import SpectrogramNet, build
-from models.corpus.dataset import Dataset
 from models.defenses import Adversary
 from models.defenses.single import Single
 from models.features import Standardizer
@@ -189,9 +188,18 @@ def adversary(state: TrainingState, clips: int) -> Adversary:
     return Adversary(state.net, plan.attack, plan.epsilon, rng)
 
 
+class TrainingClips(Protocol):
+    """What a training learns from."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, clips: Tensor, frames: int, iteration: int, /) -> tuple[Tensor, Tensor]:
+        """Features (batch, frames, mels) float32, before z-scoring, and labels (batch,)."""
+
+
 def train(
     state: TrainingState,
-    data: Dataset,
+    data: TrainingClips,
     standardizer: Standardizer,
     on_step: Callable[[Step], None],
 ) -> SpectrogramNet:
@@ -216,12 +224,14 @@ def train(
         net.train()  # each time: whoever watches may have evaluated it
         for group in state.optimizer.param_groups:
             group["lr"] = plan.rate(state.iteration)
-        features, y = data.batch(batch_indices(plan, state.iteration, len(data)), plan.frames)
+        chosen = batch_indices(plan, state.iteration, len(data))
+        features, y = data.batch(chosen, plan.frames, state.iteration)
         x = standardizer(features)
 
         adversarial = state.iteration >= plan.first_adversarial
         defense = plan.defense if adversarial else CLEAN
-        loss = defense.loss(net, x, y, adversary(state, len(y)))
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=plan.precision == "bfloat16"):
+            loss = defense.loss(net, x, y, adversary(state, len(y)))
         value = loss.item()
         if not torch.isfinite(loss):
             raise FloatingPointError(

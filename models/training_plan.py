@@ -5,7 +5,7 @@ Defaults are the paper's (Sec. 4.3, ``docs/paper.md``).
 The REST schema, what is stored and the plan that a worker runs are these fields and no others.
 """
 
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -19,13 +19,17 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from models.architectures import MIN_FRAMES, Architecture
-from models.attacks import AnyAttack, Attack
+from models.attacks import AnyAttack, Attack, Listed
 from models.attacks.fgsm import Fgsm
 from models.checkpoint import MAX_CLASSES, MAX_FRAMES
+from models.corruptions import AnyCorruption
 from models.defenses import AnyDefense, Defense
 from models.defenses.single import Single
 from models.features import FRAMES
+from models.front_ends import FrontEndName
 
+Precision = Literal["float32", "bfloat16"]
+MAX_AUGMENT: Final = 32
 MAX_ITERATIONS: Final = 10_000_000
 Iterations = Annotated[int, Field(ge=0, le=MAX_ITERATIONS)]
 MAX_PASSES: Final = 1_000
@@ -81,6 +85,26 @@ class Recipe(BaseModel):
         ge=MIN_FRAMES,
         le=MAX_FRAMES,
         description="Window of the network; 16 ms a frame. Shorter clips are repeated.",
+    )
+    front_end: FrontEndName = Field(
+        "logmel-1",
+        description="What the network hears: logmel-1, the log-mels as they are; logmel-2, relative"
+        " to the recording's own level, so that neither level nor digital silence matters.",
+    )
+    augment: Annotated[tuple[AnyCorruption, ...], Listed] = Field(
+        (),
+        max_length=MAX_AUGMENT,
+        description="What the recordings are varied with while they are learnt from, in this"
+        " order: each is applied to `augment_share` of the clips, at one of its strengths.",
+        examples=[[{"type": "gain", "db": [-30, -20, -10, 6]}]],
+    )
+    augment_share: float = Field(
+        0.3, gt=0, le=1, description="Share of the clips that each of `augment` is applied to."
+    )
+    precision: Precision = Field(
+        "float32",
+        description="Of the passes in training: bfloat16 takes a quarter of the time where the"
+        " processor or the GPU multiplies such numbers; weights and scores stay float32.",
     )
     seed: int = Field(
         0,
@@ -214,5 +238,9 @@ CLEAN_PHASE: Final[set[str]] = {
     "decay",
     "decay_every",
     "frames",
+    "front_end",
+    "augment",
+    "augment_share",
+    "precision",
     "seed",
 }

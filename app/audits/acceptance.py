@@ -154,7 +154,10 @@ def check_attacks(
             )
         for source in attack.sources:
             find = partial(registry.get, session, storage, source, owner=owner)
-            sources[source] = _source(find, entry, f"attacks.{number}.from", source)
+            other = _source(find, entry, f"attacks.{number}.from", source)
+            if attack.domain == "features":
+                _check_front_end(other, entry, f"attacks.{number}.from", source)
+            sources[source] = other
     return tuple(sources.values())
 
 
@@ -177,6 +180,24 @@ def _source(find: Callable[[], Entry], entry: Entry, field: str, source: str) ->
             code="other_labels",
         )
     return other
+
+
+def _check_front_end(other: Entry, entry: Entry, field: str, source: str) -> None:
+    """Refuse to carry features over from a model that hears otherwise.
+
+    Raises:
+        Invalid: naming the field.
+    """
+    own, others = entry.config.front_end, other.config.front_end
+    if own != others:
+        raise Invalid.of(
+            field,
+            source,
+            f"its front end is {others}, and that of {entry.id} is {own}: features of one mean"
+            " nothing to the other",
+            "give the attack the domain waveform",
+            code="other_front_end",
+        )
 
 
 def _check_recordings(

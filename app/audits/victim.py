@@ -29,6 +29,7 @@ def load_victim(
         config.standardizer.to(device),
         config.labels,
         config.frames,
+        front_end=config.front_end,
         windows=request.windows,
         exact=request.precision == "float32",
     )

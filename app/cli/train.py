@@ -13,6 +13,7 @@ from app.cli.output import Json, print_json, table
 if TYPE_CHECKING:
     from models.attacks import Attack
     from models.catalogue import Catalogue
+    from models.corruptions import Corruption
     from models.defenses import Defense
     from models.registry import Registry
 
@@ -37,11 +38,25 @@ def _attacks() -> "Registry[Attack]":
     return ATTACKS
 
 
+def _front_ends() -> "Catalogue[Any]":
+    from models.front_ends import FRONT_ENDS
+
+    return FRONT_ENDS
+
+
+def _corruptions() -> "Registry[Corruption]":
+    from models.corruptions import CORRUPTIONS
+
+    return CORRUPTIONS
+
+
 TrainCommand = command_with(
     {
         "Architectures": _architectures,
         "Defences, and what they take": _defenses,
         "Attacks, and what they take": _attacks,
+        "Front ends": _front_ends,
+        "Corruptions that recordings are varied with": _corruptions,
     }
 )
 
@@ -67,6 +82,20 @@ def train(
     epsilon: Annotated[float | None, typer.Option(help="Strength of that attack.")] = None,
     iterations: Annotated[int | None, typer.Option(help="Steps.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Clips of one step.")] = None,
+    front_end: Annotated[
+        str | None,
+        typer.Option(help="One of the list below.", show_default="logmel-2"),
+    ] = None,
+    augment: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='What recordings are varied with, such as "gain db=-20,6"; once for each: see the'
+            " list below.",
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="float32 or bfloat16.", show_default="float32")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same model.")] = None,
     name: Annotated[str | None, typer.Option(help="Of the model.")] = None,
     no_wait: NoWait = False,
@@ -82,6 +111,9 @@ def train(
         "epsilon": epsilon,
         "iterations": iterations,
         "batch_size": batch_size,
+        "front_end": front_end,
+        "augment": [parse_object(one, "--augment") for one in augment] if augment else None,
+        "precision": precision,
         "seed": seed,
         "name": name,
     }

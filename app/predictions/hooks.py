@@ -62,7 +62,7 @@ def decode_request(
     waveform = decode(body, max_seconds=limits.seconds, channel=channel)
     decoded = time.perf_counter()
     features = _log_mel(torch.from_numpy(waveform.samples))
-    x = windows(model.standardizer(features), model.config.frames)
+    x = windows(model.standardizer(model.front_end(features)), model.config.frames)
     if len(x) > limits.windows:
         raise AudioError(
             "too_long",

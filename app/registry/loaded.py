@@ -15,6 +15,7 @@ from app.persistence.storage import Storage
 from app.registry import service
 from models.checkpoint import ModelConfig
 from models.features import Standardizer
+from models.front_ends import FRONT_ENDS, FrontEnd
 from models.serving import served
 
 RECHECK_SECONDS = 5.0
@@ -35,6 +36,7 @@ class LoadedModel:
     id: str
     owner: str | None
     config: ModelConfig
+    front_end: FrontEnd
     standardizer: Standardizer
     network: nn.Module
     size: int
@@ -162,6 +164,7 @@ def _make_ready(entry: service.Entry, device: torch.device) -> LoadedModel:
         id=entry.id,
         owner=entry.owner,
         config=entry.config,
+        front_end=FRONT_ENDS[entry.config.front_end],
         standardizer=entry.config.standardizer,
         network=network,
         size=sum(tensor.nbytes for tensor in tensors),

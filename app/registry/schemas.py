@@ -29,8 +29,9 @@ class Model(Schema):
         examples=[["anger", "disgust", "fear", "happiness", "neutral", "sadness"]],
     )
     front_end: str = Field(
-        description="What turns a waveform into the network's input.",
-        examples=["logmel-16k-512-256-64"],
+        description="What the network hears of a recording: logmel-1, the log-mels as they are;"
+        " logmel-2, relative to the recording's own level.",
+        examples=["logmel-2"],
     )
     frames: int = Field(description="Frames of a window, 16 ms each.", examples=[187])
     defense: dict[str, Any] = Field(

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from app.schemas import Metadata, Name, Schema
+from models.front_ends import FrontEndName
 from models.provenance import TrainedOn
 from models.training_plan import MAX_ITERATIONS, Recipe, TrainingPlan
 
@@ -34,6 +35,13 @@ class TrainingRequest(Schema, Recipe):
         default=None,
         description="Notes of your own, returned as they came.",
         examples=[{"ticket": "QA-18"}],
+    )
+
+    front_end: FrontEndName = Field(
+        "logmel-2",
+        description="What the network hears: logmel-1, the log-mels as they are, as in the paper;"
+        " logmel-2, relative to the recording's own level, so that neither level nor digital"
+        " silence matters.",
     )
 
     def plan(self, n_classes: int) -> TrainingPlan:

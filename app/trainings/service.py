@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.access.allowance import Allowance
 from app.corpora import service as corpora
+from app.corpora.importing import audio_file
 from app.corpora.tables import Corpus
 from app.errors import Invalid
 from app.http.problems import invalid
@@ -133,6 +134,8 @@ def _check_corpus(storage: Storage, corpus: Corpus, request: TrainingRequest) ->
         raise Invalid.of("corpus", corpus.id, str(error), code=error.code) from error
     except OSError as error:
         raise Invalid.of("corpus", corpus.id, "its files are gone", "upload it again") from error
+    if request.augment:
+        _check_recordings(storage, corpus, manifest, request)
     if len(learnt.emotions) < 2:
         raise Invalid.of(
             "corpus",
@@ -144,6 +147,31 @@ def _check_corpus(storage: Storage, corpus: Corpus, request: TrainingRequest) ->
         )
     _check_plan(request, len(learnt.emotions))
     return _warnings(manifest, learnt, request)
+
+
+def _check_recordings(
+    storage: Storage, corpus: Corpus, manifest: Manifest, request: TrainingRequest
+) -> None:
+    """Refuse to vary recordings that are not at hand, as those of a corpus whose sound was removed.
+
+    Raises:
+        Invalid: naming the field.
+    """
+    folder = storage.corpus_dir(corpus.id)
+    wanted = request.train_on.split("+")
+    learnt = (
+        audio_file(folder, number, clip)
+        for number, clip in enumerate(manifest)
+        if clip.split in wanted
+    )
+    if not all(path.is_file() for path in learnt):
+        raise Invalid.of(
+            "augment",
+            [one.type for one in request.augment],
+            "the recordings of the corpus are not at hand, and it is they that are varied",
+            "upload the corpus again, or leave augment out",
+            code="no_recordings",
+        )
 
 
 def _check_plan(request: TrainingRequest, n_classes: int) -> None:

@@ -30,8 +30,11 @@ def distortions(
     if domain == "waveform":
         ratios = [round(value, 3) for value in snr_db(x, x_adv).tolist()]
     with torch.no_grad():
-        heard = victim.network_input(x_adv, domain) - victim.network_input(x, domain)
-        bands = (heard * victim.standardizer.std).square().mean(dim=1).sqrt()
+        if domain == "waveform":
+            moved = victim.log_mel(x_adv) - victim.log_mel(x)
+        else:
+            moved = (x_adv - x) * victim.standardizer.std
+        bands = moved.square().mean(dim=1).sqrt()
     db = [round(value, 3) for value in (DB * bands.amax(dim=1)).tolist()]
     return [
         Distortion(linf=linf[row], l2=l2[row], snr_db=ratios[row], band_db=db[row])

@@ -276,7 +276,7 @@ class Audit:
             for row in rows
         ]
         with torch.no_grad():
-            heard = [self.victim.features(self.victim.front_end(sound)) for _, sound in sounds]
+            heard = [self.victim.features(self.victim.log_mel(sound)) for _, sound in sounds]
         logits = finite(self.victim.view("features").scores(torch.stack(heard)))
         return {
             row: Resynthesised(

@@ -20,7 +20,8 @@ def scale(clips: Iterable[Tensor], standardizer: Standardizer) -> Scale:
     """How much these clips vary, to this model.
 
     Args:
-        clips: log-mels of each, (frames, mels), one after the other; at least one frame in all.
+        clips: what the model's front end makes of each, (frames, mels), one after the other; at
+            least one frame in all.
         standardizer: the model's, on any device.
     """
     frames = 0

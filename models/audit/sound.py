@@ -21,8 +21,9 @@ def played(victim: SpectrogramVictim, waveform: Tensor, change: Tensor) -> tuple
         Two waveforms, (samples,).
     """
     waveform = waveform.to(change.device)
-    frames = min(1 + (len(waveform) - WINDOW) // HOP, len(change))
-    if victim.windows == "first" and frames == victim.frames:
-        waveform = waveform[: (frames - 1) * HOP + WINDOW]
+    if victim.windows == "first" and not victim.front_end.looks_at_all:
+        waveform = waveform[: (victim.frames - 1) * HOP + WINDOW]
+    log_mels = victim.log_mel(waveform)
+    frames = min(len(victim.front_end.heard(log_mels)), len(change))
     log_change = fold(change * victim.standardizer.std, frames)
-    return waveform, play(victim.front_end, waveform, log_change)
+    return waveform, play(victim.log_mel, waveform, victim.front_end.undone(log_mels, log_change))

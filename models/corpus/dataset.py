@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from models.features import Standardizer
+from models.front_ends import FrontEnd
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,8 @@ class Dataset:
     """Log-mels of many clips, one behind the other.
 
     Attributes:
-        features: (frames of all clips, mels), before z-scoring, any float type.
+        features: (frames of all clips, mels), before z-scoring, any float type: log-mels, or what
+            a front end made of them.
         offsets: (clips + 1,), int64: clip i has the frames offsets[i] to offsets[i + 1].
         labels: (clips,), int64.
     """
@@ -36,11 +38,19 @@ class Dataset:
         """Frames of one clip, (n, mels)."""
         return self.features[int(self.offsets[index]) : int(self.offsets[index + 1])]
 
-    def batch(self, clips: Tensor, frames: int) -> tuple[Tensor, Tensor]:
+    def through(self, front_end: FrontEnd) -> "Dataset":
+        """The same clips, as a network with this front end hears them."""
+        heard = [front_end(self.clip(index)) for index in range(len(self))]
+        lengths = torch.tensor([0, *map(len, heard)], device=self.offsets.device)
+        return Dataset(torch.cat(heard), lengths.cumsum(0), self.labels)
+
+    def batch(self, clips: Tensor, frames: int, _iteration: int = 0) -> tuple[Tensor, Tensor]:
         """Clips tiled or cut to ``frames`` (see :func:`models.features.tile`), all in one gather.
 
         Args:
             clips: (batch,), indices.
+            frames: of a window.
+            _iteration: of the training; nothing is drawn here that could depend on it.
 
         Returns:
             Features (batch, frames, mels) float32, before z-scoring, and labels (batch,).

@@ -25,7 +25,7 @@ from torch import Tensor
 from models.corpus.dataset import Dataset
 from models.corpus.index import INDEX_NAME, read_index, write_index
 from models.corpus.manifest import CorpusError, Manifest, Skipped
-from models.features import FRONT_END, MELS
+from models.features import LOG_MEL, MELS
 
 __all__ = [
     "FRAMES_NAME",
@@ -76,8 +76,8 @@ class FeatureSet:
                 features, offsets = file.get_tensor("features"), file.get_tensor("offsets")
         except (OSError, SafetensorError, ValueError) as error:
             raise _bad_features(str(error)) from error
-        if front_end != FRONT_END:
-            raise _bad_features(f"they are of the front end {front_end!r}, not {FRONT_END!r}")
+        if front_end != LOG_MEL:
+            raise _bad_features(f"they are of the front end {front_end!r}, not {LOG_MEL!r}")
         if len(offsets) != len(manifest) + 1 or int(offsets[-1]) != len(features):
             raise _bad_features(f"{len(offsets) - 1} clips in them, {len(manifest)} in the index")
         return cls(manifest, features, offsets, tuple(Skipped(**entry) for entry in skipped))
@@ -139,8 +139,8 @@ class FeatureFile:
             self._start = 8 + size + int(header["features"]["data_offsets"][0])
         except (OSError, SafetensorError, ValueError, KeyError) as error:
             raise _bad_features(str(error)) from error
-        if front_end != FRONT_END:
-            raise _bad_features(f"they are of the front end {front_end!r}, not {FRONT_END!r}")
+        if front_end != LOG_MEL:
+            raise _bad_features(f"they are of the front end {front_end!r}, not {LOG_MEL!r}")
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -188,7 +188,7 @@ class FeatureWriter:
         offsets = torch.tensor(self._offsets, dtype=torch.int64).numpy().astype("<i8").tobytes()
         self._file.write(offsets)
         header = {
-            "__metadata__": {"front_end": FRONT_END},
+            "__metadata__": {"front_end": LOG_MEL},
             "features": {
                 "dtype": "F32",
                 "shape": [self._offsets[-1], MELS],

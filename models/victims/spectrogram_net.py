@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from models.features import HOP, SAMPLE_RATE, WINDOW, LogMel, Standardizer, tile, windows
 from models.freezing import frozen
+from models.front_ends import FRONT_ENDS
 from models.objectives import Objective
 from models.precision import full_float32
 from models.serving import scorer
@@ -29,6 +30,7 @@ class SpectrogramVictim:
         standardizer: its z-score, on the same device and of the same type.
         labels: names of its classes.
         frames: its window.
+        front_end: the name of its front end.
         windows: of a longer clip.
         exact: float32 proper on a GPU; False lets cuDNN round convolutions to ten bits (TF32).
     """
@@ -40,6 +42,7 @@ class SpectrogramVictim:
         labels: tuple[str, ...],
         frames: int,
         *,
+        front_end: str = "logmel-1",
         windows: Windows = "all",
         exact: bool = True,
     ) -> None:
@@ -50,7 +53,8 @@ class SpectrogramVictim:
         self.windows = windows
         self.exact = exact
         self.device = standardizer.mean.device
-        self.front_end = LogMel().to(standardizer.mean)
+        self.front_end = FRONT_ENDS[front_end]
+        self.log_mel = LogMel().to(standardizer.mean)
         # Scores come from the network as it is served; gradients need the plain one.
         self.scorer = scorer(net, self.device, frames)
         if self.device.type == "cpu" and not any(one.is_mkldnn for one in net.buffers()):
@@ -84,45 +88,65 @@ class SpectrogramVictim:
         (frames, 64) for a clip that fits into the window, tiled; for a longer one its first window
         or all of it.
         """
-        log_mels = log_mels.to(self.standardizer.mean)
-        if self.windows == "first" or len(log_mels) <= self.frames:
-            log_mels = tile(log_mels, self.frames)
-        x: Tensor = self.standardizer(log_mels)
+        heard = self.front_end(log_mels.to(self.standardizer.mean))
+        if self.windows == "first" or len(heard) <= self.frames:
+            heard = tile(heard, self.frames)
+        x: Tensor = self.standardizer(heard)
         return x
 
     def waveform(self, samples: Tensor) -> Tensor:
         """Samples of a clip, (n,) → what is attacked in the view ``waveform``: what is heard."""
-        if self.windows == "first":
+        if self.windows == "first" and not self.front_end.looks_at_all:
             samples = samples[: (self.frames - 1) * HOP + WINDOW]
         return samples.to(self.standardizer.mean)
 
     def windows_of(self, shape: tuple[int, ...], domain: Domain) -> int:
-        """How many of its windows a clip of this shape, ``(n, 64)`` or ``(samples,)``, has."""
+        """How many of its windows a clip of this shape, ``(n, 64)`` or ``(samples,)``, has; fewer
+        if the front end does not hear the ends of a recording."""
         n = shape[0] if domain == "features" else 1 + (shape[0] - WINDOW) // HOP
         if n <= self.frames:
             return 1
         return 1 + math.ceil((n - self.frames) / (self.frames // 2))
 
-    def network_input(self, x: Tensor, domain: Domain) -> Tensor:
-        """What is heard in x, of either view: (batch, n, 64) z-scored."""
-        if domain == "features":
-            return x
-        features: Tensor = self.standardizer(self.front_end(x))
-        return features
+    def shown(self, x: Tensor, domain: Domain) -> tuple[Tensor, list[int]]:
+        """What the network sees of x, of either view.
 
-    def logits(self, net: nn.Module, x: Tensor) -> Tensor:
-        """Of z-scored log-mels (batch, n, 64): (batch, classes).
+        A clip that is shorter than the window is tiled.
 
-        A clip that is shorter than the window is tiled. Of a clip with several windows, it is the
-        logarithm of their mean probability: its softmax is what a prediction answers.
+        Returns:
+            Windows of all clips, (windows, frames, 64) z-scored, and how many each clip has.
         """
-        if x.shape[1] <= self.frames:
-            answer: Tensor = net(tile(x, self.frames) if x.shape[1] < self.frames else x)
-            return answer
-        cut = torch.stack([windows(clip, self.frames) for clip in x])
-        each = net(cut.flatten(0, 1)).unflatten(0, cut.shape[:2])
-        mean: Tensor = each.log_softmax(dim=2).logsumexp(dim=1) - math.log(cut.shape[1])
-        return mean
+        if domain == "features" and x.shape[1] == self.frames:
+            return x, [1] * len(x)
+        clips = list(x) if domain == "features" else self._heard(x)
+        cut = [windows(clip, self.frames) for clip in clips]
+        return torch.cat(cut), [len(each) for each in cut]
+
+    def _heard(self, samples: Tensor) -> list[Tensor]:
+        """Waveforms (batch, samples) → of each clip z-scored log-mels, (n, 64)."""
+        log_mels = self.log_mel(samples)
+        x = self.standardizer(self.front_end.frames(log_mels))
+        clips = [each[self.front_end.heard(own)] for each, own in zip(x, log_mels, strict=True)]
+        return [clip[: self.frames] for clip in clips] if self.windows == "first" else clips
+
+    def logits(self, net: nn.Module, x: Tensor, domain: Domain) -> Tensor:
+        """Of x, of either view: (batch, classes).
+
+        Of a clip with several windows, it is the logarithm of their mean probability: its softmax
+        is what a prediction answers.
+        """
+        shown, counts = self.shown(x, domain)
+        each: Tensor = net(shown)
+        if len(each) == len(x):
+            return each
+        return torch.stack([_together(part) for part in each.split(counts)])
+
+
+def _together(each: Tensor) -> Tensor:
+    """Logits of a clip's windows, (windows, classes) → of the clip, (classes,)."""
+    if len(each) == 1:
+        return each[0]
+    return each.log_softmax(dim=1).logsumexp(dim=0) - math.log(len(each))
 
 
 class SpectrogramView:
@@ -149,14 +173,14 @@ class SpectrogramView:
         """Logits of the network as it is served."""
         victim = self._victim
         with torch.no_grad(), frozen(victim.scorer), full_float32(enabled=victim.exact):
-            return victim.logits(victim.scorer, victim.network_input(x, self._domain))
+            return victim.logits(victim.scorer, x, self._domain)
 
     def gradient(self, x: Tensor, objective: Objective) -> Gradient:
         """Through the plain network and, in the view ``waveform``, through the front end."""
         victim = self._victim
         with torch.enable_grad(), frozen(victim.net), full_float32(enabled=victim.exact):
             leaf = x.detach().requires_grad_(True)
-            logits = victim.logits(victim.net, victim.network_input(leaf, self._domain))
+            logits = victim.logits(victim.net, leaf, self._domain)
             values = objective.values(logits)
             (gradient,) = torch.autograd.grad(values.sum(), leaf)
         return Gradient(gradient, values.detach(), logits.detach())
@@ -177,6 +201,11 @@ class SpectrogramView:
             )
         if self._domain == "waveform" or not isinstance(other, SpectrogramVictim):
             return other.view(self._domain)
+        if other.front_end is not self._victim.front_end:
+            raise LookupError(
+                f"model {model!r} has the front end {other.front_end.name}, this one"
+                f" {self._victim.front_end.name}: features of one mean nothing to the other"
+            )
         return _Restated(other, self._victim.standardizer)
 
 

@@ -22,6 +22,7 @@ from models.checkpoint import (
     WEIGHTS,
     CheckpointError,
     ModelConfig,
+    halved,
     load_model,
     network,
     save_model,
@@ -242,12 +243,20 @@ class TestHostileWeights:
         message = refused_weights(weights, "wrong_shape")
         assert f"{tuple(value.shape)}: expected torch.float32 (3, 8)" in message
 
-    @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.int32, torch.bool])
+    @pytest.mark.parametrize("dtype", [torch.float64, torch.int32, torch.bool])
     def test_a_wrong_type_is_refused(self, dtype: torch.dtype) -> None:
         weights = changed(
             lambda tensors: tensors.update({"classifier.bias": torch.zeros(3, dtype=dtype)})
         )
         assert str(dtype) in refused_weights(weights, "wrong_shape")
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+    def test_numbers_of_16_bits_become_the_same_in_float32(self, dtype: torch.dtype) -> None:
+        bias = torch.tensor([0.1, -2.5, 3e-3]).to(dtype)
+        weights = changed(lambda tensors: tensors.update({"classifier.bias": bias}))
+        net = network(weights, config())
+        assert net.classifier.bias.dtype == torch.float32
+        assert torch.equal(net.classifier.bias, bias.float())
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
     @pytest.mark.parametrize("name", ["classifier.weight", "blocks.1.running_mean"])
@@ -267,6 +276,17 @@ class TestHostileWeights:
         weights[place : place + len(flip)] = flip
         with contextlib.suppress(CheckpointError):
             network(bytes(weights), config())
+
+
+class TestHalved:
+    def test_a_file_of_half_the_size_holds_the_very_network(self) -> None:
+        net = halved(tiny_net().eval())
+        stored = network(weights_bytes(net, half=True), config())
+        for name, value in net.state_dict().items():
+            assert torch.equal(stored.state_dict()[name], value)
+            assert stored.state_dict()[name].dtype == value.dtype
+        large = halved(build("cnn4", 3))
+        assert len(weights_bytes(large, half=True)) < 0.51 * len(weights_bytes(large))
 
 
 def as_resnet() -> ModelConfig:

@@ -177,6 +177,23 @@ class TestResuming:
         assert_equal(run(resumed, on_step=lambda step: pieces.append(step.loss)), whole)
         assert pieces == losses
 
+    def test_of_passes_in_bfloat16_is_as_exact(self, tmp_path: Path) -> None:
+        path = tmp_path / "checkpoint.safetensors"
+        wanted = plan("vanilla", precision="bfloat16")
+        whole = run(TrainingState(wanted))
+        killed = TrainingState(wanted)
+
+        def save_and_die(step: Step) -> None:
+            if step.iteration == 7:
+                killed.save(path)
+                raise Killed
+
+        with pytest.raises(Killed):
+            run(killed, on_step=save_and_die)
+        resumed = TrainingState(wanted)
+        resumed.load(path)
+        assert_equal(run(resumed), whole)
+
     def test_from_every_iteration_in_turn(self, tmp_path: Path) -> None:
         """Twelve lives of one iteration each."""
         path = tmp_path / "checkpoint.safetensors"
@@ -429,6 +446,13 @@ class TestCheckpoint:
 
 
 class TestProtocol:
+    def test_passes_in_bfloat16_train_almost_the_same_weights_in_float32(self) -> None:
+        exact, rounded = run(TrainingState(plan())), run(TrainingState(plan(precision="bfloat16")))
+        assert all(one.dtype == rounded[name].dtype for name, one in exact.items())
+        weights = "classifier.weight"
+        assert not torch.equal(exact[weights], rounded[weights])
+        torch.testing.assert_close(exact[weights], rounded[weights], rtol=0, atol=0.05)
+
     def test_the_optimiser_is_adam_as_published(self) -> None:
         """Kingma and Ba, ICLR 2015, Algorithm 1: no weight decay, no variant."""
         optimizer = TrainingState(plan()).optimizer

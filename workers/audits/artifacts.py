@@ -234,9 +234,11 @@ class Gallery:
 
     def _log_mels(self, x: Tensor, attack: Attack) -> Tensor:
         victim = self.audit.victim
-        with torch.no_grad():
-            seen = victim.network_input(x.to(victim.device)[None], attack.domain)
-        return victim.standardizer.inverse(seen)[0].cpu()
+        x = x.to(victim.device)
+        if attack.domain == "waveform":
+            heard: Tensor = victim.log_mel(x)
+            return heard.cpu()
+        return victim.standardizer.inverse(x).cpu()
 
     def _frames(self, index: int) -> int:
         if self.clips.audible:

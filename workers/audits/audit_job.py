@@ -158,7 +158,7 @@ def _result(
     def log_mels() -> Iterator[Tensor]:
         for index in range(len(clips)):
             watchdog.check()
-            yield clips.log_mels(index)
+            yield audit.victim.front_end(clips.log_mels(index))
 
     found = scored.summary.result(
         of=len(clips),

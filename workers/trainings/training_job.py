@@ -26,11 +26,8 @@ from app.trainings.schemas import TrainingRequest
 from models.architectures import SpectrogramNet
 from models.attacks.fgsm import Fgsm
 from models.checkpoint import ModelConfig
-from models.corpus import public_speakers
 from models.corpus.dataset import Dataset
-from models.corpus.features import FeatureSet
 from models.evaluation import evaluate
-from models.features import Standardizer
 from models.provenance import Provenance
 from models.training import Step, TrainingState, train
 from models.training_plan import Recipe
@@ -38,6 +35,7 @@ from workers.runtime.context import WorkerContext
 from workers.runtime.outcome import JobFailed, JobResult
 from workers.runtime.progress import Stopped, Watchdog
 from workers.runtime.retries import retry_while_database_is_away
+from workers.trainings.training_data import TrainingData, load_training_data
 
 log = structlog.get_logger("workers.trainings")
 
@@ -58,55 +56,6 @@ UNUSED_CHECKPOINT: Final = (
 )
 
 
-@dataclass(frozen=True)
-class TrainingData:
-    """What a training needs of its corpus.
-
-    Attributes:
-        labels: emotions in the order of the outputs: those of the training data.
-        train: what is learnt from.
-        parts: the other partitions by name, `dev` and `test` where there are such.
-        standardizer: z-score of what is learnt from.
-        public_speakers: whose speech is learnt from, see `models.corpus.public_speakers`.
-    """
-
-    labels: tuple[str, ...]
-    train: Dataset
-    parts: dict[str, Dataset]
-    standardizer: Standardizer
-    public_speakers: dict[str, list[str]]
-
-    @classmethod
-    def load(cls, folder: Path, train_on: Sequence[str], device: torch.device) -> "TrainingData":
-        """Read the corpus' features.
-
-        Raises:
-            CorpusError: they are damaged, or lack a partition.
-            JobFailed: they cannot be z-scored.
-        """
-        features = FeatureSet.load(folder)
-        clips = features.manifest.split(*train_on)
-        labels = clips.emotions
-        _, learnt = features.dataset(labels, *train_on)
-        scored = [split for split in ("dev", "test") if split not in train_on]
-        parts = {
-            split: features.dataset(labels, split)[1].to(device)
-            for split in scored
-            if split in features.manifest.splits
-            and set(features.manifest.split(split).emotions) & set(labels)
-        }
-        try:
-            standardizer = learnt.standardizer()
-        except ValueError as error:
-            raise JobFailed(
-                "flat_features",
-                f"The recordings cannot be z-scored: {error}. Do they hold any sound at all?",
-            ) from error
-        return cls(
-            labels, learnt.to(device), parts, standardizer.to(device), public_speakers(clips)
-        )
-
-
 def perform(context: WorkerContext, attempt: Attempt, watchdog: Watchdog) -> JobResult:
     """Train, evaluate, and hand over the model; goes on where an earlier attempt was put down.
 
@@ -119,7 +68,7 @@ def perform(context: WorkerContext, attempt: Attempt, watchdog: Watchdog) -> Job
     corpus = _corpus(context, attempt, request)
     device = context.device()
     folder = context.storage.published(context.storage.corpus_dir(corpus.id))
-    training_data = TrainingData.load(folder, request.train_on.split("+"), device)
+    training_data = load_training_data(folder, request, device)
     # What the model will say of itself is checked while nothing is lost yet.
     config = _config(request, corpus, training_data, attempt)
 
@@ -216,6 +165,7 @@ def _config(
         mean=tuple(training_data.standardizer.mean.tolist()),
         std=tuple(training_data.standardizer.std.tolist()),
         frames=request.frames,
+        front_end=request.front_end,
         defense=request.defense.model_dump(mode="json"),
         training=provenance.to_dict(),
     )

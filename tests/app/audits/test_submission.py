@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
@@ -57,12 +58,13 @@ def _nothing_is_queued_and_the_next_works(
     assert client.post("/v1/audits", json=good).status_code == 202
 
 
-def model_of(client: TestClient, key: TestKey) -> str:
+def model_of(client: TestClient, key: TestKey, front_end: str = "logmel-1") -> str:
     """The id of a model that the key has uploaded, which knows the corpus' emotions."""
+    config = tiny_config("anger", "joy", "sadness")
     made = client.post(
         "/v1/models",
         files={"weights": ("w", weights_bytes(tiny_net()))},
-        data={"config": tiny_config("anger", "joy", "sadness").to_json()},
+        data={"config": replace(config, front_end=front_end).to_json()},
         headers=key.headers,
     )
     return str(made.json()["id"])
@@ -428,6 +430,20 @@ class TestTransfer:
         assert jobs(session) == 0
         asked["attacks"] = [TRANSFER | {"from": model_of(client, mine)}]
         assert client.post("/v1/audits", json=asked, headers=mine.headers).status_code == 202
+
+    def test_of_features_from_a_model_that_hears_otherwise_is_422(
+        self, client: TestClient, body: Any, make_key: MakeKey, corpus: Corpus, session: Session
+    ) -> None:
+        mine = make_key("audit", "train")
+        corpus.owner = mine.id
+        session.commit()
+        source = model_of(client, mine, front_end="logmel-2")
+        asked = body | {"attacks": [TRANSFER | {"from": source}]}
+        problem = refused(client, asked, headers=mine.headers)
+        assert problem["code"] == "other_front_end"
+        assert problem["errors"][0]["field"] == "attacks.0.from"
+        assert "domain waveform" in problem["detail"]
+        assert jobs(session) == 0
 
     def test_its_source_stays_until_the_audit_has_ended(
         self, client: TestClient, body: Any, make_key: MakeKey, corpus: Corpus, session: Session

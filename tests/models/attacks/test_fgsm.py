@@ -60,7 +60,7 @@ class TestTheFormula:
         one, own = victim(net, dtype=torch.float64), standardizer(dtype=torch.float64)
         x, y = inputs("waveform", dtype=torch.float64)
         leaf = x.clone().requires_grad_(True)
-        features = (one.front_end(leaf) - own.mean) / own.std
+        features = (one.log_mel(leaf) - own.mean) / own.std
         loss = functional.cross_entropy(net(features), y, reduction="sum")
         (slope,) = torch.autograd.grad(loss, leaf)
         found = fgsm(one.view("waveform"), x, y, 0.002)

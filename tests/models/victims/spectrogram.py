@@ -33,12 +33,13 @@ def victim(
     dtype: torch.dtype = torch.float32,
     windows: Windows = "all",
     frames: int = FRAMES,
+    front_end: str = "logmel-1",
     device: torch.device | None = None,
 ) -> SpectrogramVictim:
     """A tiny network with these statistics."""
     net = (net or tiny_net(seed=seed)).to(device, dtype)
     own = standardizer(seed, dtype).to(device)
-    return SpectrogramVictim(net, own, LABELS, frames, windows=windows)
+    return SpectrogramVictim(net, own, LABELS, frames, front_end=front_end, windows=windows)
 
 
 def inputs(

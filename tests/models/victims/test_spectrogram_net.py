@@ -131,7 +131,7 @@ class TestScores:
         one = victim(dtype=F64, windows=windows)
         sounds, _ = inputs("waveform", frames=frames, dtype=F64)
         heard = torch.stack([one.waveform(sound) for sound in sounds])
-        seen = torch.stack([one.features(one.front_end(sound)) for sound in sounds])
+        seen = torch.stack([one.features(one.log_mel(sound)) for sound in sounds])
         torch.testing.assert_close(
             one.view("features").scores(seen),
             one.view("waveform").scores(heard),
@@ -182,6 +182,53 @@ class TestScores:
             )
 
 
+class TestFrontEnd:
+    """`logmel-2` looks at the whole recording, and does not hear silence."""
+
+    @pytest.mark.parametrize("windows", get_args(Windows))
+    @pytest.mark.parametrize("frames", [SHORT, FRAMES, LONG])
+    def test_both_views_of_a_clip_are_scored_the_same(self, frames: int, windows: Windows) -> None:
+        one = victim(dtype=F64, windows=windows, front_end="logmel-2")
+        sounds, _ = inputs("waveform", n=2, frames=frames, dtype=F64)
+        gated = [
+            torch.cat([sound.new_zeros(2_000), sound, sound.new_zeros(700)]) for sound in sounds
+        ]
+        heard = torch.stack([one.waveform(sound) for sound in gated])
+        seen = torch.stack([one.features(one.log_mel(sound)) for sound in gated])
+        torch.testing.assert_close(
+            one.view("features").scores(seen),
+            one.view("waveform").scores(heard),
+            rtol=1e-12,
+            atol=1e-12,
+        )
+
+    def test_clips_of_which_different_parts_are_heard_are_scored_together(self) -> None:
+        one = victim(dtype=F64, front_end="logmel-2")
+        sounds, _ = inputs("waveform", n=3, frames=LONG, dtype=F64)
+        sounds[1, : samples(LONG) // 2] = 0
+        sounds[2, samples(LONG - FRAMES // 2) :] = 0
+        view = one.view("waveform")
+        together = view.scores(sounds)
+        for row in range(len(sounds)):
+            torch.testing.assert_close(view.scores(sounds[row : row + 1])[0], together[row])
+
+    def test_its_gradient_is_the_slope(self) -> None:
+        view = victim(dtype=F64, front_end="logmel-2").view("waveform")
+        x, y = inputs("waveform", n=2, frames=LONG, dtype=F64)
+        objective = Objective(y)
+        gradient, _, _ = view.gradient(x, objective)
+        direction = torch.randn(x.shape, generator=torch.Generator().manual_seed(3), dtype=F64)
+        expected = slope(view, x, objective, direction)
+        assert float((gradient * direction).sum()) == pytest.approx(expected, rel=1e-4)
+
+    def test_features_mean_nothing_to_a_model_that_hears_otherwise(self) -> None:
+        other = victim(front_end="logmel-2")
+        view = victim().view("features", {"other": other})
+        with pytest.raises(LookupError, match="front end logmel-2, this one logmel-1"):
+            view.other("other")
+        assert victim().view("waveform", {"other": other}).other("other").domain == "waveform"
+
+
 class TestGradient:
     @pytest.mark.parametrize("loss", get_args(Loss))
     @pytest.mark.parametrize("frames", [SHORT, FRAMES, LONG])
@@ -209,7 +256,7 @@ class TestGradient:
         sounds = inputs("waveform", n=1, frames=3, dtype=F64)[0].requires_grad_(True)
 
         def logits(x: Tensor) -> Tensor:
-            return one.logits(one.net, one.network_input(x, "waveform"))
+            return one.logits(one.net, x, "waveform")
 
         assert torch.autograd.gradcheck(logits, sounds)
 
