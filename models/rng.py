@@ -30,10 +30,7 @@ class Rng:
     @cached_property
     def _generators(self) -> list[torch.Generator]:
         """Made when the first number is drawn: an attack that draws none need not wait for them."""
-        return [
-            torch.Generator().manual_seed(_number(self._seed, clip, self._purpose))
-            for clip in self._clips
-        ]
+        return [generator(self._seed, clip, self._purpose) for clip in self._clips]
 
     def __len__(self) -> int:
         return len(self._clips)
@@ -70,6 +67,11 @@ class Rng:
         return torch.stack(
             [torch.randint(end, tuple(shape), generator=one) for one in self._generators]
         )
+
+
+def generator(seed: int, clip: int, purpose: str) -> torch.Generator:
+    """The draws of one clip; see :class:`Rng`."""
+    return torch.Generator().manual_seed(_number(seed, clip, purpose))
 
 
 def _number(seed: int, clip: int, purpose: str) -> int:
