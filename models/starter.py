@@ -11,9 +11,9 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,7 +46,7 @@ from models.metrics import uar
 from models.natural_changes import changes, label
 from models.provenance import Provenance
 from models.starter_card import EPSILONS, card
-from models.training import Step, TrainingState, train
+from models.training import Step, TrainingClips, TrainingState, train
 from models.training_plan import TrainingPlan
 from models.victims import SpectrogramVictim
 
@@ -117,13 +117,27 @@ Recording = Callable[[], Tensor]
 
 
 @dataclass(frozen=True)
+class Heard:
+    """A corpus as the networks of a plan hear it.
+
+    Attributes:
+        train: what is learnt from, varied if the plan varies it.
+        splits: train, dev and test as they are.
+        standardizer: z-score of what is learnt from.
+    """
+
+    train: TrainingClips
+    splits: dict[str, Dataset]
+    standardizer: Standardizer
+
+
+@dataclass(frozen=True)
 class Corpus:
-    """CREMA-D, partitioned, as the networks see it.
+    """CREMA-D, partitioned.
 
     Attributes:
         labels: emotions in the order of the outputs.
-        train: what is learnt from, varied.
-        splits: train, dev and test as they are.
+        splits: log-mels of train, dev and test.
         recordings: of the same clips, each read when it is called.
         clips, speakers: how many, by split.
         trained_on: whose speech is learnt from, see `models.corpus.public_speakers`.
@@ -133,7 +147,6 @@ class Corpus:
     """
 
     labels: tuple[str, ...]
-    train: VariedDataset
     splits: dict[str, Dataset]
     recordings: dict[str, list[Recording]]
     clips: dict[str, int]
@@ -142,11 +155,30 @@ class Corpus:
     index_sha256: str
     sample_rates_hz: tuple[int, ...]
     work: Path
+    _heard: dict[tuple[object, ...], Heard] = field(default_factory=dict)
 
-    @cached_property
-    def standardizer(self) -> Standardizer:
-        """The z-score of what is learnt from."""
-        return self.train.standardizer()
+    def heard(self, plan: TrainingPlan) -> Heard:
+        """As this plan's network hears it."""
+        key = (plan.front_end, plan.augment, plan.augment_share, plan.seed)
+        if key not in self._heard:
+            self._heard[key] = self._hear(plan)
+        return self._heard[key]
+
+    def _hear(self, plan: TrainingPlan) -> Heard:
+        front_end = FRONT_ENDS[plan.front_end]
+        splits = {name: data.through(front_end) for name, data in self.splits.items()}
+        if not plan.augment:
+            return Heard(splits["train"], splits, splits["train"].standardizer())
+        recordings = self.recordings["train"]
+        varied = VariedDataset(
+            Decoded(lambda index: recordings[index]()),
+            splits["train"].labels,
+            front_end,
+            plan.augment,
+            plan.augment_share,
+            plan.seed,
+        )
+        return Heard(varied, splits, varied.standardizer())
 
 
 def read_corpus(folder: Path, work: Path) -> Corpus:
@@ -167,11 +199,9 @@ def read_corpus(folder: Path, work: Path) -> Corpus:
     labels = features.manifest.emotions
     splits = {name: features.dataset(labels, name) for name in ("train", "dev", "test")}
     recordings = {name: _recordings(clips, folder) for name, (clips, _) in splits.items()}
-    front_end = FRONT_ENDS[SINGLE.front_end]
     return Corpus(
         labels,
-        _varied(splits["train"][1], recordings["train"]),
-        {name: data.through(front_end) for name, (_, data) in splits.items()},
+        {name: data for name, (_, data) in splits.items()},
         recordings,
         {name: len(clips) for name, (clips, _) in splits.items()},
         {name: len(clips.speakers) for name, (clips, _) in splits.items()},
@@ -188,17 +218,6 @@ def _recordings(clips: Manifest, folder: Path) -> list[Recording]:
 
 def _samples(path: Path) -> Tensor:
     return torch.from_numpy(decode(path.read_bytes()).samples)
-
-
-def _varied(learnt: Dataset, recordings: Sequence[Recording]) -> VariedDataset:
-    return VariedDataset(
-        Decoded(lambda index: recordings[index]()),
-        learnt.labels,
-        FRONT_ENDS[SINGLE.front_end],
-        SINGLE.augment,
-        SINGLE.augment_share,
-        SINGLE.seed,
-    )
 
 
 def _features(manifest: Manifest, folder: Path, work: Path) -> FeatureSet:
@@ -248,8 +267,8 @@ def run(name: str, plan: TrainingPlan, corpus: Corpus, device: str) -> TrainingS
                 f"{name}: {step.iteration}/{plan.iterations} loss {step.loss:.3f} {seconds:.0f} s"
             )
 
-    clips = replace(corpus.train, labels=corpus.train.labels.to(device))
-    train(state, clips, corpus.standardizer.to(device), on_step)
+    heard = corpus.heard(plan)
+    train(state, heard.train.to(device), heard.standardizer.to(device), on_step)
     return state
 
 
@@ -276,9 +295,10 @@ def measure(
         foreign: folder of another corpus, whose name is that of its figures; None for none.
     """
     metrics: dict[str, Any] = {}
-    standardizer = corpus.standardizer.to(device)
+    heard = corpus.heard(state.plan)
+    standardizer = heard.standardizer.to(device)
     for split in ("dev", "test"):
-        data = corpus.splits[split].to(device)
+        data = heard.splits[split].to(device)
         metrics[split] = {}
         for name, attack in (("fgsm_uar", Fgsm()), ("pgd_uar", Pgd(steps=10))):
             found = evaluate(
@@ -321,7 +341,7 @@ def configuration(plan: TrainingPlan, corpus: Corpus, device: str) -> ModelConfi
     Raises:
         CheckpointError: no model may have these labels or statistics.
     """
-    standardizer = corpus.standardizer
+    standardizer = corpus.heard(plan).standardizer
     provenance = Provenance(
         corpus="CREMA-D",
         selection=SELECTIONS.get(corpus.index_sha256, "the clips that its index names"),

@@ -29,7 +29,7 @@ for a clip of English speech. Defence: `{json.dumps(config.defense, sort_keys=Tr
 {_uars(config.metrics)}
 
 Chance is {1 / len(config.labels):.3f}. ε counts standard deviations of a mel band; FGSM and PGD
-(ten steps) with the true labels, on the first window of a clip.
+(ten steps) with the true labels and without η, on the first window of a clip.
 
 {_nature(config.metrics)}
 - **Data**: CREMA-D (Cao et al., IEEE Transactions on Affective Computing, 2014),
@@ -57,10 +57,11 @@ def _uars(metrics: Mapping[str, Any]) -> str:
     """The table of UARs, and what another corpus gives."""
     attacks = {"FGSM": "fgsm_uar", "PGD-10": "pgd_uar"}
     columns = [f"{name} ε = {epsilon:g}" for name in attacks for epsilon in EPSILONS]
-    lines = ["| UAR | clean | " + " | ".join(columns) + " |", "|---|" + "---|" * (1 + len(columns))]
+    head = "| UAR | clean | " + " | ".join(columns) + " |"
+    lines = [head, "|---|" + "---|" * (1 + len(columns))]
     abroad = []
     for split, values in metrics.items():
-        if not attacks.values() <= values.keys():
+        if not values.keys() >= set(attacks.values()):
             abroad.append(
                 f"On `{split}`, which it never learnt from, UAR is {values['clean_uar']:.3f}"
                 f" ({values['clips']} clips of {values['speakers']} speakers)."

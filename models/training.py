@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 import torch
 from pydantic import ValidationError
@@ -195,6 +195,9 @@ class TrainingClips(Protocol):
 
     def batch(self, clips: Tensor, frames: int, iteration: int, /) -> tuple[Tensor, Tensor]:
         """Features (batch, frames, mels) float32, before z-scoring, and labels (batch,)."""
+
+    def to(self, device: torch.device | str, /) -> Self:
+        """The same clips, whose batches lie on another device."""
 
 
 def train(

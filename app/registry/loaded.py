@@ -36,11 +36,15 @@ class LoadedModel:
     id: str
     owner: str | None
     config: ModelConfig
-    front_end: FrontEnd
     standardizer: Standardizer
     network: nn.Module
     size: int
     checked_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def front_end(self) -> FrontEnd:
+        """What it hears of a recording."""
+        return FRONT_ENDS[self.config.front_end]
 
 
 class LoadedModels:
@@ -164,7 +168,6 @@ def _make_ready(entry: service.Entry, device: torch.device) -> LoadedModel:
         id=entry.id,
         owner=entry.owner,
         config=entry.config,
-        front_end=FRONT_ENDS[entry.config.front_end],
         standardizer=entry.config.standardizer,
         network=network,
         size=sum(tensor.nbytes for tensor in tensors),

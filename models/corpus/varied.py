@@ -7,7 +7,7 @@ heard.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -82,6 +82,10 @@ class VariedDataset:
             rows.append(_window(self._heard(clip, draws), frames, draws))
         labels = self.labels[clips.to(self.labels.device)]
         return torch.stack(rows).to(labels.device), labels
+
+    def to(self, device: torch.device | str) -> "VariedDataset":
+        """The same clips, whose batches lie on another device."""
+        return replace(self, labels=self.labels.to(device))
 
     def standardizer(self) -> Standardizer:
         """Mean and standard deviation of each mel band over clips as they are learnt from.

@@ -139,7 +139,7 @@ class SpectrogramVictim:
         each: Tensor = net(shown)
         if len(each) == len(x):
             return each
-        return torch.stack([_together(part) for part in each.split(counts)])
+        return torch.stack([_together(part) for part in torch.split(each, counts)])
 
 
 def _together(each: Tensor) -> Tensor:

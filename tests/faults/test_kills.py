@@ -23,7 +23,8 @@ from models.training import TrainingState, train
 from tests.faults.conftest import SMALL, TINY, Measure
 from tests.faults.stack import Lookout, Process, Stack, alive, until
 from tests.models.tiny import TinyNet
-from workers.trainings.training_job import MOST_STEP_EVENTS, TrainingData
+from workers.trainings.training_data import load_training_data
+from workers.trainings.training_job import MOST_STEP_EVENTS
 
 KILLS = 5
 APART = 200
@@ -47,7 +48,7 @@ def uninterrupted(stack: Stack, corpus: Corpus, **wanted: Any) -> dict[int, floa
     found: dict[int, float] = {}
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    training_data = TrainingData.load(folder, ["train"], torch.device("cpu"))
+    training_data = load_training_data(folder, request, torch.device("cpu"))
     train(
         TrainingState(request.plan(len(training_data.labels))),
         training_data.train,

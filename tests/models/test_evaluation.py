@@ -15,7 +15,7 @@ from models.corpus.dataset import Dataset
 from models.evaluation import Evaluation, evaluate
 from models.features import MELS, Standardizer
 from models.metrics import uar
-from models.starter import EPSILONS, PRETRAINED, read_corpus
+from models.starter_card import EPSILONS, PRETRAINED, read_corpus
 from tests.models.tiny import TinyNet, tiny_net
 
 FRAMES = 40

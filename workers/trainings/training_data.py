@@ -67,8 +67,8 @@ def load_training_data(
     }
     try:
         if request.augment:
-            varied = _varied(folder, features, request, labels, device)
-            train: TrainingClips = varied
+            varied = _varied(folder, features, request, labels)
+            train: TrainingClips = varied.to(device)
             standardizer = varied.standardizer()
         else:
             learnt = features.dataset(labels, *train_on)[1].through(front_end)
@@ -86,7 +86,6 @@ def _varied(
     features: FeatureSet,
     request: TrainingRequest,
     labels: tuple[str, ...],
-    device: torch.device,
 ) -> VariedDataset:
     """The recordings themselves, in the order of the features' data set."""
     wanted = request.train_on.split("+")
@@ -108,7 +107,7 @@ def _varied(
             ) from error
         return torch.from_numpy(decoded.samples)
 
-    y = torch.tensor([labels.index(clip.emotion) for _, clip in chosen], device=device)
+    y = torch.tensor([labels.index(clip.emotion) for _, clip in chosen])
     return VariedDataset(
         Decoded(read),
         y,

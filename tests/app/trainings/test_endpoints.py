@@ -80,7 +80,9 @@ class TestCreateTraining:
         assert client.get(job["urls"]["self"]).json() == job
         assert state(app).queue.waiting(JobKind.TRAINING) == {job["id"]}
 
-    def test_defaults_are_the_papers_and_are_spelt_out(self, post: Post, corpus: Corpus) -> None:
+    def test_defaults_are_the_papers_but_for_the_front_end_and_are_spelt_out(
+        self, post: Post, corpus: Corpus
+    ) -> None:
         assert post().json()["input"] == {
             "corpus": corpus.id,
             "name": None,
@@ -96,6 +98,10 @@ class TestCreateTraining:
             "decay_every": 100,
             "cooldown": 0,
             "frames": 373,
+            "front_end": "logmel-2",
+            "augment": [],
+            "augment_share": 0.3,
+            "precision": "float32",
             "seed": 0,
             "train_on": "train",
             "evaluate_every": None,

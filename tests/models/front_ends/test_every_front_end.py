@@ -17,7 +17,7 @@ class TestEveryFrontEnd:
     def test_hears_frames_in_their_order(self, name: str) -> None:
         heard = FRONT_ENDS[name].heard(LOG_MELS)
         assert len(heard)
-        assert torch.equal(heard, heard.unique())
+        assert heard.tolist() == sorted(set(heard.tolist()))
 
     def test_gives_the_frames_that_it_hears(self, name: str) -> None:
         front_end = FRONT_ENDS[name]

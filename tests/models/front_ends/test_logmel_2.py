@@ -92,9 +92,8 @@ class TestSilence:
         waveform = speechlike()
         padded = torch.cat([silence(20), waveform, silence(31)])
         plain, found = heard(waveform), heard(padded)
-        assert (
-            0 <= len(found) - len(plain) <= 3
-        )  # frames that are half silence, and the rest of a hop
+        # Frames that are half silence, and the rest of a hop.
+        assert 0 <= len(found) - len(plain) <= 3
         first = 1  # half silence
         shared = found[first : first + len(plain)]
         torch.testing.assert_close(shared, plain[: len(shared)], rtol=0, atol=0.02)

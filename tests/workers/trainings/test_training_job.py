@@ -31,6 +31,7 @@ from workers.runtime import run as running
 from workers.runtime.context import WorkerContext
 from workers.runtime.progress import Stopped, Watchdog
 from workers.trainings import training_job
+from workers.trainings.training_data import TrainingData, load_training_data
 from workers.trainings.training_job import Checkpoints
 
 Row = Callable[[str], Job]
@@ -259,14 +260,13 @@ class TestTraining:
         """Its statistics are outside of what a configuration may hold."""
         begun: list[object] = []
         monkeypatch.setattr(training_job, "train", lambda *arguments: begun.append(arguments))
-        load = training_job.TrainingData.load
 
-        def hardly_any_sound(*arguments: Any) -> training_job.TrainingData:
-            training_data = load(*arguments)
+        def hardly_any_sound(*arguments: Any) -> TrainingData:
+            training_data = load_training_data(*arguments)
             narrow = Standardizer(training_data.standardizer.mean, torch.full((64,), 1e-9))
             return dataclasses.replace(training_data, standardizer=narrow)
 
-        monkeypatch.setattr(training_job.TrainingData, "load", hardly_any_sound)
+        monkeypatch.setattr(training_job, "load_training_data", hardly_any_sound)
         job = submit()
         work(context, job)
         error = row(job.id).error

@@ -1,0 +1,88 @@
+"""Trainings that vary their recordings, from the request to the model."""
+
+from typing import Any
+
+import pytest
+
+from app.corpora import service as corpora
+from app.corpora.importing import audio_file
+from app.corpora.tables import Corpus
+from app.errors import Invalid
+from app.jobs.states import JobStatus
+from app.jobs.tables import Job
+from app.registry import service as registry
+from app.trainings.schemas import TrainingRequest
+from app.trainings.service import submission
+from models.architectures import ARCHITECTURES
+from models.checkpoint import ModelConfig
+from tests import spoken
+from tests.models.tiny import TinyNet
+from tests.recorded import record
+from workers.jobs import PERFORM
+from workers.runtime import run as running
+from workers.runtime.context import WorkerContext
+
+AUGMENT: list[dict[str, Any]] = [
+    {"type": "gain", "db": [-20, 6]},
+    {"type": "silence", "seconds": [0.1]},
+    {"type": "noise", "snr_db": [20, 30]},
+]
+
+
+@pytest.fixture
+def corpus(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> Corpus:
+    monkeypatch.setitem(ARCHITECTURES, "tiny", TinyNet)
+    with context.sessions() as session:
+        return spoken.add_corpus(session, context.storage, context.settings)
+
+
+def submit(context: WorkerContext, corpus: Corpus, **wanted: Any) -> Job:
+    small = {"architecture": "tiny", "iterations": 3, "batch_size": 4, "frames": 32}
+    request = TrainingRequest.model_validate({"corpus": corpus.id, **small, **wanted})
+    with context.sessions() as session:
+        wanted_job = submission(session, context.storage, context.settings, request, owner="local")
+        return record(session, wanted_job)
+
+
+def trained(context: WorkerContext, job_id: str) -> ModelConfig:
+    running._run(context, PERFORM, job_id)
+    with context.sessions() as session:
+        job = session.get_one(Job, job_id)
+        assert job.status == JobStatus.SUCCEEDED, job.error
+        assert job.result is not None
+        return registry.get(session, context.storage, job.result["model"], owner="local").config
+
+
+def test_the_model_says_what_it_heard_and_what_was_varied(
+    context: WorkerContext, corpus: Corpus
+) -> None:
+    config = trained(context, submit(context, corpus, augment=AUGMENT).id)
+    assert config.front_end == "logmel-2"
+    recipe = config.training["recipe"]
+    assert [one["type"] for one in recipe["augment"]] == ["gain", "silence", "noise"]
+
+
+def test_the_same_request_gives_the_same_statistics_and_metrics(
+    context: WorkerContext, corpus: Corpus
+) -> None:
+    first = trained(context, submit(context, corpus, augment=AUGMENT, seed=3).id)
+    second = trained(context, submit(context, corpus, augment=AUGMENT, seed=3).id)
+    assert (first.mean, first.std, first.metrics) == (second.mean, second.std, second.metrics)
+
+
+def test_varied_recordings_have_other_statistics(context: WorkerContext, corpus: Corpus) -> None:
+    plain = trained(context, submit(context, corpus).id)
+    varied = trained(context, submit(context, corpus, augment=AUGMENT, augment_share=1.0).id)
+    assert plain.mean != varied.mean
+
+
+def test_recordings_that_are_gone_are_refused_by_name(
+    context: WorkerContext, corpus: Corpus
+) -> None:
+    folder = context.storage.corpus_dir(corpus.id)
+    manifest = corpora.read_manifest(folder)
+    audio_file(folder, 0, manifest.clips[0]).unlink()
+    with pytest.raises(Invalid) as refused:
+        submit(context, corpus, augment=AUGMENT)
+    assert refused.value.code == "no_recordings"
+    submit(context, corpus)  # features are enough without
