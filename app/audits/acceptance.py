@@ -89,7 +89,7 @@ def check_size(entry: Entry, request: AnyAuditRequest, clips: int, settings: Set
         Invalid: it has more scores or passes than the service allows.
     """
     n_classes = len(entry.config.labels)
-    strengths = sum(len(attack.strengths) for attack in request.attacks)
+    strengths = sum(len(one.strengths) for one in request.perturbations)
     scores = clips * n_classes * (1 + strengths)
     if scores > settings.max_audit_scores:
         raise Invalid.of(
@@ -100,7 +100,7 @@ def check_size(entry: Entry, request: AnyAuditRequest, clips: int, settings: Set
             "give a limit, or fewer strengths",
             code="too_many_scores",
         )
-    cost = total(request.attacks, clips, n_classes)
+    cost = total(request.perturbations, clips, n_classes)
     if cost.forwards + cost.backwards > settings.max_audit_passes:
         raise Invalid.of(
             "attacks",
@@ -203,17 +203,21 @@ def _check_front_end(other: Entry, entry: Entry, field: str, source: str) -> Non
 def _check_recordings(
     storage: Storage, entry: Entry, corpus: Corpus, request: AuditRequest
 ) -> None:
-    """Refuse attacks on waveforms where there are none, as in a corpus whose sound was removed."""
-    of_waveforms = [n for n, one in enumerate(request.attacks) if one.domain == "waveform"]
+    """Refuse attacks on waveforms, and corruptions, where there are none, as in a corpus whose
+    sound was removed."""
+    of_waveforms = [
+        (f"attacks.{n}.domain", "waveform")
+        for n, one in enumerate(request.attacks)
+        if one.domain == "waveform"
+    ] + [(f"corruptions.{n}.type", one.type) for n, one in enumerate(request.corruptions)]
     if not of_waveforms:
         return
     chosen = corpora.selection(storage, corpus, request.partition, entry.config.labels)
     if not all(path.is_file() for path in chosen.recordings):
         raise Invalid.of(
-            f"attacks.{of_waveforms[0]}.domain",
-            "waveform",
+            *of_waveforms[0],
             "the recordings of the corpus are not at hand",
-            "upload the corpus again, or attack its features",
+            "upload the corpus again, or attack its features alone",
             code="no_recordings",
         )
 

@@ -41,7 +41,7 @@ def dry_run(
         victim = load_victim(storage, entry, request, chosen_device(settings.device))
         windows = count_windows(victim, (clips[place].duration_s for place in drawn))
         batch = batch_size(settings, victim.frames)
-        found = forecast(request.attacks, windows, len(drawn), victim, batch)
+        found = forecast(request.perturbations, windows, len(drawn), victim, batch)
     return ForecastAnswer(**found.to_dict())
 
 

@@ -21,6 +21,8 @@ REPORTS: Final = {"json": "application/json"}
 # A row of 65 strengths and 1,000 labels takes two MiB.
 PAGE_BYTES: Final = 8 * 1024 * 1024
 FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+SIZES: Final = ("linf", "l2", "snr_db", "band_db")
+"""Of a distortion, which a corruption has not."""
 CHUNK_CHARACTERS: Final = 256 * 1024
 
 
@@ -93,7 +95,7 @@ def _head(parameters: Sequence[str], classes: Sequence[str]) -> list[str]:
     return [
         "index", "clip", "label", "speaker", "gender", "duration_s", "clean",
         "attack", "type", "unit", "strength", "adversarial", "success", "no_direction",
-        "linf", "l2", "snr_db", "band_db", "forwards", "backwards", "queries",
+        *SIZES, "forwards", "backwards", "queries",
         "audio", "audio_snr_db", "minimum", "details",
         *(f"attack:{name}" for name in parameters),
         *(f"clean:{name}" for name in classes),
@@ -112,13 +114,13 @@ def _lines(
     for after in row["attacked"]:
         attack = attacks[after["attack"]]
         audio = after["audio"] or {"label": "", "snr_db": ""}
-        size, cost = after["distortion"], after["cost"]
+        size, cost = after["distortion"] or dict.fromkeys(SIZES), after["cost"]
         yield [
             row["index"], row["clip"], row["label"], row["speaker"], row["gender"],
             row["duration_s"], clean["label"],
             attack.index, attack.type, attack.threat.unit, after["strength"], after["label"],
             _truth(after["success"]), _truth(after["no_direction"]),
-            size["linf"], size["l2"], size["snr_db"], size["band_db"],
+            *(size[name] for name in SIZES),
             cost["forwards"], cost["backwards"], cost["queries"],
             audio["label"], audio["snr_db"], smallest.get(attack.index),
             json.dumps(after["details"]) if after["details"] else "",

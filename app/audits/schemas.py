@@ -1,13 +1,15 @@
 """What an audit is asked for, and what it answers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from app.corpora.schemas import Partition
 from app.schemas import Metadata, Schema, Timestamp, at
 from models.attacks import AnyAttack, Attack
+from models.audit.perturbation import Perturbation
+from models.corruptions import PRESETS, AnyCorruption, Corruption, Preset
 from models.defenses import DEFENSES, AnyDefense, Defense
 from models.threats import Domain, Norm, ThreatModel
 from models.victims import Windows
@@ -16,8 +18,10 @@ Precision = Literal["float32", "tf32"]
 """Of convolutions on a GPU."""
 
 MAX_ATTACKS: Final = 16
+MAX_CORRUPTIONS: Final = 16
 MAX_POINTS: Final = 64
-"""Of one audit, all attacks together: each costs a pass through the network for every clip."""
+"""Of one audit, all attacks and corruptions together: each costs a pass through the network for
+every clip."""
 
 
 class When(Schema):
@@ -118,7 +122,7 @@ class _Attacks(Schema):
 
     model: str = Field(max_length=64, examples=["cnn4-single-cremad"])
     attacks: list[AnyAttack] = Field(
-        min_length=1,
+        default_factory=list,
         max_length=MAX_ATTACKS,
         description="What is tried. Add a `noise` of the same strengths: it is the control that"
         " says what a change of that size does without an adversary.",
@@ -128,6 +132,27 @@ class _Attacks(Schema):
                 {"type": "noise", "epsilon": [0.02]},
             ]
         ],
+    )
+    corruptions: list[AnyCorruption] = Field(
+        default_factory=list,
+        max_length=MAX_CORRUPTIONS,
+        description="What happens to speech by nature: level, silence, noise, rooms, codecs. Each"
+        " stands in the result's `attacks` behind the attacks, with the domain `corruption`, and in"
+        " the curve, rows and CSV as they do; it counts in no worst case. An audit needs an attack"
+        " or a corruption. The recordings of the clips must be at hand.",
+        examples=[
+            [
+                {"type": "gain", "db": [-20, -6, 6]},
+                {"type": "silence", "seconds": [0.3]},
+                {"type": "codec", "name": "mulaw"},
+            ]
+        ],
+    )
+    preset: Preset | None = Field(
+        default=None,
+        description="Corruptions of a public benchmark, added to those above. robuser: babble and"
+        " white noise, rooms, clipping, level and MP3 at the levels of ROBUSER, its recordings"
+        " replaced by synthetic ones. Stored, and answered, as the corruptions that it is.",
     )
     windows: Windows = Field(
         default="all",
@@ -149,7 +174,8 @@ class _Attacks(Schema):
         default=0,
         ge=0,
         le=2**31 - 1,
-        description="Of the draw that `limit` makes, and of every random draw of the attacks.",
+        description="Of the draw that `limit` makes, and of every random draw of attacks and"
+        " corruptions.",
     )
     save_adversarial: bool = Field(
         default=True,
@@ -161,6 +187,17 @@ class _Attacks(Schema):
         description="Notes of your own, returned as they came.",
         examples=[{"ticket": "QA-17"}],
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_the_preset(cls, values: object) -> object:
+        if not isinstance(values, Mapping):
+            return values
+        own = values.get("corruptions", [])
+        for name, corruptions in PRESETS.items():
+            if values.get("preset") == name and isinstance(own, list):
+                return dict(values) | {"corruptions": [*own, *map(dict, corruptions)]}
+        return values
 
     @field_validator("attacks")
     @classmethod
@@ -178,19 +215,55 @@ class _Attacks(Schema):
                     f"is the same attack as attacks.{first}: give all strengths in one of them",
                     attack.describe(),
                 )
-        points = sum(len(attack.strengths) for attack in attacks)
-        if points > MAX_POINTS:
-            raise at(
-                (),
-                "too_many_points",
-                f"have {points} strengths together: give at most {MAX_POINTS}",
-                f"{points} strengths",
-            )
+        _check_points(attacks)
         return attacks
+
+    @field_validator("corruptions")
+    @classmethod
+    def _different_corruptions(
+        cls, corruptions: list[Corruption], info: ValidationInfo
+    ) -> list[Corruption]:
+        seen: dict[str, int] = {}
+        for number, corruption in enumerate(corruptions):
+            first = seen.setdefault(corruption.identity(), number)
+            if first != number:
+                raise at(
+                    (number,),
+                    "corruption_twice",
+                    f"is the same corruption as corruptions.{first}: give all strengths in one of"
+                    " them, or leave the preset out",
+                    corruption.describe(),
+                )
+        _check_points([*info.data.get("attacks", []), *corruptions])
+        return corruptions
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> Self:
+        if not self.perturbations:
+            raise at(
+                ("attacks",), "missing", "is missing: give at least one attack or corruption", []
+            )
+        return self
+
+    @property
+    def perturbations(self) -> list[Perturbation]:
+        """All that is run, in the order of the result: attacks, then corruptions."""
+        return [*self.attacks, *self.corruptions]
 
     def to_request(self) -> dict[str, Any]:
         """What is stored as the job's input: every default spelt out."""
-        return self.model_dump(mode="json", exclude={"metadata"})
+        return self.model_dump(mode="json", exclude={"metadata", "preset"})
+
+
+def _check_points(perturbations: Sequence[Perturbation]) -> None:
+    points = sum(len(one.strengths) for one in perturbations)
+    if points > MAX_POINTS:
+        raise at(
+            (),
+            "too_many_points",
+            f"have {points} strengths together: give at most {MAX_POINTS}",
+            f"{points} strengths",
+        )
 
 
 class AuditRequest(_Attacks):

@@ -17,6 +17,7 @@ from app.cli.train import NoWait, announce, given
 
 if TYPE_CHECKING:
     from models.attacks import Attack
+    from models.corruptions import Corruption
     from models.registry import Registry
 
 PAPER_GRID: Final = "0,0.02,0.04,0.06,0.08,0.1"
@@ -46,7 +47,18 @@ def _registry() -> "Registry[Attack]":
     return ATTACKS
 
 
-AuditCommand = command_with({"Attacks, and what they take": _registry})
+def _corruptions() -> "Registry[Corruption]":
+    from models.corruptions import CORRUPTIONS
+
+    return CORRUPTIONS
+
+
+AuditCommand = command_with(
+    {
+        "Attacks, and what they take": _registry,
+        "Corruptions, and what they take": _corruptions,
+    }
+)
 
 
 def audit(
@@ -67,8 +79,17 @@ def audit(
         list[str] | None,
         typer.Option(
             help='"TYPE NAME=VALUE …" or JSON, once for each: see the list below.',
-            show_default="fgsm",
+            show_default="fgsm, without corruptions",
         ),
+    ] = None,
+    corruption: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='What happens to speech by nature, such as "gain db=-20,6"; once for each.'
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Corruptions of a public benchmark: robuser.")
     ] = None,
     epsilon: Annotated[
         str, typer.Option(help="Strengths, by commas, of each attack that names none.")
@@ -112,12 +133,17 @@ def audit(
     key: Key = None,
     json: Json = False,
 ) -> None:
-    """Attack a model on a corpus or on recordings, and follow the audit to its end."""
+    """Attack a model, or corrupt its clips, on a corpus or recordings, and follow the audit."""
     _check(clips, corpus, {"--partition": partition, "--limit": limit}, label, harden)
     request: dict[str, Any] = given(
         {
             "model": model,
-            "attacks": _attacks(attack or ["fgsm"], _numbers(epsilon)),
+            "attacks": _attacks(
+                attack or ([] if corruption or preset else ["fgsm"]), _numbers(epsilon)
+            ),
+            "corruptions": [parse_object(text, "--corruption") for text in corruption or []]
+            or None,
+            "preset": preset,
             "windows": None if windows is None else windows.value,
             "precision": None if precision is None else precision.value,
             "max_seconds": max_seconds,
@@ -327,6 +353,10 @@ def _figure(figures: dict[str, Any], name: str) -> str:
 
 
 def _name(attack: dict[str, Any]) -> str:
-    """The index, the type, and whether there is an adversary."""
+    """The index, the type, and whether there is an adversary; of a corruption its parameters."""
+    if attack["threat"]["domain"] == "corruption":
+        return " ".join(
+            [str(attack["index"]), attack["type"], *map(str, attack["parameters"].values())]
+        )
     control = " (control)" if attack["control"] else ""
     return f"{attack['index']} {attack['type']}{control}"

@@ -1,7 +1,8 @@
 """The evidence of an audit: what the model says of each clip, before and under every attack.
 
 A row is one clip. All figures of a result are added up from the rows, and can be added up again
-from the rows' file alone. Attacks are named by their index in the request.
+from the rows' file alone. Attacks are named by their index in the request;
+corruptions, which are rows of the same kind, go on counting behind them.
 """
 
 from typing import Any, Final
@@ -68,10 +69,10 @@ class Resynthesised(Evidence):
 
 
 class AttackedPrediction(ClipPrediction):
-    """What the model says of a clip under one attack at one strength."""
+    """What the model says of a clip under one attack or corruption at one strength."""
 
-    attack: int = Field(description="Index of the attack in the request.", examples=[0])
-    strength: float = Field(description="In the unit of its threat model.", examples=[0.02])
+    attack: int = Field(description="Index in the result's `attacks`.", examples=[0])
+    strength: float = Field(description="In the unit that stands there.", examples=[0.02])
     success: bool | None = Field(
         description="Whether the attack reached its goal; null if the model was wrong before, or"
         " the clip has the target label already."
@@ -81,7 +82,9 @@ class AttackedPrediction(ClipPrediction):
         " have, or what it proposed was not finite. That it did not succeed then says nothing of"
         " the model."
     )
-    distortion: Distortion
+    distortion: Distortion | None = Field(
+        description="Null for a corruption, which may change the length of the clip."
+    )
     cost: CostSpent
     audio: Resynthesised | None = Field(
         default=None, description="Of a successful attack on log-mels whose recording is at hand."

@@ -8,8 +8,10 @@ from typing import Any, Final
 
 import torch
 
-from models.attacks import Attack, TargetLabel
+from models.attacks import TargetLabel
 from models.audit.minimum import ROUNDS
+from models.audit.perturbation import Perturbation
+from models.corruptions import Corruption
 from models.features import HOP, WINDOW
 from models.objectives import Objective
 from models.threats import Domain
@@ -62,7 +64,7 @@ class Forecast:
         }
 
 
-def passes(attack: Attack, n_classes: int) -> Cost:
+def passes(attack: Perturbation, n_classes: int) -> Cost:
     """The most that an attack costs a clip at all its strengths, with the scoring of its answers.
 
     Of an attack whose work depends on what it finds it is a bound: ``exact_cost`` is False, the
@@ -70,25 +72,29 @@ def passes(attack: Attack, n_classes: int) -> Cost:
     other it is what will be spent.
     """
     strengths = len(attack.strengths)
+    if isinstance(attack, Corruption):
+        return Cost(forwards=strengths)
     cost = attack.cost(n_classes, strengths) + Cost(forwards=strengths)
     if attack.minimum:
         cost += attack.cost(n_classes, ROUNDS) + Cost(forwards=ROUNDS)
     return cost
 
 
-def _is_exact(attack: Attack) -> bool:
+def _is_exact(attack: Perturbation) -> bool:
     """Whether :func:`passes` are what will be spent, and not only the most."""
+    if isinstance(attack, Corruption):
+        return True
     return attack.exact_cost and not attack.minimum and not isinstance(attack.goal, TargetLabel)
 
 
-def total(attacks: Sequence[Attack], clips: int, n_classes: int) -> Cost:
+def total(attacks: Sequence[Perturbation], clips: int, n_classes: int) -> Cost:
     """The most that an audit of so many clips costs, the clean scores included."""
     each = sum((passes(attack, n_classes) for attack in attacks), start=Cost(forwards=1))
     return each * clips
 
 
 def forecast(
-    attacks: Sequence[Attack],
+    attacks: Sequence[Perturbation],
     windows: int,
     clips: int,
     victim: SpectrogramVictim,
@@ -104,11 +110,11 @@ def forecast(
         clock: in seconds; replaced in tests.
     """
     n_classes = len(victim.labels)
-    domains: set[Domain] = {"features", *(attack.domain for attack in attacks)}
+    domains: set[Domain] = {"features", *(_scored_in(attack) for attack in attacks)}
     speeds = {
         domain: calibrate(victim, domain, batch, CLIP_SECONDS, clock) for domain in sorted(domains)
     }
-    costs = [(speeds[attack.domain], passes(attack, n_classes)) for attack in attacks]
+    costs = [(speeds[_scored_in(attack)], passes(attack, n_classes)) for attack in attacks]
     costs.append((speeds["features"], Cost(forwards=1)))
     forward = sum((cost.forwards - cost.backwards) * speed.forward for speed, cost in costs)
     gradient = sum(cost.backwards * speed.gradient for speed, cost in costs)
@@ -120,10 +126,30 @@ def forecast(
         clips=clips,
         cost=each * clips,
         exact=all(_is_exact(attack) for attack in attacks),
-        seconds=(forward + gradient) * windows,
+        seconds=(forward + gradient) * windows + _corrupting(attacks, victim, clock) * clips,
         pace=pace,
         device=str(victim.device),
     )
+
+
+def _scored_in(attack: Perturbation) -> Domain:
+    """The view whose passes it takes: what has become of a recording is scored as log-mels are."""
+    return "features" if isinstance(attack, Corruption) else attack.domain
+
+
+def _corrupting(attacks: Sequence[Perturbation], victim: SpectrogramVictim, clock: Clock) -> float:
+    """Seconds that corruptions take for a clip beside the passes, the front end included."""
+    sound = 0.1 * torch.randn(int(CLIP_SECONDS * victim.sample_rate))
+    draws = torch.Generator().manual_seed(0)
+    spent = 0.0
+    for attack in attacks:
+        if isinstance(attack, Corruption):
+            for strength in attack.strengths:
+                began = clock()
+                heard = attack.corrupt(sound, strength, draws)
+                victim.front_end(victim.waveform(heard))
+                spent += clock() - began
+    return spent
 
 
 def calibrate(

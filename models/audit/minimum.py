@@ -51,6 +51,7 @@ def smallest_strengths(
         was wrong before.
     """
     attack = audit.attacks[number]
+    assert isinstance(attack, Attack)  # nobody asks this of a corruption
     found = {
         index: SmallestStrength(attack=number, strength=None, cost=CostSpent.of(Cost()))
         for index in clean

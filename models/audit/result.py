@@ -56,10 +56,11 @@ class MedianDistortion(Figures):
 
 
 class CurvePoint(Quality):
-    """The model under one attack at one strength. Without clips scored, every figure is null."""
+    """The model under one attack or corruption at one strength. Without clips scored, every figure
+    is null."""
 
-    attack: int = Field(description="Index of the attack.", examples=[0])
-    strength: float = Field(examples=[0.02])
+    attack: int = Field(description="Index in `attacks`.", examples=[0])
+    strength: float = Field(description="In the unit that stands there.", examples=[0.02])
     n: int = Field(description="Clips scored at this point.", examples=[24])
     right_before: int = Field(
         description="Of the counted clips (the labelled ones, or all if none has a label), those"
@@ -108,8 +109,8 @@ class CurvePoint(Quality):
 class Threat(Figures):
     """What an attack may change, and how its strength counts."""
 
-    domain: str = Field(examples=["features"])
-    norm: str = Field(examples=["linf"])
+    domain: str = Field(description="Or `corruption`.", examples=["features"])
+    norm: str = Field(description="`none` of a corruption.", examples=["linf"])
     unit: str = Field(examples=["sigma"])
 
 
@@ -123,13 +124,17 @@ class TotalCost(Figures):
 
 
 class AttackOfResult(Figures):
-    """One of the request's attacks; everything else refers to its index."""
+    """One of the request's attacks or, behind them, of its corruptions; everything else refers to
+    its index."""
 
     index: int
     type: str = Field(examples=["pgd"])
     parameters: dict[str, Any]
     threat: Threat
-    control: bool = Field(description="Noise of the same size, without an adversary.")
+    control: bool = Field(
+        description="Without an adversary: noise of the same size, or a corruption. It counts in no"
+        " worst case."
+    )
     cost: TotalCost
 
 

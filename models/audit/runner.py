@@ -1,5 +1,7 @@
 """Runs attacks on a model, clip by clip: the attack proposes, the runner decides.
 
+A corruption has no adversary: the recording is changed, and scored as any other is.
+
 What an attack returns is projected back to its ball, written to a 16-bit file and read again if it
 is a waveform, scored anew, and only then called a success. Success is counted over the clips that
 were right before the attack: a model that is wrong anyway cannot be broken. A clip without a label
@@ -19,6 +21,7 @@ from torch import Tensor
 
 from models.attacks import Attack, TargetLabel
 from models.audit.clips import Clips
+from models.audit.corrupted import CorruptedClips
 from models.audit.distortion import distortions
 from models.audit.errors import AuditError
 from models.audit.evidence import (
@@ -30,8 +33,10 @@ from models.audit.evidence import (
     Resynthesised,
 )
 from models.audit.inputs import Batch, batches
+from models.audit.perturbation import Perturbation
 from models.audit.sound import played
 from models.budget import within_budget
+from models.corruptions import Corruption
 from models.playback import snr_db
 from models.rng import Rng
 from models.threats import ThreatModel
@@ -60,7 +65,7 @@ class Audit:
     Attributes:
         victim: the model.
         clips: in the order of the rows.
-        attacks: in the order of the request.
+        attacks: in the order of the request, corruptions behind them.
         seed: of every random draw, together with the clip.
         batch: windows of the model in a batch.
         others: models on which transfer attacks are crafted, by what the request calls them.
@@ -69,7 +74,7 @@ class Audit:
 
     victim: SpectrogramVictim
     clips: Clips
-    attacks: Sequence[Attack]
+    attacks: Sequence[Perturbation]
     seed: int = 0
     batch: int = 32
     others: Mapping[str, SpectrogramVictim] = field(default_factory=dict)
@@ -91,7 +96,7 @@ class Audit:
     def points(
         self, number: int, strengths: Sequence[float], clean: Mapping[int, ClipPrediction]
     ) -> Iterator[ScoredPoint]:
-        """The clips of ``clean`` under one attack, strength by strength.
+        """The clips of ``clean`` under one attack or corruption, strength by strength.
 
         Args:
             number: of the attack.
@@ -106,12 +111,16 @@ class Audit:
         if attack.domain == "waveform" and not self.clips.audible:
             raise AuditError(
                 "no_recordings",
-                f"Attack {number} changes waveforms, and the clips' recordings are not at hand."
+                f"{attack.type} (attack {number}) changes waveforms, and the clips' recordings are"
+                " not at hand."
                 " Give them, or attack the log-mels (domain features).",
             )
+        if isinstance(attack, Corruption):
+            yield from self._corrupted(number, attack, strengths, clean)
+            return
         # Batches go on by turns: a strength is told when all have reached it, and then let go.
         parts = [
-            self._batch_points(number, strengths, batch, clean)
+            self._batch_points(number, attack, strengths, batch, clean)
             for batch in batches(self.victim, self.clips, attack.domain, list(clean), self.batch)
         ]
         for strength, *found in zip(strengths, *parts, strict=True):
@@ -121,15 +130,42 @@ class Audit:
                 point.inputs.update(part.inputs)
             yield point
 
+    def _corrupted(
+        self,
+        number: int,
+        corruption: Corruption,
+        strengths: Sequence[float],
+        clean: Mapping[int, ClipPrediction],
+    ) -> Iterator[ScoredPoint]:
+        """The clips as recordings that something has happened to, at each strength."""
+        view = self.victim.view("features")
+        for strength in strengths:
+            clips = CorruptedClips(self.clips, corruption, strength, self.seed, self.victim)
+            point = ScoredPoint(number, strength, {}, clips.made)
+            for batch in batches(self.victim, clips, "features", list(clean), self.batch):
+                after = self._predictions(self._scored(view, batch.x))
+                for index, said in zip(batch.indices, after, strict=True):
+                    point.outcomes[index] = AttackedPrediction(
+                        attack=number,
+                        strength=strength,
+                        label=said.label,
+                        scores=said.scores,
+                        success=self._changed(index, clean[index], said),
+                        no_direction=False,
+                        distortion=None,
+                        cost=CostSpent.of(Cost(forwards=1)),
+                    )
+            yield point
+
     def _batch_points(
         self,
         number: int,
+        attack: Attack,
         strengths: Sequence[float],
         batch: Batch,
         clean: Mapping[int, ClipPrediction],
     ) -> Iterator[ScoredPoint]:
         """A batch at each strength; clips that have the target label already are left alone."""
-        attack = self.attacks[number]
         goal = attack.goal
         there = [
             isinstance(goal, TargetLabel) and goal.label == self.truth(index, clean[index])
@@ -137,7 +173,9 @@ class Audit:
         ]
         alone, target = batch.where(there), batch.where([not one for one in there])
         unmoved = distortions(self.victim, attack.domain, alone.x, alone.x) if alone.indices else []
-        crafted = self._crafted(number, strengths, target, clean) if target.indices else None
+        crafted = (
+            self._crafted(number, attack, strengths, target, clean) if target.indices else None
+        )
         for strength in strengths:
             point = ScoredPoint(number, strength, {}, {}) if crafted is None else next(crafted)
             for index, x, none in zip(alone.indices, alone.x, unmoved, strict=True):
@@ -148,11 +186,12 @@ class Audit:
     def _crafted(
         self,
         number: int,
+        attack: Attack,
         strengths: Sequence[float],
         batch: Batch,
         clean: Mapping[int, ClipPrediction],
     ) -> Iterator[ScoredPoint]:
-        attack, x = self.attacks[number], batch.x
+        x = batch.x
         view, meter, y = self.prepare(attack, batch, clean, len(strengths))
         radii = [attack.threat.radius(x, strength) for strength in strengths]
         # Copies: an attack that writes into what it is given moves no budget.
@@ -215,12 +254,15 @@ class Audit:
         self, attack: Attack, index: int, clean: ClipPrediction, after: ClipPrediction
     ) -> bool | None:
         """Whether the attack reached its goal; None if the model was wrong before."""
-        truth = self.truth(index, clean)
-        if clean.label != truth:
-            return None
-        if isinstance(attack.goal, TargetLabel):
+        changed = self._changed(index, clean, after)
+        if changed is not None and isinstance(attack.goal, TargetLabel):
             return after.label == attack.goal.label
-        return after.label != truth
+        return changed
+
+    def _changed(self, index: int, clean: ClipPrediction, after: ClipPrediction) -> bool | None:
+        """Whether the model is wrong and was not; None if it was wrong before."""
+        truth = self.truth(index, clean)
+        return None if clean.label != truth else after.label != truth
 
     def broken(self, attack: Attack, x_adv: Tensor, y: Tensor) -> Tensor:
         """Whether these inputs reach the attack's goal on the model, (batch,) bool."""

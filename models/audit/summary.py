@@ -10,9 +10,10 @@ from typing import Final, NamedTuple
 import torch
 
 from models import metrics
-from models.attacks import Attack, TargetLabel
+from models.attacks import TargetLabel
 from models.audit.evidence import AttackedPrediction, AuditRow
 from models.audit.measures import MEASURES, Measure
+from models.audit.perturbation import Perturbation
 from models.audit.result import (
     AttackOfResult,
     AuditSummary,
@@ -41,7 +42,7 @@ class Point:
     strength: float
 
 
-def points(attacks: Sequence[Attack]) -> list[Point]:
+def points(attacks: Sequence[Perturbation]) -> list[Point]:
     """All attacks at all their strengths, in the order of curves and rows."""
     return [
         Point(number, strength)
@@ -57,7 +58,7 @@ class _Scored(NamedTuple):
         truth, before, after: classes.
         left_alone: it had the target label already.
         survived: a successful attack on log-mels that the model falls for as sound, too.
-        distortion: L∞, L2, SNR and dB of a band.
+        distortion: L∞, L2, SNR and dB of a band; None of a corruption.
     """
 
     truth: int
@@ -69,7 +70,7 @@ class _Scored(NamedTuple):
     broken_draws: int | None
     survived: bool
     played_snr_db: float | None
-    distortion: tuple[float, float, float | None, float]
+    distortion: tuple[float, float, float | None, float] | None
 
     @property
     def right_before(self) -> bool:
@@ -97,7 +98,7 @@ class Summary:
         attacks: of the request.
     """
 
-    def __init__(self, labels: Sequence[str], attacks: Sequence[Attack]) -> None:
+    def __init__(self, labels: Sequence[str], attacks: Sequence[Perturbation]) -> None:
         self._labels = list(labels)
         self._class_of = {label: number for number, label in enumerate(labels)}
         self._attacks = attacks
@@ -147,7 +148,7 @@ class Summary:
                 broken_draws=draws if isinstance(draws, int) else None,
                 survived=self._survived(row, one),
                 played_snr_db=None if one.audio is None else one.audio.snr_db,
-                distortion=(size.linf, size.l2, size.snr_db, size.band_db),
+                distortion=size and (size.linf, size.l2, size.snr_db, size.band_db),
             )
         )
         for measure in self._measures[point]:
@@ -208,7 +209,7 @@ class Summary:
             scale=scale,
         )
 
-    def _attack(self, number: int, attack: Attack, seconds: float) -> AttackOfResult:
+    def _attack(self, number: int, attack: Perturbation, seconds: float) -> AttackOfResult:
         return AttackOfResult(
             index=number,
             type=attack.type,
@@ -294,7 +295,7 @@ class Summary:
 def summarize(
     rows: Iterable[AuditRow],
     labels: Sequence[str],
-    attacks: Sequence[Attack],
+    attacks: Sequence[Perturbation],
     *,
     of: int,
     scale: Scale,
@@ -351,9 +352,10 @@ def _flips(unlabelled: Sequence[_Scored]) -> Flips | None:
 
 
 def _distortion(attacked: Sequence[_Scored]) -> MedianDistortion | None:
-    if not attacked:
+    known = [one.distortion for one in attacked if one.distortion is not None]
+    if not known:
         return None
-    linf, l2, snr, band = zip(*(one.distortion for one in attacked), strict=True)
+    linf, l2, snr, band = zip(*known, strict=True)
     return MedianDistortion(
         linf=median(linf), l2=median(l2), snr_db=_median(snr), band_db=median(band)
     )

@@ -3,9 +3,9 @@
 An attacker is not bound to one attack. At each strength all attacks of the same threat model count
 that are no stronger, so the UAR here is the headline of an audit: never above that of any single
 attack (Carlini et al., "On Evaluating Adversarial Robustness", 2019, Sec. 4.3, "per-example worst
-case"). An attack with a label as its goal counts as well where it made the model wrong. Controls do
-not: noise is no adversary. As on the curve, success is counted over the labelled clips, or over all
-if none has a label.
+case"). An attack with a label as its goal counts as well where it made the model wrong. Controls
+and corruptions do not: neither noise nor a telephone is an adversary. As on the curve, success is
+counted over the labelled clips, or over all if none has a label.
 """
 
 from collections import Counter, defaultdict
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from models.attacks import Attack
 from models.audit.evidence import AuditRow
+from models.audit.perturbation import Perturbation
 from models.audit.result import Threat, WorstCase
 from models.threats import ThreatModel
 
@@ -26,13 +27,16 @@ class WorstCases:
         attacks: of the request.
     """
 
-    def __init__(self, labels: Sequence[str], attacks: Sequence[Attack]) -> None:
+    def __init__(self, labels: Sequence[str], attacks: Sequence[Perturbation]) -> None:
         self._labels = labels
-        self._attacks = attacks
+        self._attacks = {
+            number: attack
+            for number, attack in enumerate(attacks)
+            if isinstance(attack, Attack) and not attack.control
+        }
         strengths: dict[ThreatModel, set[float]] = defaultdict(set)
-        for attack in attacks:
-            if not attack.control:
-                strengths[attack.threat] |= set(attack.strengths)
+        for attack in self._attacks.values():
+            strengths[attack.threat] |= set(attack.strengths)
         self._points = [
             (threat, strength)
             for threat, found in strengths.items()
@@ -41,8 +45,8 @@ class WorstCases:
         self._wanted = {
             (threat, strength): {
                 (number, own)
-                for number, attack in enumerate(attacks)
-                if attack.threat == threat and not attack.control
+                for number, attack in self._attacks.items()
+                if attack.threat == threat
                 for own in attack.strengths
                 if not threat.harder(own, strength)
             }
@@ -67,8 +71,8 @@ class WorstCases:
         """For each threat model the weakest strength that made the clip wrong, and which attack."""
         found: dict[ThreatModel, tuple[float, int]] = {}
         for one in row.attacked:
-            attack = self._attacks[one.attack]
-            if attack.control or one.label == row.truth:
+            attack = self._attacks.get(one.attack)
+            if attack is None or one.label == row.truth:
                 continue
             threat = attack.threat
             known = found.get(threat)

@@ -7,7 +7,7 @@ for it.
 The sound of an attack on log-mels is a float WAV. The rounding of 16-bit audio alone lifts the
 bands that a band-limited recording leaves empty by several of their standard deviations, and the
 model would hear that. An attack on a waveform is the 16-bit WAV that was scored; a float WAV where
-the recording itself exceeds full scale.
+the recording itself exceeds full scale. So is a corrupted recording, which nobody has rounded.
 """
 
 import hashlib
@@ -25,12 +25,13 @@ from app.audits import files
 from app.audits.result import AuditResult
 from app.registry.service import Entry
 from app.settings import Settings
-from models.attacks import Attack
 from models.audio import Encoding, encode_wav
 from models.audit import Audit, AuditRow, points
 from models.audit.evidence import AttackedPrediction
+from models.audit.perturbation import Perturbation
 from models.audit.sound import played
 from models.budget import within_full_scale
+from models.corruptions import Corruption
 from models.features import HOP, WINDOW
 from workers.audits.clips import AuditClips
 from workers.audits.pictures import Half, spectrogram_pair, uar_curves
@@ -143,7 +144,9 @@ class Gallery:
             ),
             attack=told,
             truth=row.label,
-            clip_frames=clip_frames if clip_frames < self.audit.victim.frames else None,
+            clip_frames=clip_frames
+            if attack.domain == "features" and clip_frames < self.audit.victim.frames
+            else None,
         )
         self.folder.add(
             files.picture_name(number),
@@ -211,14 +214,17 @@ class Gallery:
             )
         return len(broken) + 1
 
-    def _sound(self, clip: ShownClip, place: int, attack: Attack) -> tuple[bytes, bytes, str]:
+    def _sound(self, clip: ShownClip, place: int, attack: Perturbation) -> tuple[bytes, bytes, str]:
         """The clip's own sound, the adversarial one, and what is told of it."""
         shown, x = clip.row.attacked[place], clip.inputs[place]
         waveform = self.clips.waveform(clip.row.index)
         if attack.domain == "waveform":
             own = self.audit.victim.waveform(waveform).cpu()
-            heard = f"{shown.distortion.snr_db:.1f} dB SNR: heard as {shown.label}"
-            encoding: Encoding = "pcm16" if bool(within_full_scale(x).all()) else "float32"
+            size = shown.distortion
+            ratio = "" if size is None or size.snr_db is None else f"{size.snr_db:.1f} dB SNR: "
+            heard = f"{ratio}heard as {shown.label}"
+            exact = isinstance(attack, Corruption) or not bool(within_full_scale(x).all())
+            encoding: Encoding = "float32" if exact else "pcm16"
             return encode_wav(own.numpy()), encode_wav(x.numpy(), encoding=encoding), heard
         change = (x - self._clean_input(clip.row.index, attack)).to(self.audit.victim.device)
         clean, sound = played(self.audit.victim, waveform, change)
@@ -227,12 +233,12 @@ class Gallery:
         heard = f"{audio.snr_db:.1f} dB SNR: heard as {audio.label}"
         return encode_wav(clean.cpu().numpy()), encode_wav(sound.cpu().numpy()), heard
 
-    def _clean_input(self, index: int, attack: Attack) -> Tensor:
+    def _clean_input(self, index: int, attack: Perturbation) -> Tensor:
         if attack.domain == "features":
             return self.audit.victim.features(self.clips.log_mels(index)).cpu()
         return self.audit.victim.waveform(self.clips.waveform(index)).cpu()
 
-    def _log_mels(self, x: Tensor, attack: Attack) -> Tensor:
+    def _log_mels(self, x: Tensor, attack: Perturbation) -> Tensor:
         victim = self.audit.victim
         x = x.to(victim.device)
         if attack.domain == "waveform":
@@ -308,7 +314,9 @@ def _shown_clips(record: Record, chosen: Sequence[int]) -> list[ShownClip]:
     return [ShownClip(rows[index], record.inputs(index)) for index in chosen]
 
 
-def _place_to_show(attacked: Sequence[AttackedPrediction], attacks: Sequence[Attack]) -> int | None:
+def _place_to_show(
+    attacked: Sequence[AttackedPrediction], attacks: Sequence[Perturbation]
+) -> int | None:
     """Of a clip's outcomes the weakest success, or the strongest failure; at best no control."""
     places = [place for place, one in enumerate(attacked) if not attacks[one.attack].control]
     places = places or list(range(len(attacked)))
@@ -327,8 +335,10 @@ def _place_to_show(attacked: Sequence[AttackedPrediction], attacks: Sequence[Att
     return max((place for place in places if attacked[place].attack == first), key=order)
 
 
-def said(attack: Attack, strength: float) -> str:
+def said(attack: Perturbation, strength: float) -> str:
     """An attack at a strength in words, such as "PGD, steps 10, on the waveform, 40 dB SNR"."""
+    if isinstance(attack, Corruption):
+        return f"{attack.describe()}, {strength:g} {attack.unit}"
     measure = f"{strength:g} dB SNR" if attack.threat.smaller_is_harder else f"ε = {strength:g}"
     place = ", on the waveform" if attack.domain == "waveform" else ""
     return f"{attack.describe()}{place}, {measure}"

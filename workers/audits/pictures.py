@@ -17,8 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from torch import Tensor
 
-from models.attacks import Attack
 from models.audit import AuditSummary
+from models.audit.perturbation import Perturbation
+from models.corruptions import Severity
 from models.features import HIGHEST_HZ, HOP, LOWEST_HZ, MELS, SAMPLE_RATE, hz_to_mel
 from models.threats import ThreatModel
 
@@ -26,6 +27,8 @@ DPI: Final = 200
 TICKS_HZ: Final = (100, 250, 500, 1000, 2000, 4000, 8000)
 FONT: Final = "DejaVu Sans"
 MOST_CHARACTERS: Final = 60
+MOST_COLUMNS: Final = 4
+"""Of panels: the next stand below."""
 COLOURS: Final = ("#1f4e8c", "#c8442b", "#2e8b57", "#8e5ea2", "#b8860b")
 MARKERS: Final = ("o", "s", "^", "D", "v")
 AXES: Final = {
@@ -98,8 +101,9 @@ def draw_pair(
     return figure
 
 
-def uar_curves(result: AuditSummary, attacks: Sequence[Attack], *, title: str) -> bytes:
-    """UAR against strength, a line for each attack, a panel for each threat model (Figure 3).
+def uar_curves(result: AuditSummary, attacks: Sequence[Perturbation], *, title: str) -> bytes:
+    """UAR against strength, a line for each attack, a panel for each threat model and each
+    unit of corruptions (Figure 3).
 
     Of clips without labels, the share of changed predictions. The clean figure is a line across: an
     SNR has no zero to put it at. Controls are dashed.
@@ -113,19 +117,25 @@ def uar_curves(result: AuditSummary, attacks: Sequence[Attack], *, title: str) -
     return _png(draw_curves(result, attacks, title=title))
 
 
-def draw_curves(result: AuditSummary, attacks: Sequence[Attack], *, title: str) -> Figure:
+def draw_curves(result: AuditSummary, attacks: Sequence[Perturbation], *, title: str) -> Figure:
     """See :func:`uar_curves`."""
     threats = list(dict.fromkeys(attack.threat for attack in attacks))
-    width = 4.8 if len(threats) == 1 else 3.9 * len(threats)
-    figure = Figure(figsize=(width, 3.4), dpi=DPI, layout="constrained")
-    panels = figure.subplots(1, len(threats), sharey=True, squeeze=False)[0]
+    columns = min(len(threats), MOST_COLUMNS)
+    rows = -(-len(threats) // columns)
+    width = 4.8 if len(threats) == 1 else 3.9 * columns
+    figure = Figure(figsize=(width, 3.4 * rows), dpi=DPI, layout="constrained")
+    panels = list(figure.subplots(rows, columns, sharey=True, squeeze=False).flat)
+    for empty in panels[len(threats) :]:
+        empty.remove()
+    panels = panels[: len(threats)]
     labelled = result.clean.uar is not None
     for axes, threat in zip(panels, threats, strict=True):
         for number, attack in enumerate(attacks):
             if attack.threat == threat:
                 _draw_attack(axes, result, number, attack, labelled=labelled)
         _draw_axes(axes, result, threat, labelled=labelled)
-    panels[0].set_ylabel("UAR" if labelled else "share of changed predictions")
+    for axes in panels[::columns]:
+        axes.set_ylabel("UAR" if labelled else "share of changed predictions")
     if len(threats) == 1:
         _title(panels[0], title)
     else:
@@ -134,20 +144,20 @@ def draw_curves(result: AuditSummary, attacks: Sequence[Attack], *, title: str) 
 
 
 def _draw_attack(
-    axes: Axes, result: AuditSummary, number: int, attack: Attack, *, labelled: bool
+    axes: Axes, result: AuditSummary, number: int, attack: Perturbation, *, labelled: bool
 ) -> None:
     line = [
         (point.strength, point.uar if labelled else point.flip_rate)
         for point in result.curve
         if point.attack == number
     ]
-    told = [(strength, value) for strength, value in sorted(line) if value is not None]
+    told = [(strength, value) for strength, value in line if value is not None]
     if not attack.threat.smaller_is_harder and 0.0 not in dict(told):
-        told.insert(0, (0.0, (result.clean.uar or 0.0) if labelled else 0.0))
+        told.append((0.0, (result.clean.uar or 0.0) if labelled else 0.0))
     if not told:
         return
     axes.plot(
-        *zip(*told, strict=True),
+        *zip(*sorted(told), strict=True),
         # Another marker for each round of the colours: 25 attacks differ.
         marker=MARKERS[(number + number // len(COLOURS)) % len(MARKERS)],
         color=COLOURS[number % len(COLOURS)],
@@ -160,7 +170,9 @@ def _draw_attack(
     )
 
 
-def _draw_axes(axes: Axes, result: AuditSummary, threat: ThreatModel, *, labelled: bool) -> None:
+def _draw_axes(
+    axes: Axes, result: AuditSummary, threat: ThreatModel | Severity, *, labelled: bool
+) -> None:
     if labelled and result.clean.uar is not None:
         axes.axhline(result.clean.uar, color="0.6", linewidth=0.9, linestyle=":", label="clean")
     chance = _chance(result) if labelled else None
@@ -169,9 +181,11 @@ def _draw_axes(axes: Axes, result: AuditSummary, threat: ThreatModel, *, labelle
     axes.set_ylim(0, 1)
     if threat.smaller_is_harder:
         axes.invert_xaxis()
-    else:
+    elif axes.dataLim.xmin >= 0:  # a gain may be negative
         axes.set_xlim(left=0)
-    axes.set_xlabel(AXES[threat.domain, threat.norm])
+    axes.set_xlabel(
+        threat.unit if isinstance(threat, Severity) else AXES[threat.domain, threat.norm]
+    )
     axes.grid(color="0.9", linewidth=0.7)
     axes.spines[["top", "right"]].set_visible(False)
     for text in axes.legend(frameon=False, fontsize=7).get_texts():

@@ -193,11 +193,14 @@ class Record:
 
 
 def _compact(x: Tensor) -> Tensor:
-    """A waveform in the steps that it was rounded to; log-mels as they are."""
+    """A waveform in the steps that it was rounded to, if it was; all else as it is."""
     if x.ndim > 1:
         return x.contiguous()
+    steps = (x / STEP).round()
+    if not torch.equal(steps * STEP, x):  # a corrupted recording is not rounded
+        return x.contiguous()
     held = bool(within_full_scale(x).all())  # a resampled clip may overshoot what 16 bits hold
-    return (x / STEP).round().to(torch.int16 if held else torch.int32)
+    return steps.to(torch.int16 if held else torch.int32)
 
 
 def _expanded(x: Tensor) -> Tensor:

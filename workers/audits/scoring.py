@@ -9,6 +9,7 @@ import torch
 from models.audit import Audit, AuditRow, ClipPrediction, Summary, points
 from models.audit.evidence import AttackedPrediction, SmallestStrength
 from models.audit.minimum import smallest_strengths
+from models.corruptions import Corruption
 from models.memory import is_out_of_memory
 from models.victims import Cost
 from workers.audits.artifacts import Choice
@@ -188,6 +189,8 @@ class Scoring:
     def _shares_work(self, number: int) -> bool:
         """Whether an attack does something once for several strengths."""
         attack, classes = self._audit.attacks[number], len(self._audit.victim.labels)
+        if isinstance(attack, Corruption):
+            return False
         return attack.cost(classes, 2) != attack.cost(classes) * 2
 
     def _score(

@@ -71,11 +71,11 @@ def _clips(
 
 def _check_recordings(request: AnyAuditRequest, clips: AuditClips) -> None:
     """They were at hand when the audit was accepted."""
-    if not clips.audible and any(one.domain == "waveform" for one in request.attacks):
+    if not clips.audible and any(one.domain == "waveform" for one in request.perturbations):
         raise JobFailed(
             "no_recordings",
-            "The recordings of the corpus are not at hand any more, and an attack changes"
-            " waveforms. Upload the corpus again, or attack its features.",
+            "The recordings of the corpus are not at hand any more, and an attack or a corruption"
+            " changes waveforms. Upload the corpus again, or attack its features.",
         )
 
 
@@ -95,7 +95,7 @@ def _audit(
     return Audit(
         load_victim(context.storage, entry, request, device),
         clips,
-        request.attacks,
+        request.perturbations,
         seed=request.seed,
         batch=batch_size(context.settings, entry.config.frames),
         others={

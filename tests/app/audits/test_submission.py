@@ -116,6 +116,7 @@ class TestCreateAudit:
                     "clip": None,
                 }
             ],
+            "corruptions": [],
             "harden": None,
         }
 
@@ -412,6 +413,57 @@ class TestAttacks:
         assert (problem["code"], fault["field"]) == ("no_recordings", "attacks.1.domain")
         assert fault["value"] == "'waveform'"
         assert "upload the corpus again" in fault["remedy"]
+
+
+class TestCorruptions:
+    def test_without_recordings_are_422(self, client: TestClient, body: Any) -> None:
+        problem = refused(client, body | {"corruptions": [{"type": "gain", "db": [-6]}]})
+        (fault,) = problem["errors"]
+        assert (problem["code"], fault["field"]) == ("no_recordings", "corruptions.0.type")
+        assert "upload the corpus again" in fault["remedy"]
+
+    @pytest.mark.usefixtures("_nothing_is_queued_and_the_next_works")
+    @pytest.mark.parametrize(
+        ("corruptions", "field", "message"),
+        [
+            ([{"type": "wind"}], "corruptions.0.type", "is unknown"),
+            ([{"type": "gain", "db": [-61]}], "corruptions.0.db.0", "greater than"),
+            ([{"type": "gain", "db": [6, 6]}], "corruptions.0.db", "holds 6 more than once"),
+            (
+                [{"type": "gain", "db": [6]}, {"type": "gain", "db": [-6]}],
+                "corruptions.1",
+                "is the same corruption as corruptions.0",
+            ),
+            (
+                [{"type": "gain", "db": list(range(32))},
+                 {"type": "noise", "snr_db": list(range(32))}],
+                "corruptions",
+                "have 66 strengths together",
+            ),
+            ([{"type": "gain", "db": [n]} for n in range(17)], "corruptions", "at most 16"),
+            ("gain", "corruptions", "list"),
+        ],
+    )  # fmt: skip
+    def test_that_do_not_hold_are_422_and_named(
+        self, client: TestClient, body: Any, corruptions: Any, field: str, message: str
+    ) -> None:
+        problem = refused(client, body | {"corruptions": corruptions})
+        fault = problem["errors"][0]
+        assert fault["field"] == field
+        assert message in f"{fault['message']}: {fault['remedy']}"
+
+    def test_an_audit_of_nothing_is_422(self, client: TestClient, body: Any) -> None:
+        for nothing in ({}, {"attacks": []}, {"attacks": [], "corruptions": []}):
+            asked = {name: value for name, value in body.items() if name != "attacks"} | nothing
+            (fault,) = refused(client, asked)["errors"]
+            assert (fault["field"], fault["remedy"]) == (
+                "attacks", "give at least one attack or corruption",
+            )  # fmt: skip
+
+    def test_an_unknown_preset_is_422(self, client: TestClient, body: Any) -> None:
+        (fault,) = refused(client, body | {"preset": "robust"})["errors"]
+        assert fault["field"] == "preset"
+        assert "robuser" in fault["remedy"]
 
 
 class TestTransfer:

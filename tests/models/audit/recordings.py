@@ -10,6 +10,7 @@ from models.attacks import Attack
 from models.audit import Audit, AuditRow, ClipFacts, ClipPrediction
 from models.audit.evidence import AttackedPrediction, SmallestStrength
 from models.audit.minimum import smallest_strengths
+from models.audit.perturbation import Perturbation
 from models.features import MELS, LogMel, Standardizer
 from models.rng import Rng
 from models.victims import Cost, SpectrogramVictim, View
@@ -111,7 +112,7 @@ def victim(
 
 
 def audit(
-    *attacks: Attack,
+    *attacks: Perturbation,
     clips: Recordings | None = None,
     net: nn.Module | None = None,
     windows: Literal["all", "first"] = "all",

@@ -40,9 +40,9 @@ class TestG711:
 
     @pytest.mark.parametrize("name", ["mulaw", "alaw"])
     def test_has_256_values_at_most(self, name: Name) -> None:
-        values = {"mulaw": mulaw, "alaw": alaw}[name](torch.linspace(-1.5, 1.5, 100_001)).unique()
-        assert len(values) in {255, 256}
-        assert float(values.abs().amax()) <= 1
+        found = {"mulaw": mulaw, "alaw": alaw}[name](torch.linspace(-1.5, 1.5, 100_001))
+        assert len(np.unique(found.numpy())) in {255, 256}
+        assert float(found.abs().amax()) <= 1
 
     @pytest.mark.parametrize("name", ["mulaw", "alaw"])
     def test_of_speech_has_the_ratio_that_it_is_made_for(self, name: Name) -> None:
@@ -98,4 +98,5 @@ class TestBitRates:
             with pytest.raises(ValidationError, match=f"{name} has no {kbps} kbit/s") as refused:
                 parse({"type": "codec", "name": name, "kbps": [kbps]})
             assert refused.value.errors()[0]["loc"] == ("kbps",)
-        assert parse({"type": "codec", "name": "mp3", "kbps": list(MP3_KBPS)})
+        all_of_them = parse({"type": "codec", "name": "mp3", "kbps": list(MP3_KBPS)})
+        assert all_of_them.strengths == MP3_KBPS

@@ -69,7 +69,7 @@ class TestTheObject:
 
     def test_is_frozen_and_hashable(self, corruption: Corruption) -> None:
         with pytest.raises(ValidationError):
-            corruption.type = "other"
+            corruption.type = "other"  # type: ignore[misc]
         assert len({corruption, corruption}) == 1
 
     def test_its_strengths_are_no_parameters(self, corruption: Corruption) -> None:

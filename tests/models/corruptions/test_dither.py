@@ -1,5 +1,6 @@
 """The last bits."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,7 +15,7 @@ class TestDither:
         found = Dither(lsb=(lsb,)).corrupt(steps / 32_768, lsb, generator()) * 32_768
         moved = (found - steps).round()
         torch.testing.assert_close(found, steps + moved, atol=1e-3, rtol=0)
-        values, times = moved.unique(return_counts=True)
+        values, times = np.unique(moved.numpy(), return_counts=True)
         assert values.tolist() == list(range(-lsb, lsb + 1))
         expected = len(steps) / (2 * lsb + 1)
         assert times.tolist() == pytest.approx([expected] * len(values), rel=0.15)

@@ -9,7 +9,7 @@ import torch
 from scipy.signal import welch
 from torch import Tensor
 
-from models.corruptions.noise import Color, Noise, drawn
+from models.corruptions.noise import AdditiveNoise, Color, drawn
 from models.features import SAMPLE_RATE
 from tests.models.corruptions.sounds import generator, snr_db, speechlike
 
@@ -30,17 +30,17 @@ class TestRatio:
     @pytest.mark.parametrize("wanted", [40.0, 10.0, -5.0])
     def test_is_the_wanted_one_to_a_hundredth_of_a_db(self, color: Color, wanted: float) -> None:
         clip = 0.3 * speechlike(1.3)
-        found = Noise(snr_db=(wanted,), color=color).corrupt(clip, wanted, generator())
+        found = AdditiveNoise(snr_db=(wanted,), color=color).corrupt(clip, wanted, generator())
         assert snr_db(clip, found) == pytest.approx(wanted, abs=0.01)
 
     def test_of_silence_there_is_none(self) -> None:
         silence = torch.zeros(8_000)
-        assert torch.equal(Noise(snr_db=(0,)).corrupt(silence, 0, generator()), silence)
+        assert torch.equal(AdditiveNoise(snr_db=(0,)).corrupt(silence, 0, generator()), silence)
 
     @pytest.mark.parametrize("color", COLORS)
     def test_a_stronger_noise_is_the_same_noise(self, color: Color) -> None:
         clip = speechlike()
-        noise = Noise(snr_db=(20, 0), color=color)
+        noise = AdditiveNoise(snr_db=(20, 0), color=color)
         weak, strong = (noise.corrupt(clip, db, generator(3)) - clip for db in (20, 0))
         torch.testing.assert_close(10 * weak, strong, atol=1e-5, rtol=1e-4)
 

@@ -1,0 +1,32 @@
+"""Corruptions, one kind a file: what happens to speech by nature, with no adversary.
+
+A module of this folder that registers a class with ``@CORRUPTIONS.register`` is found by itself.
+"""
+
+from models.corruptions.corruption import (
+    CORRUPTIONS,
+    MAX_STRENGTHS,
+    AnyCorruption,
+    Corruption,
+    Few,
+    Many,
+    Severity,
+    parse,
+)
+from models.corruptions.presets import PRESETS, Preset
+from models.registry import import_modules
+
+import_modules(__name__, __path__)
+
+__all__ = [
+    "CORRUPTIONS",
+    "MAX_STRENGTHS",
+    "AnyCorruption",
+    "Corruption",
+    "Few",
+    "Many",
+    "PRESETS",
+    "Preset",
+    "Severity",
+    "parse",
+]
