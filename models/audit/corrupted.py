@@ -57,5 +57,5 @@ class CorruptedClips:
     def log_mels(self, index: int) -> Tensor:
         """Of the whole clip, (frames, mels), before z-scoring."""
         waveform = self.victim.waveform(self.waveform(index))
-        features: Tensor = self.victim.front_end(waveform)
+        features: Tensor = self.victim.log_mel(waveform)
         return features

@@ -23,7 +23,8 @@ def tone(hz: float) -> Tensor:
     spectrum = torch.fft.rfft(noise)
     bins = torch.arange(len(spectrum)) * 16_000 / 12_000
     spectrum[(bins < 0.8 * hz) | (bins > 1.2 * hz)] *= 1e-3
-    return 0.3 * torch.fft.irfft(spectrum)
+    found: Tensor = 0.3 * torch.fft.irfft(spectrum)
+    return found
 
 
 def test_a_label_is_that_of_the_largest_score() -> None:
