@@ -21,11 +21,11 @@ import_modules(__name__, __path__)
 __all__ = [
     "CORRUPTIONS",
     "MAX_STRENGTHS",
+    "PRESETS",
     "AnyCorruption",
     "Corruption",
     "Few",
     "Many",
-    "PRESETS",
     "Preset",
     "Severity",
     "parse",

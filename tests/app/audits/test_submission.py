@@ -427,7 +427,7 @@ class TestCorruptions:
         ("corruptions", "field", "message"),
         [
             ([{"type": "wind"}], "corruptions.0.type", "is unknown"),
-            ([{"type": "gain", "db": [-61]}], "corruptions.0.db.0", "greater than"),
+            ([{"type": "gain", "db": [-61]}], "corruptions.0.db.0", "at least -60"),
             ([{"type": "gain", "db": [6, 6]}], "corruptions.0.db", "holds 6 more than once"),
             (
                 [{"type": "gain", "db": [6]}, {"type": "gain", "db": [-6]}],
