@@ -6,7 +6,7 @@ a label that is shown, and never a path here.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -171,15 +171,24 @@ def _describe(archive: Archive, format_: str) -> tuple[Manifest, Sequence[Skippe
     listed = {clip.path for clip in manifest}
     missing = sorted(listed - names)
     if missing:
-        raise _missing(missing, archive.skipped)
+        raise _missing(missing, names, archive.skipped)
     unlisted = sorted(names - listed - {INDEX_NAME})
     return manifest, [Skipped(name, f"not listed in {INDEX_NAME}") for name in unlisted]
 
 
-def _missing(missing: Sequence[str], skipped: Sequence[Skipped]) -> CorpusError:
+def _missing(
+    missing: Sequence[str], names: Collection[str], skipped: Sequence[Skipped]
+) -> CorpusError:
     """The error for clips that the index lists and the archive does not have."""
     reasons = {one.path: one.reason for one in skipped}
-    errors = [f"{path}: {reasons.get(path, 'not in the archive')}" for path in missing[:MOST_NAMED]]
+    alike = {name.casefold(): name for name in names}
+
+    def reason(path: str) -> str:
+        if other := alike.get(path.casefold()):
+            return f"the archive has {other}, which differs in case; write it so"
+        return reasons.get(path, "not in the archive")
+
+    errors = [f"{path}: {reason(path)}" for path in missing[:MOST_NAMED]]
     return CorpusError(
         "file_missing",
         f"{INDEX_NAME} lists {len(missing)} files that the archive does not hold as audio, e.g."

@@ -264,6 +264,15 @@ class TestWhatIsRefused:
         )
         assert "ann/anger.wav: not in the archive" in body["detail"]
 
+    def test_a_file_whose_name_differs_in_case_is_named_with_it(self, client: TestClient) -> None:
+        listed = rows({"ann": "train", "bob": "test"})
+        clips = {path.replace(".wav", ".WAV"): wav() for path, *_ in listed}
+        body = problem(
+            upload(client, packed({"index.csv": index(listed), **clips})), 422, "file_missing"
+        )
+        told = "ann/anger.wav: the archive has ann/anger.WAV, which differs in case"
+        assert told in body["detail"]
+
     def test_clips_none_of_which_can_be_read(self, client: TestClient) -> None:
         listed = rows({"ann": "train", "bob": "test"})
         clips = {path: b"this is text" for path, *_ in listed}
