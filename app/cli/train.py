@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.api import DEFAULT_URL, Api, Key, Url
-from app.cli.corpus import the_id
+from app.cli.corpus import Fold, LeaveOut, the_id
+from app.cli.corpus import fold as the_fold
 from app.cli.following import follow, succeeded
 from app.cli.objects import command_with, parse_object
 from app.cli.output import Json, print_json, table
@@ -67,6 +68,8 @@ def train(
     epsilon: Annotated[float | None, typer.Option(help="Strength of that attack.")] = None,
     iterations: Annotated[int | None, typer.Option(help="Steps.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Clips of one step.")] = None,
+    fold: Fold = None,
+    leave_out: LeaveOut = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same model.")] = None,
     name: Annotated[str | None, typer.Option(help="Of the model.")] = None,
     no_wait: NoWait = False,
@@ -82,6 +85,7 @@ def train(
         "epsilon": epsilon,
         "iterations": iterations,
         "batch_size": batch_size,
+        "fold": the_fold(fold, leave_out),
         "seed": seed,
         "name": name,
     }

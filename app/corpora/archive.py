@@ -158,18 +158,19 @@ class Archive:
         for name, entry in entries.items():
             if name.endswith("/"):  # as `is_dir` says, which fails on an entry without a name
                 continue
-            reason = _useless(name) or self._too_large(entry)
-            if reason is None:
+            fault = _useless(name) or self._too_large(entry)
+            if fault is None:
                 yield name, entry
             else:
-                self.skipped.append(Skipped(shown(name).strip("'\""), reason))
+                code, reason = fault
+                self.skipped.append(Skipped(shown(name).strip("'\""), reason, code))
 
-    def _too_large(self, entry: zipfile.ZipInfo) -> str | None:
+    def _too_large(self, entry: zipfile.ZipInfo) -> tuple[str, str] | None:
         """Trusts the header, which `zipfile` holds the entry to: it reads no byte more."""
         most = MAX_INDEX_BYTES if _meant(entry).endswith(INDEX_NAME) else self._limits.clip_bytes
         if entry.file_size <= most:
             return None
-        return f"{entry.file_size} bytes; a clip may have {most}"
+        return "too_large", f"{entry.file_size} bytes; a clip may have {most}"
 
 
 class _BriefReader(io.RawIOBase):
@@ -283,16 +284,17 @@ def _hostile(entry: zipfile.ZipInfo) -> tuple[str, str] | None:
     return None
 
 
-def _useless(name: str) -> str | None:
-    """Why the file is left out; None when it is audio or the index."""
+def _useless(name: str) -> tuple[str, str] | None:
+    """Why the file is left out, code and reason; None when it is audio or the index."""
     path = PurePosixPath(name)
     if "__MACOSX" in path.parts or path.name.startswith("._"):
-        return "metadata of macOS"
+        return "macos_metadata", "metadata of macOS"
     if path.suffix.lower() in ARCHIVES:
-        return "an archive inside the archive is not opened"
+        return "nested_archive", "an archive inside the archive is not opened"
     if path.name != INDEX_NAME and not is_audio(name):
-        return "neither WAV nor FLAC"
-    return path_fault(name)
+        return "not_audio", "neither WAV, FLAC nor AIFF"
+    fault = path_fault(name)
+    return None if fault is None else ("bad_path", fault)
 
 
 def _relative(found: Iterator[tuple[str, zipfile.ZipInfo]]) -> dict[str, zipfile.ZipInfo]:

@@ -29,6 +29,7 @@ from models.checkpoint import ModelConfig
 from models.corpus import public_speakers
 from models.corpus.dataset import Dataset
 from models.corpus.features import FeatureSet
+from models.corpus.folds import Fold
 from models.evaluation import evaluate
 from models.features import Standardizer
 from models.provenance import Provenance
@@ -77,14 +78,22 @@ class TrainingData:
     public_speakers: dict[str, list[str]]
 
     @classmethod
-    def load(cls, folder: Path, train_on: Sequence[str], device: torch.device) -> "TrainingData":
-        """Read the corpus' features.
+    def load(
+        cls,
+        folder: Path,
+        train_on: Sequence[str],
+        device: torch.device,
+        fold: Fold | None = None,
+    ) -> "TrainingData":
+        """Read the corpus' features; a fold takes the place of its own partition.
 
         Raises:
             CorpusError: they are damaged, or lack a partition.
             JobFailed: they cannot be z-scored.
         """
         features = FeatureSet.load(folder)
+        if fold is not None:
+            features = replace(features, manifest=fold.apply(features.manifest))
         clips = features.manifest.split(*train_on)
         labels = clips.emotions
         _, learnt = features.dataset(labels, *train_on)
@@ -119,7 +128,7 @@ def perform(context: WorkerContext, attempt: Attempt, watchdog: Watchdog) -> Job
     corpus = _corpus(context, attempt, request)
     device = context.device()
     folder = context.storage.published(context.storage.corpus_dir(corpus.id))
-    training_data = TrainingData.load(folder, request.train_on.split("+"), device)
+    training_data = TrainingData.load(folder, request.train_on.split("+"), device, request.fold)
     # What the model will say of itself is checked while nothing is lost yet.
     config = _config(request, corpus, training_data, attempt)
 
@@ -205,6 +214,7 @@ def _config(
         corpus=corpus.id,
         corpus_name=corpus.name,
         train_on=request.train_on,
+        fold=request.fold,
         public_speakers=training_data.public_speakers,
         recipe=request.recipe,
         torch=torch.__version__,

@@ -139,7 +139,7 @@ class TestCorpus:
         (tmp_path / "small.zip").write_bytes(corpus_zip(None, **{"notes.txt": b""}))
         said = serval("corpus", "add", tmp_path / "small.zip", "--name", "mine")
         assert "mine (index" in said.out
-        assert "skipped notes.txt: neither WAV nor FLAC" in said.err
+        assert "skipped notes.txt: neither WAV, FLAC nor AIFF" in said.err
 
     def test_a_corpus_is_listed_shown_and_removed_by_its_name(
         self, serval: Serval, url: str, corpus: str
@@ -171,7 +171,7 @@ class TestCorpus:
     ) -> None:
         (tmp_path / "empty").mkdir()
         said = serval("corpus", "add", tmp_path / "empty")
-        assert "holds no WAV or FLAC files" in said.err
+        assert "holds no WAV, FLAC or AIFF files" in said.err
 
     def test_the_help_names_every_format(self, serval: Serval) -> None:
         told = " ".join(serval("corpus", "add", "--help").out.replace("│", " ").split())

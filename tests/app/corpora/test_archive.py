@@ -105,8 +105,8 @@ class TestWhatIsRead:
     @pytest.mark.parametrize(
         ("name", "reason"),
         [
-            ("README.md", "neither WAV nor FLAC"),
-            ("clip.mp3", "neither WAV nor FLAC"),
+            ("README.md", "neither WAV, FLAC nor AIFF"),
+            ("clip.mp3", "neither WAV, FLAC nor AIFF"),
             ("inner.zip", "an archive inside the archive is not opened"),
             ("inner.tar.gz", "an archive inside the archive is not opened"),
             ("__MACOSX/one.wav", "metadata of macOS"),

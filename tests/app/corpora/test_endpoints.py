@@ -160,7 +160,7 @@ class TestCreate:
         more = {"notes.txt": b"x", "extra.wav": wav(9), "more.zip": packed({"a.wav": wav()})}
         made = upload(client, corpus_zip(None, **more)).json()
         assert {one["path"]: one["reason"] for one in made["skipped"]} == {
-            "notes.txt": "neither WAV nor FLAC",
+            "notes.txt": "neither WAV, FLAC nor AIFF",
             "more.zip": "an archive inside the archive is not opened",
             "extra.wav": "not listed in index.csv",
         }
@@ -183,11 +183,56 @@ class TestCreate:
         assert chosen.recordings[-1].read_bytes() == clips[last]
         assert len(list(chosen.recordings[0].parent.iterdir())) == 3
 
-    def test_a_long_list_of_skipped_files_is_cut_and_counted(self, client: TestClient) -> None:
-        more = {f"{number}.txt": b"" for number in range(130)}
-        skipped = upload(client, corpus_zip(None, **more)).json()["skipped"]
-        assert len(skipped) == 101
-        assert skipped[-1]["reason"] == "and 30 more files"
+    def test_skipped_files_are_counted_by_reason_and_come_in_pages(
+        self, client: TestClient
+    ) -> None:
+        more = {f"{number:03}.txt": b"" for number in range(130)} | {"extra.wav": wav(9)}
+        made = upload(client, corpus_zip(None, **more)).json()
+        assert len(made["skipped"]) == 100
+        assert made["skipped_counts"] == {"not_audio": 130, "not_listed": 1}
+        seen: list[str] = []
+        while True:
+            query = {"after": len(seen), "limit": 60}
+            page = client.get(f"/v1/corpora/{made['id']}/skipped", params=query).json()
+            seen += [one["path"] for one in page["data"]]
+            if not page["has_more"]:
+                break
+        assert sorted(seen) == sorted(more)
+
+    def test_the_skipped_files_of_another_are_404(
+        self, client: TestClient, make_key: MakeKey
+    ) -> None:
+        ours, theirs = make_key("train"), make_key("audit")
+        made = upload(client, corpus_zip(), headers=ours.headers).json()
+        path = f"/v1/corpora/{made['id']}/skipped"
+        assert client.get(path, headers=ours.headers).json()["data"] == []
+        problem(client.get(path, headers=theirs.headers), 404, "not_found")
+
+    def test_of_two_recordings_of_a_clip_the_better_is_kept_and_both_are_named(
+        self, client: TestClient, app: FastAPI, session: Session
+    ) -> None:
+        long = wav(1, seconds=0.4)
+        files = {
+            "a/03a01Wa.wav": wav(1),
+            "b/03a01Wa.wav": long,
+            "a/03a01Na.wav": wav(2),
+            "b/03a01Na.wav": wav(2),
+            "08a01Wa.wav": wav(3),
+            "08a01Na.wav": wav(4),
+        }
+        made = upload(client, packed(files)).json()
+        assert made["clips"] == 4
+        assert made["skipped_counts"] == {"copy": 1, "lesser_recording": 1}
+        told = {one["path"]: one["reason"] for one in made["skipped"]}
+        assert "b/03a01Wa.wav" in told["a/03a01Wa.wav"]
+        assert "shorter" in told["a/03a01Wa.wav"]
+        assert "the same bytes" in told["b/03a01Na.wav"]
+        corpus = service.get(session, made["id"], owner="local")
+        chosen = service.selection(state(app).storage, corpus, "all", ["anger", "neutral"])
+        kept = dict(zip((clip.path for clip in chosen.clips), chosen.recordings, strict=True))
+        assert kept["b/03a01Wa.wav"].read_bytes() == long
+        assert kept["08a01Na.wav"].read_bytes() == wav(4)
+        assert len(list(chosen.recordings[0].parent.iterdir())) == 4
 
     def test_the_uploaded_form_is_described_in_openapi(self, client: TestClient) -> None:
         described = client.get("/openapi.json").json()["paths"]["/v1/corpora"]["post"]
