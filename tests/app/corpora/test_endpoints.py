@@ -133,6 +133,22 @@ class TestCreate:
         assert [one["name"] for one in rest["data"]] == ["one"]
         assert not rest["has_more"]
 
+    def test_emotions_get_the_names_that_are_asked_for(self, client: TestClient) -> None:
+        listed = [(p, s, {"anger": "Angry", "neutral": "flat"}[e], "") for p, s, e, _ in
+                  rows(dict.fromkeys("abc", ""))]  # fmt: skip
+        clips = {path: wav(seed) for seed, (path, *_) in enumerate(listed)}
+        data = packed({"index.csv": index(listed), **clips})
+        assert set(upload(client, data).json()["classes"]) == {"angry", "flat"}
+        made = upload(client, data, aliases=True, labels={"Flat": "neutral"}).json()
+        assert made["classes"] == {"anger": 3, "neutral": 3}
+        refused = problem(upload(client, data, labels={"agner": "anger"}), 422, "unknown_label")
+        assert "angry, flat" in refused["detail"]
+
+    def test_what_makes_its_partitions_weak_is_told(self, client: TestClient) -> None:
+        told = upload(client, corpus_zip()).json()["warnings"]
+        assert any("test has one speaker" in one for one in told)
+        assert any("train has fewer than 5 clips of anger (2), neutral (2)" in one for one in told)
+
     def test_speakers_are_kept_apart_where_no_split_is_given(self, client: TestClient) -> None:
         speakers = dict.fromkeys(["ann", "bob", "cid", "dan", "eve"], "")
         made = upload(client, corpus_zip(speakers)).json()
