@@ -11,6 +11,7 @@ from typing import Final
 from app.audits.schemas import AuditRequest
 from app.corpora import service as corpora
 from app.corpora.tables import Corpus
+from app.errors import Invalid
 from app.persistence.storage import Storage
 from models.checkpoint import ModelConfig
 from models.corpus import public_speakers
@@ -31,7 +32,10 @@ def warnings(
     storage: Storage, config: ModelConfig, corpus: Corpus, request: AuditRequest
 ) -> list[str]:
     """What should stand beside the result of this audit."""
-    part = corpora.numbers(storage, corpus, request.partition, request.fold)
+    try:
+        part = corpora.numbers(storage, corpus, request.partition, request.fold)
+    except Invalid:  # the audit itself will say that the corpus is damaged
+        return []
     found = []
     left_out = unknown_labels(config, part.classes)
     if left_out:

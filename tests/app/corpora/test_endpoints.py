@@ -28,6 +28,7 @@ from app.jobs.states import JobKind, JobStatus
 from app.persistence import orphans
 from app.persistence.ids import new_id
 from app.settings import Settings
+from models.corpus.folds import Fold
 from tests.app.corpora.zips import corpus_zip, flac, index, packed, rows, step, upload, wav
 from tests.app.state import reconfigure, state
 from tests.conftest import MakeKey
@@ -598,7 +599,11 @@ class TestAtomicity:
         upload_ = io.BytesIO(corpus_zip())
         with pytest.raises(ClientGone):
             importing.import_archive(
-                upload_, parts.storage.root, format_="auto", settings=parts.settings, watch=gone
+                upload_,
+                parts.storage.root,
+                request=CorpusRequest(name="x"),
+                settings=parts.settings,
+                watch=gone,
             )
 
     def test_an_import_ends_when_the_client_goes_away(
@@ -713,6 +718,12 @@ class TestSelection:
         assert chosen.frames.clip(chosen.numbers[0]).shape == (11, 64)
         assert [path.read_bytes() for path in chosen.recordings] == [wav(6), wav(7)]
         assert chosen.left_out == {}
+
+    def test_a_fold_takes_the_place_of_the_partition(self, app: FastAPI, corpus: Corpus) -> None:
+        labels = ["neutral", "anger"]
+        chosen = service.selection(state(app).storage, corpus, "test", labels, Fold(speaker="ann"))
+        assert [clip.path for clip in chosen.clips] == ["ann/anger.wav", "ann/neutral.wav"]
+        assert [path.read_bytes() for path in chosen.recordings] == [wav(0), wav(1)]
 
     def test_clips_of_other_emotions_are_left_out_and_counted(
         self, app: FastAPI, corpus: Corpus
