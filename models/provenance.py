@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from models.checkpoint import ModelConfig
+from models.corpus.folds import Fold
 from models.training_plan import Recipe
 
 TrainedOn = Literal["train", "train+dev"]
@@ -31,6 +32,7 @@ class Provenance(BaseModel):
     corpus: str | None = Field(None, description="Id or name of what it learnt from.")
     corpus_name: str | None = None
     train_on: TrainedOn = "train"
+    fold: Fold | None = Field(None, description="That took the place of the corpus's partition.")
     public_speakers: dict[str, list[str]] = Field(
         default_factory=dict, description="Whose speech it learnt, by public corpus."
     )

@@ -1,6 +1,6 @@
 """What of an audit is refused before it is queued: what would fail in its worker, and too much."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,6 +17,7 @@ from app.registry.service import Entry
 from app.settings import Settings
 from models.attacks import TargetLabel
 from models.audit.forecast import total
+from models.corpus.aliases import hint
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def check(
     """
     entry = registry.get(session, storage, request.model, owner=owner)
     corpus = corpora.get(session, request.corpus, owner=owner)
-    labels = _check_fit(entry, corpus, request, settings)
+    labels = _check_fit(storage, entry, corpus, request, settings)
     sources = check_attacks(session, storage, entry, request, labels, owner=owner)
     _check_recordings(storage, entry, corpus, request)
     if request.harden is not None:
@@ -56,7 +57,7 @@ def check(
 
 
 def _check_fit(
-    entry: Entry, corpus: Corpus, request: AuditRequest, settings: Settings
+    storage: Storage, entry: Entry, corpus: Corpus, request: AuditRequest, settings: Settings
 ) -> list[str]:
     """Clips of emotions that the model does not know are left out: it could not be right on them.
 
@@ -66,20 +67,49 @@ def _check_fit(
     Raises:
         Invalid: the model and the corpus do not go together, or the audit is too large.
     """
-    classes = _classes(corpus, request.partition)
-    known = sorted(classes.keys() - fit.unknown_labels(entry.config, classes).keys())
+    classes = corpora.numbers(storage, corpus, request.partition, request.fold).classes
+    unknown = fit.unknown_labels(entry.config, classes)
+    known = sorted(classes.keys() - unknown.keys())
     if not known:
         raise Invalid.of(
             "model",
             entry.id,
             f"it knows {', '.join(entry.config.labels)}, and {request.partition} of the corpus has"
             f" none of these but {', '.join(classes)}",
-            "choose a model and a corpus with emotions in common",
+            hint(unknown, entry.config.labels)
+            or "choose a model and a corpus with emotions in common",
             code="no_common_emotions",
         )
+    _check_left_out(entry, request, sum(unknown.values()), classes, unknown)
     clips = sum(classes[name] for name in known)
     check_size(entry, request, min(clips, request.limit or clips), settings)
     return known
+
+
+def _check_left_out(
+    entry: Entry,
+    request: AuditRequest,
+    clips: int,
+    classes: Mapping[str, int],
+    unknown: Mapping[str, int],
+) -> None:
+    """Refuse an audit of the smaller part of a partition, unless that is asked for.
+
+    Raises:
+        Invalid: more than half of the clips have emotions that the model does not know.
+    """
+    total_clips = sum(classes.values())
+    if 2 * clips <= total_clips or request.allow_partial:
+        return
+    advice = hint(unknown, entry.config.labels) or "choose a model that knows them"
+    raise Invalid.of(
+        "model",
+        entry.id,
+        f"it does not know the emotions of {clips} of the {total_clips} clips of"
+        f" {request.partition} ({', '.join(unknown)})",
+        f'{advice}; or give "allow_partial": true to audit the others alone',
+        code="most_clips_left_out",
+    )
 
 
 def check_size(entry: Entry, request: AnyAuditRequest, clips: int, settings: Settings) -> None:
@@ -212,7 +242,9 @@ def _check_recordings(
     ] + [(f"corruptions.{n}.type", one.type) for n, one in enumerate(request.corruptions)]
     if not of_waveforms:
         return
-    chosen = corpora.selection(storage, corpus, request.partition, entry.config.labels)
+    chosen = corpora.selection(
+        storage, corpus, request.partition, entry.config.labels, request.fold
+    )
     if not all(path.is_file() for path in chosen.recordings):
         raise Invalid.of(
             *of_waveforms[0],
@@ -220,18 +252,3 @@ def _check_recordings(
             "upload the corpus again, or attack its features alone",
             code="no_recordings",
         )
-
-
-def _classes(corpus: Corpus, partition: str) -> dict[str, int]:
-    """Clips of each emotion in a partition."""
-    if partition == "all":
-        return dict(corpus.classes)
-    if partition not in corpus.partitions:
-        raise Invalid.of(
-            "partition",
-            partition,
-            "the corpus has no such partition",
-            f"give one of {', '.join([*corpus.partitions, 'all'])}",
-            code="unknown_split",
-        )
-    return dict(corpus.partitions[partition]["classes"])

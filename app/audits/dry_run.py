@@ -34,7 +34,7 @@ def dry_run(
     accepted = acceptance.check(session, storage, settings, request, owner=owner)
     entry, corpus = accepted.entry, accepted.corpus
     labels = entry.config.labels
-    clips = corpora.selection(storage, corpus, request.partition, labels).clips
+    clips = corpora.selection(storage, corpus, request.partition, labels, request.fold).clips
     session.rollback()  # no connection is held while passes are timed
     drawn = sample(clips, labels, request.limit, request.seed)
     with _alone():

@@ -5,21 +5,25 @@ model from here knows the corpus it learnt; if that is a public one, known by it
 knows the speakers too, so that a second upload with another partition is noticed.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from app.audits.schemas import AuditRequest
 from app.corpora import service as corpora
 from app.corpora.tables import Corpus
+from app.errors import Invalid
 from app.persistence.storage import Storage
 from models.checkpoint import ModelConfig
 from models.corpus import public_speakers
+from models.corpus.aliases import hint
 from models.corpus.manifest import CorpusError
+from models.corpus.remarks import remarks
 from models.provenance import Provenance
 
 MOST_NAMED: Final = 5
 
 
-def unknown_labels(config: ModelConfig, classes: dict[str, int]) -> dict[str, int]:
+def unknown_labels(config: ModelConfig, classes: Mapping[str, int]) -> dict[str, int]:
     """The emotions that the model does not know, with their clips."""
     return {name: clips for name, clips in classes.items() if name not in config.labels}
 
@@ -28,15 +32,21 @@ def warnings(
     storage: Storage, config: ModelConfig, corpus: Corpus, request: AuditRequest
 ) -> list[str]:
     """What should stand beside the result of this audit."""
-    classes = corpus.classes
-    if request.partition != "all":
-        classes = corpus.partitions[request.partition]["classes"]
+    try:
+        part = corpora.numbers(storage, corpus, request.partition, request.fold)
+    except Invalid:  # the audit itself will say that the corpus is damaged
+        return []
     found = []
-    left_out = unknown_labels(config, classes)
+    left_out = unknown_labels(config, part.classes)
     if left_out:
         counts = ", ".join(f"{name} ({clips} clips)" for name, clips in left_out.items())
         found.append(f"Clips of emotions that the model does not know are left out: {counts}.")
-    familiar = _same_clips(config, corpus, request) or _same_speakers(
+        advice = hint(left_out, config.labels)
+        if advice:
+            found.append(f"{advice}.")
+    known = [name for name in corpus.classes if name in config.labels]
+    found += remarks(request.partition, part, known)
+    familiar = _same_clips(storage, config, corpus, request) or _same_speakers(
         storage, config, corpus, request
     )
     if familiar is not None:
@@ -44,13 +54,31 @@ def warnings(
     return found
 
 
-def _same_clips(config: ModelConfig, corpus: Corpus, request: AuditRequest) -> str | None:
+def _same_clips(
+    storage: Storage, config: ModelConfig, corpus: Corpus, request: AuditRequest
+) -> str | None:
     run = Provenance.of(config)
     if run.corpus != corpus.id:
         return None
+    if run.fold != request.fold:
+        return _other_fold(storage, run, corpus, request)
     if request.partition != "all" and request.partition not in run.train_on.split("+"):
         return None
     return f"The model was trained on {run.train_on} of this corpus"
+
+
+def _other_fold(
+    storage: Storage, run: Provenance, corpus: Corpus, request: AuditRequest
+) -> str | None:
+    """The model was trained on one partition of the corpus, and is audited on another."""
+    folder = storage.published(storage.corpus_dir(corpus.id))
+    try:
+        learnt = corpora.read_manifest(folder, run.fold).split(*run.train_on.split("+"))
+        manifest = corpora.read_manifest(folder, request.fold)
+        clips = manifest if request.partition == "all" else manifest.split(request.partition)
+    except (OSError, CorpusError):  # the audit itself will say that the corpus is damaged
+        return None
+    return _trained_on(sorted(set(learnt.speakers) & set(clips.speakers)), len(clips.speakers))
 
 
 def _same_speakers(
@@ -61,7 +89,8 @@ def _same_speakers(
     if not learnt:
         return None
     try:
-        manifest = corpora.read_manifest(storage.published(storage.corpus_dir(corpus.id)))
+        folder = storage.published(storage.corpus_dir(corpus.id))
+        manifest = corpora.read_manifest(folder, request.fold)
         clips = manifest if request.partition == "all" else manifest.split(request.partition)
     except (OSError, CorpusError):  # the audit itself will say that the corpus is damaged
         return None
@@ -72,10 +101,13 @@ def _same_speakers(
         for speaker in speakers
         if speaker in learnt.get(name, [])
     )
+    return _trained_on(shared, sum(map(len, here.values())))
+
+
+def _trained_on(shared: Sequence[str], count: int) -> str | None:
     if not shared:
         return None
     more = ", …" if len(shared) > MOST_NAMED else ""
-    count = sum(map(len, here.values()))
     return (
         f"The model was trained on {len(shared)} of the {count} speakers of these clips"
         f" ({', '.join(shared[:MOST_NAMED])}{more})"

@@ -44,6 +44,7 @@ def training(request: AuditRequest, harden: Harden, config: ModelConfig) -> Trai
     own = when.strength if when.threat == FEATURES else EPSILON
     return TrainingRequest(
         corpus=request.corpus,
+        fold=request.fold,
         name=f"{request.model} hardened with {harden.defense.type}",
         architecture=config.architecture,
         defense=harden.defense,

@@ -8,6 +8,7 @@ from app.audits.files import ArtifactFile
 from app.audits.result import AuditResult
 from app.corpora.schemas import Partition
 from app.schemas import Schema
+from models.corpus.folds import Fold
 
 
 class ReportedModel(Schema):
@@ -41,6 +42,9 @@ class CorpusClips(Schema):
     corpus: str = Field(examples=["corpus_01K9ZQ3W8M4V7T2X6B5N0C1DEF"])
     corpus_name: str
     partition: Partition
+    fold: Fold | None = Field(
+        default=None, description="That took the place of the corpus's own partition."
+    )
     of: int = Field(description="Clips of the partition whose emotions the model knows.")
     left_out: dict[str, int] = Field(description="Clips of the other emotions.")
 

@@ -9,6 +9,7 @@ from app.corpora.schemas import Partition
 from app.schemas import Metadata, Schema, Timestamp, at
 from models.attacks import AnyAttack, Attack
 from models.audit.perturbation import Perturbation
+from models.corpus.folds import Fold
 from models.corruptions import PRESETS, AnyCorruption, Corruption, Preset
 from models.defenses import DEFENSES, AnyDefense, Defense
 from models.threats import Domain, Norm, ThreatModel
@@ -271,6 +272,18 @@ class AuditRequest(_Attacks):
 
     corpus: str = Field(max_length=64, examples=["corpus_01K9ZQ3W8M4V7T2X6B5N0C1DEF"])
     partition: Partition = "test"
+    fold: Fold | None = Field(
+        default=None,
+        description="A fold over the speakers instead of the corpus's own partition: its speakers"
+        " are test, all others train. Give that of the model's training.",
+        examples=[{"number": 1, "of": 5}],
+    )
+    allow_partial: bool = Field(
+        default=False,
+        strict=True,
+        description="Audit also where more than half of the clips are left out, because the model"
+        " does not know their emotions.",
+    )
     limit: int | None = Field(
         default=None,
         ge=1,

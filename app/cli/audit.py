@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from app.cli.api import DEFAULT_URL, Api, Key, Url
-from app.cli.corpus import the_id
+from app.cli.corpus import Fold, LeaveOut, the_id
+from app.cli.corpus import fold as the_fold
 from app.cli.errors import CliError
 from app.cli.following import follow, succeeded
 from app.cli.objects import command_with, parse_object, parse_pairs
@@ -71,6 +72,15 @@ def audit(
     partition: Annotated[
         str | None, typer.Option(help="train, dev, test or all.", show_default=PARTITION)
     ] = None,
+    fold: Fold = None,
+    leave_out: LeaveOut = None,
+    allow_partial: Annotated[
+        bool,
+        typer.Option(
+            "--allow-partial",
+            help="Also where the model does not know the emotions of most of the clips.",
+        ),
+    ] = False,
     limit: Annotated[int | None, typer.Option(help="Audit so many clips only.")] = None,
     label: Annotated[
         list[str] | None, typer.Option(help="Emotion of a recording, once for each.")
@@ -134,7 +144,17 @@ def audit(
     json: Json = False,
 ) -> None:
     """Attack a model, or corrupt its clips, on a corpus or recordings, and follow the audit."""
-    _check(clips, corpus, {"--partition": partition, "--limit": limit}, label, harden)
+    of_corpora = {"--partition": partition, "--limit": limit, "--fold": fold}
+    of_corpora |= {"--leave-out": leave_out, "--allow-partial": allow_partial or None}
+    _check(clips, corpus, of_corpora, label, harden)
+    on: dict[str, Any] = given(
+        {
+            "partition": partition or PARTITION,
+            "fold": the_fold(fold, leave_out),
+            "allow_partial": allow_partial or None,
+            "limit": limit,
+        }
+    )
     request: dict[str, Any] = given(
         {
             "model": model,
@@ -153,14 +173,12 @@ def audit(
     )
     with Api(url, key) as api:
         if dry_run:
-            _forecast(api, request, corpus, partition or PARTITION, limit, json=json)
+            _forecast(api, request, corpus, on, json=json)
             return
         if corpus is None:
             job = _upload(api, request, clips or [], label or [])
         else:
-            part = partition or PARTITION
-            on = given({"corpus": the_id(api, corpus), "partition": part, "limit": limit})
-            job = api.post("/v1/audits", json=request | on)
+            job = api.post("/v1/audits", json=request | on | {"corpus": the_id(api, corpus)})
         if no_wait:
             announce(job, json=json)
             return
@@ -196,13 +214,11 @@ def _is_attack(value: object) -> bool:
 
 
 def _forecast(
-    api: Api, request: dict[str, Any], corpus: str | None, partition: str, limit: int | None,
-    *, json: bool,
-) -> None:  # fmt: skip
+    api: Api, request: dict[str, Any], corpus: str | None, on: dict[str, Any], *, json: bool
+) -> None:
     if corpus is None:
         raise CliError("--dry-run needs --corpus: of recordings the result tells the cost.")
-    on = given({"corpus": the_id(api, corpus), "partition": partition, "limit": limit})
-    told = api.post("/v1/audits?dry_run=true", json=request | on)
+    told = api.post("/v1/audits?dry_run=true", json=request | on | {"corpus": the_id(api, corpus)})
     if json:
         print_json(told)
         return

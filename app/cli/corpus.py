@@ -22,6 +22,8 @@ app = typer.Typer(name="corpus", no_args_is_help=True, help="Add, list, show and
 # The answer comes when the last clip is decoded: on two cores 130 clips a second.
 IMPORT_SECONDS: Final = 3600.0
 PAGE: Final = 100
+SKIPPED_PAGE: Final = 1000
+SHOWN_SKIPPED: Final = 10
 
 
 @app.command()
@@ -39,12 +41,24 @@ def add(
             " they were published).",
         ),
     ] = "auto",
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="OLD=NEW: what an emotion is to be called; once for each."),
+    ] = None,
+    aliases: Annotated[
+        bool,
+        typer.Option("--aliases", help="Call emotions by the shared names: angry is anger."),
+    ] = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
     json: Json = False,
 ) -> None:
     """Upload a corpus. The service decodes it and partitions it by speaker."""
-    request = {"name": name or path.resolve().stem, "format": format_}
+    request: dict[str, Any] = {"name": name or path.resolve().stem, "format": format_}
+    if label:
+        request["labels"] = _renamings(label)
+    if aliases:
+        request["aliases"] = True
     console = err_console()
     bar = Progress(
         TextColumn("{task.description}"),
@@ -101,6 +115,23 @@ def show(
 
 
 @app.command()
+def skipped(
+    corpus: Annotated[str, typer.Argument(help="Id or name.")],
+    *,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+    json: Json = False,
+) -> None:
+    """List the files of its archive that are not used, with the reasons."""
+    with Api(url, key) as api:
+        found = list(_all_skipped(api, the_id(api, corpus)))
+    if json:
+        print_json(found)
+        return
+    table(("file", "reason"), [(one["path"], one["reason"]) for one in found])
+
+
+@app.command()
 def remove(
     corpus: Annotated[str, typer.Argument(help="Id or name.")],
     *,
@@ -133,6 +164,43 @@ def the_id(api: Api, corpus: str) -> str:
     raise CliError(f"{len(found)} corpora are named {corpus!r}; give an id: {', '.join(found)}")
 
 
+def fold(text: str | None, speaker: str | None) -> dict[str, Any] | None:
+    """What ``--fold 1/5`` or ``--leave-out SPEAKER`` say; None if neither is given.
+
+    Raises:
+        CliError: both are given, or the fold is no two numbers.
+    """
+    if text is not None and speaker is not None:
+        raise CliError("--fold and --leave-out are two ways to choose the test; give one.")
+    if speaker is not None:
+        return {"speaker": speaker}
+    if text is None:
+        return None
+    number, _, of = text.partition("/")
+    if not (number.isdecimal() and of.isdecimal()):
+        raise CliError(f"--fold is {text!r}; give the number of the fold and how many, as in 1/5")
+    return {"number": int(number), "of": int(of)}
+
+
+Fold = Annotated[
+    str | None,
+    typer.Option("--fold", help="NUMBER/OF, as in 1/5: the speakers of it are the test."),
+]
+LeaveOut = Annotated[
+    str | None, typer.Option("--leave-out", help="This speaker is the test, all others train.")
+]
+
+
+def _renamings(texts: list[str]) -> dict[str, str]:
+    found = {}
+    for text in texts:
+        old, equals, new = text.partition("=")
+        if not (old.strip() and equals and new.strip()):
+            raise CliError(f"--label is {text!r}; give OLD=NEW, as in angry=anger")
+        found[old] = new
+    return found
+
+
 def _all(api: Api) -> Iterator[dict[str, Any]]:
     after = None
     while True:
@@ -141,6 +209,16 @@ def _all(api: Api) -> Iterator[dict[str, Any]]:
         if not page["has_more"]:
             return
         after = page["data"][-1]["id"]
+
+
+def _all_skipped(api: Api, id_: str) -> Iterator[dict[str, Any]]:
+    seen = 0
+    while True:
+        page = api.get(f"/v1/corpora/{id_}/skipped", limit=SKIPPED_PAGE, after=seen)
+        yield from page["data"]
+        seen += len(page["data"])
+        if not page["has_more"]:
+            return
 
 
 def _archive(path: Path) -> IO[bytes]:
@@ -154,7 +232,7 @@ def _archive(path: Path) -> IO[bytes]:
             return path.open("rb")
         files = sorted(one for one in path.rglob("*") if one.is_file() and _of_use(one))
         if not files:
-            raise CliError(f"The folder {path} holds no WAV or FLAC files.")
+            raise CliError(f"The folder {path} holds no WAV, FLAC or AIFF files.")
         return _packed(path, files)
     except OSError as error:
         raise CliError(f"{path} cannot be read: {error.strerror}.") from error
@@ -213,5 +291,14 @@ def _show(corpus: dict[str, Any], *, json: bool) -> None:
     hours = corpus["seconds"] / 3600
     title = f"{corpus['id']}  {corpus['name']} ({corpus['format']}, {hours:.2f} h)"
     table(("partition", "clips", "speakers", "emotions"), rows, title=title)
-    for one in corpus["skipped"]:
+    for warning in corpus["warnings"]:
+        typer.echo(warning, err=True)
+    for one in corpus["skipped"][:SHOWN_SKIPPED]:
         typer.echo(f"skipped {one['path']}: {one['reason']}", err=True)
+    counts = corpus["skipped_counts"]
+    if sum(counts.values()) > SHOWN_SKIPPED:
+        typer.echo(
+            f"skipped {sum(counts.values())} files ({counted(counts)}); `serval corpus skipped"
+            f" {corpus['id']}` shows all",
+            err=True,
+        )

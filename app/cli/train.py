@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.api import DEFAULT_URL, Api, Key, Url
-from app.cli.corpus import the_id
+from app.cli.corpus import Fold, LeaveOut, the_id
+from app.cli.corpus import fold as the_fold
 from app.cli.following import follow, succeeded
 from app.cli.objects import command_with, parse_object
 from app.cli.output import Json, print_json, table
@@ -96,6 +97,8 @@ def train(
     precision: Annotated[
         str | None, typer.Option(help="float32 or bfloat16.", show_default="float32")
     ] = None,
+    fold: Fold = None,
+    leave_out: LeaveOut = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same model.")] = None,
     name: Annotated[str | None, typer.Option(help="Of the model.")] = None,
     no_wait: NoWait = False,
@@ -114,6 +117,7 @@ def train(
         "front_end": front_end,
         "augment": [parse_object(one, "--augment") for one in augment] if augment else None,
         "precision": precision,
+        "fold": the_fold(fold, leave_out),
         "seed": seed,
         "name": name,
     }

@@ -8,10 +8,11 @@ inside the archive) is left out and named.
 
 import io
 import stat
+import unicodedata
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -20,6 +21,7 @@ from typing import BinaryIO, Final
 
 from app.errors import Invalid, shown
 from models.corpus import INDEX_NAME
+from models.corpus.dialect import plain_path
 from models.corpus.index import MAX_INDEX_BYTES
 from models.corpus.labels import is_audio
 from models.corpus.manifest import Skipped, path_fault
@@ -35,6 +37,7 @@ MOST_RATIO: Final = 100
 RATIO_COUNTS_FROM: Final = 64 * MIB
 # zlib's window is 32 KiB; the dictionary of LZMA is as large as the archive says, up to 4 GiB.
 COMPRESSIONS: Final = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+UTF8_FLAG: Final = 0x800
 ARCHIVES: Final = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"}
 # What `zipfile` raises on damaged archives, apart from its own error.
 DAMAGE: Final = (
@@ -91,7 +94,7 @@ class Archive:
             entries = self._zip.infolist()
         _check_entries(entries, limits)
         self.skipped: list[Skipped] = []
-        self._entries = _relative(self._useful(entries))
+        self._entries = _relative(self._useful(_named(entries)))
 
     def __enter__(self) -> "Archive":
         return self
@@ -149,23 +152,25 @@ class Archive:
                 code="zip_bomb",
             )
 
-    def _useful(self, entries: list[zipfile.ZipInfo]) -> Iterator[tuple[str, zipfile.ZipInfo]]:
-        for entry in entries:
-            name = entry.filename
+    def _useful(
+        self, entries: Mapping[str, zipfile.ZipInfo]
+    ) -> Iterator[tuple[str, zipfile.ZipInfo]]:
+        for name, entry in entries.items():
             if name.endswith("/"):  # as `is_dir` says, which fails on an entry without a name
                 continue
-            reason = _useless(name) or self._too_large(entry)
-            if reason is None:
+            fault = _useless(name) or self._too_large(entry)
+            if fault is None:
                 yield name, entry
             else:
-                self.skipped.append(Skipped(shown(name).strip("'\""), reason))
+                code, reason = fault
+                self.skipped.append(Skipped(shown(name).strip("'\""), reason, code))
 
-    def _too_large(self, entry: zipfile.ZipInfo) -> str | None:
+    def _too_large(self, entry: zipfile.ZipInfo) -> tuple[str, str] | None:
         """Trusts the header, which `zipfile` holds the entry to: it reads no byte more."""
-        most = MAX_INDEX_BYTES if entry.filename.endswith(INDEX_NAME) else self._limits.clip_bytes
+        most = MAX_INDEX_BYTES if _meant(entry).endswith(INDEX_NAME) else self._limits.clip_bytes
         if entry.file_size <= most:
             return None
-        return f"{entry.file_size} bytes; a clip may have {most}"
+        return "too_large", f"{entry.file_size} bytes; a clip may have {most}"
 
 
 class _BriefReader(io.RawIOBase):
@@ -232,17 +237,38 @@ def _check_entries(entries: list[zipfile.ZipInfo], limits: Limits) -> None:
         if fault is not None:
             code, message = fault
             raise Invalid(f"The archive's entry {shown(entry.filename)} {message}", code=code)
-    twice = [name for name, n in Counter(entry.filename for entry in entries).items() if n > 1]
+
+
+def _named(entries: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
+    """The entries by the names that their packers meant.
+
+    Raises:
+        Invalid: two have the same.
+    """
+    names = [_meant(entry) for entry in entries]
+    twice = [name for name, n in Counter(names).items() if n > 1]
     if twice:
         raise Invalid(
             f"The archive has several entries of the name {shown(twice[0])}. Keep one.",
             code="duplicate_entry",
         )
+    return dict(zip(names, entries, strict=True))
+
+
+def _meant(entry: zipfile.ZipInfo) -> str:
+    """The name of an entry: `zipfile` takes one without the flag of UTF-8 for code page 437."""
+    name = entry.filename
+    if not entry.flag_bits & UTF8_FLAG and not name.isascii():
+        try:
+            name = name.encode("cp437").decode("utf-8")
+        except UnicodeError:  # it is of another code page, and stays as it is
+            name = entry.filename
+    return unicodedata.normalize("NFC", plain_path(name))
 
 
 def _hostile(entry: zipfile.ZipInfo) -> tuple[str, str] | None:
     """Why the archive is refused for this entry: code and message."""
-    plain = entry.filename.replace("\\", "/")
+    plain = _meant(entry)
     if plain.startswith("/") or ".." in plain.split("/") or plain[1:2] == ":":
         return "unsafe_path", "leaves the archive. Pack the corpus' folder from inside."
     mode = entry.external_attr >> 16
@@ -258,16 +284,17 @@ def _hostile(entry: zipfile.ZipInfo) -> tuple[str, str] | None:
     return None
 
 
-def _useless(name: str) -> str | None:
-    """Why the file is left out; None when it is audio or the index."""
+def _useless(name: str) -> tuple[str, str] | None:
+    """Why the file is left out, code and reason; None when it is audio or the index."""
     path = PurePosixPath(name)
     if "__MACOSX" in path.parts or path.name.startswith("._"):
-        return "metadata of macOS"
+        return "macos_metadata", "metadata of macOS"
     if path.suffix.lower() in ARCHIVES:
-        return "an archive inside the archive is not opened"
+        return "nested_archive", "an archive inside the archive is not opened"
     if path.name != INDEX_NAME and not is_audio(name):
-        return "neither WAV nor FLAC"
-    return path_fault(name)
+        return "not_audio", "neither WAV, FLAC nor AIFF"
+    fault = path_fault(name)
+    return None if fault is None else ("bad_path", fault)
 
 
 def _relative(found: Iterator[tuple[str, zipfile.ZipInfo]]) -> dict[str, zipfile.ZipInfo]:

@@ -6,12 +6,13 @@ from typing import Annotated, Any, BinaryIO, Final
 
 import anyio.to_thread
 from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import Field
 
 from app.access.auth import Caller, may
 from app.access.keys.scopes import Scope
 from app.access.quotas import ConcurrencyLimit
 from app.corpora import service, tables
-from app.corpora.schemas import Corpus, CorpusRequest
+from app.corpora.schemas import Corpus, CorpusRequest, SkippedFile
 from app.errors import ClientGone
 from app.http.examples import read_examples
 from app.http.forms import ANY_SIZE, multipart, no_others, the_file, the_request
@@ -22,7 +23,7 @@ from app.http.queries import NoQuery, PageQuery
 from app.jobs.services import Services, ServicesDep
 from app.persistence.database import SessionDep
 from app.persistence.pages import newest_first
-from app.schemas import Page
+from app.schemas import Page, Schema
 
 router = APIRouter(prefix="/v1/corpora", tags=["corpora"])
 
@@ -47,7 +48,7 @@ FORM: Final[dict[str, Any]] = {
                         "file": {
                             "type": "string",
                             "format": "binary",
-                            "description": "A zip of WAV and FLAC files, with an `index.csv`"
+                            "description": "A zip of WAV, FLAC and AIFF files, with an `index.csv`"
                             " (path, speaker, emotion; gender, sentence, split if known) or with"
                             " the file names of a known corpus.",
                         },
@@ -150,6 +151,35 @@ def get_corpus(
 ) -> Corpus:
     """What it holds, by partition, emotion, speaker and gender, and which files were skipped."""
     return Corpus.of(service.get(session, corpus_id, owner=caller.owner))
+
+
+class SkippedQuery(Schema):
+    """A part of the list."""
+
+    after: int = Field(
+        default=0, ge=0, le=2**31 - 1, description="How many files stand on the pages before."
+    )
+    limit: int = Field(default=100, ge=1, le=1000, description="How many at most.")
+
+
+@router.get(
+    "/{corpus_id}/skipped",
+    summary="The files of the archive that are not used",
+    responses=problems(404, 422, 503),
+)
+def get_skipped(
+    corpus_id: str,
+    session: SessionDep,
+    services: ServicesDep,
+    caller: MayUseCorpora,
+    query: Annotated[SkippedQuery, Query()],
+) -> Page[SkippedFile]:
+    """Each with the reason, in the order of the archive; clips that cannot be read come first."""
+    corpus = service.get(session, corpus_id, owner=caller.owner)
+    found = service.skipped(services.storage, corpus)
+    end = query.after + query.limit
+    data = [SkippedFile.model_validate(one) for one in found[query.after : end]]
+    return Page(data=data, has_more=len(found) > end)
 
 
 @router.delete(

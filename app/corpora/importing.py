@@ -6,7 +6,7 @@ a label that is shown, and never a path here.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,9 +14,11 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
 from app.corpora.archive import Archive, Limits
+from app.corpora.schemas import CorpusRequest
 from app.errors import FieldProblem, Invalid
 from app.settings import Settings
-from models.corpus import INDEX_NAME, describe, detect
+from models.corpus import INDEX_NAME, copies, describe, detect
+from models.corpus.aliases import renamed
 from models.corpus.extraction import MAX_FILE_BYTES, extract
 from models.corpus.features import FRAMES_NAME, write_description
 from models.corpus.index import read_index
@@ -30,10 +32,8 @@ from models.corpus.partition import (
 )
 
 AUDIO: Final = "audio"
-# Of the files that were left out, so many are named; the number of the others is told.
-MOST_SKIPPED: Final = 100
 MOST_NAMED: Final = 10
-STORED_NAME: Final = re.compile(r"[0-9]{6}\.(?:wav|flac)")
+STORED_NAME: Final = re.compile(r"[0-9]{6}\.(?:wav|flac|aiff?)")
 # Two speakers cannot be split in three.
 TWO_PARTS: Final = {"train": 0.5, "test": 0.5}
 
@@ -58,14 +58,14 @@ class Imported:
 
 
 def import_archive(
-    upload: BinaryIO, folder: Path, *, format_: str, settings: Settings, watch: Watch
+    upload: BinaryIO, folder: Path, *, request: CorpusRequest, settings: Settings, watch: Watch
 ) -> Imported:
     """Unpack, decode, partition.
 
     Args:
         upload: the zip archive, seekable.
         folder: empty; filled with what the corpus consists of.
-        format_: "auto", "index", or a key of `models.corpus.ADAPTERS`.
+        request: how the corpus is described, and what its emotions are to be called.
         settings: the limits.
         watch: told of the progress.
 
@@ -73,7 +73,7 @@ def import_archive(
         Invalid: the archive or the corpus is not accepted.
     """
     try:
-        return _import(upload, folder, format_, settings, watch)
+        return _import(upload, folder, request, settings, watch)
     except CorpusError as error:
         raise _invalid(error) from error
 
@@ -94,7 +94,7 @@ def _stored_name(number: int, path: str) -> str:
 
 
 def _import(
-    upload: BinaryIO, folder: Path, format_: str, settings: Settings, watch: Watch
+    upload: BinaryIO, folder: Path, request: CorpusRequest, settings: Settings, watch: Watch
 ) -> Imported:
     limits = Limits(
         # As many texts, pictures and folders as clips, and then some.
@@ -103,13 +103,20 @@ def _import(
         clip_bytes=MAX_FILE_BYTES,
     )
     with Archive(upload, limits) as archive:
-        format_ = detect(archive.names) if format_ == "auto" else format_
+        format_ = detect(archive.names) if request.format == "auto" else request.format
         named, unused = _describe(archive, format_)
+        named = renamed(named, request.labels, aliases=request.aliases)
         _check_clips(named, settings.max_corpus_clips)
         _unpack(archive, named, folder / AUDIO, watch)
         skipped = [*archive.skipped, *unused]
+    numbered = list(enumerate(named))
+    if format_ != "index":
+        settled = _settle_copies(named, folder, settings, watch)
+        numbered = [numbered[number] for number in settled.kept]
+        skipped += settled.skipped
+    named = Manifest(tuple(clip for _, clip in numbered))
     stored = Manifest(
-        tuple(replace(clip, path=_stored_name(n, clip.path)) for n, clip in enumerate(named))
+        tuple(replace(clip, path=_stored_name(number, clip.path)) for number, clip in numbered)
     )
     watch = _bounded(folder / FRAMES_NAME, settings.max_corpus_unpacked_bytes, watch)
     name_of = {new.path: old.path for new, old in zip(stored, named, strict=True)}
@@ -122,10 +129,10 @@ def _import(
             on_progress=watch,
         )
     kept = Manifest(tuple(replace(c, path=name_of[c.path]) for c in features.manifest))
-    unreadable = [Skipped(name_of[one.path], one.reason) for one in features.skipped]
+    unreadable = [replace(one, path=name_of[one.path]) for one in features.skipped]
     manifest = _partition(kept)
     _close_gaps(folder / AUDIO, [clip.path for clip in features.manifest], manifest)
-    skipped = _brief([*unreadable, *skipped])
+    skipped = [*unreadable, *skipped]
     write_description(folder, manifest, skipped)
     return Imported(format_, manifest, tuple(skipped))
 
@@ -171,15 +178,26 @@ def _describe(archive: Archive, format_: str) -> tuple[Manifest, Sequence[Skippe
     listed = {clip.path for clip in manifest}
     missing = sorted(listed - names)
     if missing:
-        raise _missing(missing, archive.skipped)
+        raise _missing(missing, names, archive.skipped)
     unlisted = sorted(names - listed - {INDEX_NAME})
-    return manifest, [Skipped(name, f"not listed in {INDEX_NAME}") for name in unlisted]
+    return manifest, [
+        Skipped(name, f"not listed in {INDEX_NAME}", "not_listed") for name in unlisted
+    ]
 
 
-def _missing(missing: Sequence[str], skipped: Sequence[Skipped]) -> CorpusError:
+def _missing(
+    missing: Sequence[str], names: Collection[str], skipped: Sequence[Skipped]
+) -> CorpusError:
     """The error for clips that the index lists and the archive does not have."""
     reasons = {one.path: one.reason for one in skipped}
-    errors = [f"{path}: {reasons.get(path, 'not in the archive')}" for path in missing[:MOST_NAMED]]
+    alike = {name.casefold(): name for name in names}
+
+    def reason(path: str) -> str:
+        if other := alike.get(path.casefold()):
+            return f"the archive has {other}, which differs in case; write it so"
+        return reasons.get(path, "not in the archive")
+
+    errors = [f"{path}: {reason(path)}" for path in missing[:MOST_NAMED]]
     return CorpusError(
         "file_missing",
         f"{INDEX_NAME} lists {len(missing)} files that the archive does not hold as audio, e.g."
@@ -213,6 +231,21 @@ def _unpack(archive: Archive, manifest: Manifest, audio: Path, watch: Watch) -> 
         (audio / _stored_name(number, clip.path)).write_bytes(archive.read(clip.path, look))
 
 
+def _settle_copies(
+    manifest: Manifest, folder: Path, settings: Settings, watch: Watch
+) -> copies.Settled:
+    """Of several files of one clip keep one; the others are removed."""
+    settled = copies.settle(
+        manifest,
+        lambda number: audio_file(folder, number, manifest.clips[number]),
+        max_seconds=settings.max_clip_seconds,
+        look=partial(watch, 0, len(manifest)),
+    )
+    for number in set(range(len(manifest))) - set(settled.kept):
+        audio_file(folder, number, manifest.clips[number]).unlink()
+    return settled
+
+
 def _partition(manifest: Manifest) -> Manifest:
     """The given partition, or one that keeps the speakers apart."""
     check_variety(manifest)  # a clip that could not be read may have been a speaker's only one
@@ -231,13 +264,6 @@ def _close_gaps(audio: Path, stored: Sequence[str], manifest: Manifest) -> None:
     for path in audio.iterdir():
         if path.name not in kept:
             path.unlink()
-
-
-def _brief(skipped: Sequence[Skipped]) -> list[Skipped]:
-    if len(skipped) <= MOST_SKIPPED:
-        return list(skipped)
-    more = len(skipped) - MOST_SKIPPED
-    return [*skipped[:MOST_SKIPPED], Skipped("…", f"and {more} more files")]
 
 
 def _invalid(error: CorpusError) -> Invalid:

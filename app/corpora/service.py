@@ -5,11 +5,12 @@ removed after the row is; `app.persistence.orphans` removes what a crash leaves 
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from sqlalchemy import delete as delete_from
 from sqlalchemy import exists, select
@@ -30,9 +31,14 @@ from app.persistence.ids import is_id, new_id
 from app.persistence.kept import freed_bytes, tree_size
 from app.persistence.storage import Storage
 from app.settings import Settings
-from models.corpus.features import FeatureFile
+from models.corpus.features import FeatureFile, read_skipped
+from models.corpus.folds import Fold
 from models.corpus.index import INDEX_NAME, read_index
-from models.corpus.manifest import Clip, CorpusError, Manifest
+from models.corpus.manifest import Clip, CorpusError, Manifest, Skipped
+from models.corpus.remarks import Part
+
+MOST_SKIPPED: Final = 100
+"""Files that were left out and stand in the corpus itself; `skipped` has them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +88,7 @@ def create(
     with storage.staging() as staged:
         folder = staged / corpus_id
         folder.mkdir()
-        imported = import_archive(
-            upload, folder, format_=request.format, settings=settings, watch=watch
-        )
+        imported = import_archive(upload, folder, request=request, settings=settings, watch=watch)
         size = tree_size(folder)
         orphans.mark(folder)
         storage.publish(folder, final)
@@ -115,7 +119,8 @@ def _row(corpus_id: str, owner: str, name: str, imported: Imported, size: int) -
         classes=manifest.counts("emotion"),
         speakers=len(manifest.speakers),
         partitions={split: _part(manifest.split(split)) for split in manifest.splits},
-        skipped=[{"path": one.path, "reason": one.reason} for one in imported.skipped],
+        skipped=[asdict(one) for one in imported.skipped[:MOST_SKIPPED]],
+        skipped_counts=dict(sorted(Counter(one.code for one in imported.skipped).items())),
         bytes=size,
     )
 
@@ -217,38 +222,107 @@ def delete(
     return freed
 
 
-def read_manifest(folder: Path) -> Manifest:
+def skipped(storage: Storage, corpus: Corpus) -> tuple[Skipped, ...]:
+    """Every file of the archive that is not among the clips.
+
+    Raises:
+        NotFound: the corpus's files are gone or damaged.
+    """
+    folder = storage.published(storage.corpus_dir(corpus.id))
+    try:
+        return read_skipped(folder)
+    except (OSError, ValueError, TypeError) as error:
+        raise NotFound(
+            f"The list of skipped files of {corpus.id} cannot be read. Upload the corpus again."
+        ) from error
+
+
+def read_manifest(folder: Path, fold: Fold | None = None) -> Manifest:
     """What a corpus contains. A submission asks several times and the file is read once: corpora
     do not change.
 
+    Args:
+        folder: of the corpus.
+        fold: that takes the place of the corpus's own partition.
+
     Raises:
-        CorpusError: the index is damaged.
+        CorpusError: the index is damaged, or the fold cannot be made.
         OSError: it cannot be read.
     """
     path = folder / INDEX_NAME
     stat = path.stat()
-    return _manifest(path, stat.st_mtime_ns, stat.st_size)
+    return _manifest(path, stat.st_mtime_ns, stat.st_size, fold)
 
 
 @lru_cache(maxsize=4)
-def _manifest(path: Path, _changed: int, _size: int) -> Manifest:
+def _manifest(path: Path, changed: int, size: int, fold: Fold | None) -> Manifest:
+    if fold is not None:
+        return fold.apply(_manifest(path, changed, size, None))
     return read_index(path.read_bytes())
 
 
-def selection(storage: Storage, corpus: Corpus, partition: str, labels: Sequence[str]) -> Selection:
+def numbers(storage: Storage, corpus: Corpus, partition: str, fold: Fold | None = None) -> Part:
+    """A partition in numbers; of a fold it is counted, of the corpus's own it is known.
+
+    Raises:
+        Invalid: there is no such partition, the fold cannot be made, or the files were damaged.
+    """
+    if fold is not None:
+        folder = storage.published(storage.corpus_dir(corpus.id))
+        with _faults_of(corpus, "fold"):
+            manifest = read_manifest(folder, fold)
+            return Part.of(manifest if partition == "all" else manifest.split(partition))
+    parts = list(corpus.partitions.values())
+    if partition != "all":
+        if partition not in corpus.partitions:
+            raise Invalid.of(
+                "partition",
+                partition,
+                "the corpus has no such partition",
+                f"give one of {', '.join([*corpus.partitions, 'all'])}",
+                code="unknown_split",
+            )
+        parts = [corpus.partitions[partition]]
+    genders: Counter[str] = Counter()
+    for part in parts:
+        genders.update(part.get("genders", {}))
+    if partition == "all":
+        return Part(corpus.clips, corpus.speakers, corpus.classes, genders)
+    return Part(parts[0]["clips"], parts[0]["speakers"], parts[0]["classes"], genders)
+
+
+@contextmanager
+def _faults_of(corpus: Corpus, field: str) -> Iterator[None]:
+    """What is wrong with a corpus's files, as an error of the request."""
+    try:
+        yield
+    except CorpusError as error:
+        raise Invalid.of(field, corpus.id, str(error), code=error.code) from error
+    except OSError as error:
+        raise Invalid.of("corpus", corpus.id, "its files are gone", "upload it again") from error
+
+
+def selection(
+    storage: Storage,
+    corpus: Corpus,
+    partition: str,
+    labels: Sequence[str],
+    fold: Fold | None = None,
+) -> Selection:
     """The clips of a partition for a model.
 
     Args:
         corpus: its row.
         partition: "train", "dev", "test", or "all".
         labels: emotions that the model knows; clips of others are left out.
+        fold: that takes the place of the corpus's own partition.
 
     Raises:
         Invalid: the corpus lacks the partition or all of the emotions, or its files were damaged.
     """
     folder = storage.published(storage.corpus_dir(corpus.id))
     try:
-        manifest = read_manifest(folder)
+        manifest = read_manifest(folder, fold)
         wanted = manifest if partition == "all" else manifest.split(partition)
         frames = FeatureFile(folder)
         if len(frames) != len(manifest):

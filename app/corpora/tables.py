@@ -30,5 +30,7 @@ class Corpus(Kept, Base):
     partitions: Mapped[dict[str, Any]]
     """{partition: {clips, speakers, classes}}"""
     skipped: Mapped[list[Any]] = mapped_column(default=list)
-    """[{path, reason}]"""
+    """[{path, reason, code}], the first of them"""
+    skipped_counts: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    """{code: number of files}"""
     created_at: Mapped[datetime] = mapped_column(default=now)

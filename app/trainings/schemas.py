@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from app.schemas import Metadata, Name, Schema
+from models.corpus.folds import Fold
 from models.front_ends import FrontEndName
 from models.provenance import TrainedOn
 from models.training_plan import MAX_ITERATIONS, Recipe, TrainingPlan
@@ -22,6 +23,12 @@ class TrainingRequest(Schema, Recipe):
         default="train",
         description="The paper tunes on `dev` with a model trained on `train`, and tests one"
         " trained on both.",
+    )
+    fold: Fold | None = Field(
+        default=None,
+        description="Train on all speakers but those of a fold, which are the test, instead of the"
+        " corpus's own partition. Audit the model with the same fold.",
+        examples=[{"number": 1, "of": 5}, {"speaker": "03"}],
     )
     evaluate_every: int | None = Field(
         default=None,

@@ -21,6 +21,7 @@ from app.settings import Settings
 from app.trainings.schemas import TrainingRequest
 from models.corpus.manifest import CorpusError, Manifest
 from models.corpus.partition import check_disjoint
+from models.corpus.remarks import Part, remarks
 
 
 def create(
@@ -127,7 +128,8 @@ def _check_corpus(storage: Storage, corpus: Corpus, request: TrainingRequest) ->
         Invalid: it will not do.
     """
     try:
-        manifest = corpora.read_manifest(storage.published(storage.corpus_dir(corpus.id)))
+        folder = storage.published(storage.corpus_dir(corpus.id))
+        manifest = corpora.read_manifest(folder, request.fold)
         check_disjoint(manifest)
         learnt = manifest.split(*request.train_on.split("+"))
     except CorpusError as error:
@@ -201,6 +203,10 @@ def _warnings(manifest: Manifest, learnt: Manifest, request: TrainingRequest) ->
                     f"Clips of {split} with emotions that {request.train_on} lacks are left out:"
                     f" {', '.join(unknown)}."
                 )
+    found += remarks(request.train_on, Part.of(learnt), learnt.emotions)
+    for split in scored:
+        if split in manifest.splits:
+            found += remarks(split, Part.of(manifest.split(split)), learnt.emotions)
     if len(learnt) < request.batch_size:
         found.append(
             f"{request.train_on} has {len(learnt)} clips, fewer than one batch of"

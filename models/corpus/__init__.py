@@ -40,7 +40,7 @@ def detect(names: Iterable[str]) -> str:
         example = f", e.g. {audio[0]!r}" if audio else ""
         raise CorpusError(
             "unknown_format",
-            f"None of the {len(audio)} WAV and FLAC files is named as in {', '.join(ADAPTERS)}"
+            f"None of the {len(audio)} recordings is named as in {', '.join(ADAPTERS)}"
             f"{example}. Add an index.csv with the columns path, speaker, emotion.",
         )
     if len(found) > 1:
@@ -60,8 +60,8 @@ def describe(names: Sequence[str], corpus: str) -> tuple[Manifest, tuple[Skipped
         corpus: a key of `ADAPTERS`.
 
     Returns:
-        The clips sorted by path, without durations and splits, and the audio files that are not
-        used: named in another way, or a second copy of a clip.
+        The clips sorted by path, without durations and splits, and the audio files that are named
+        in another way. Several files may be of one clip: see `models.corpus.copies`.
 
     Raises:
         CorpusError: ``corpus`` is not known, or no file is named as it says (``unknown_format``).
@@ -70,20 +70,23 @@ def describe(names: Sequence[str], corpus: str) -> tuple[Manifest, tuple[Skipped
         raise CorpusError(
             "unknown_format", f"{corpus!r} is not one of {', '.join(ADAPTERS)}, index or auto."
         )
-    clips: dict[tuple[str, Labels], Clip] = {}
+    clips: list[Clip] = []
     skipped: list[Skipped] = []
     for path in sorted(filter(is_audio, names)):
         labels = ADAPTERS[corpus](path)
         fault = path_fault(path)
         if labels is None or fault is not None:
-            skipped.append(Skipped(path, fault or f"not named like a clip of {corpus}"))
-            continue
-        first = clips.setdefault(_identity(path, labels), _clip(path, labels))
-        if first.path != path:
-            skipped.append(Skipped(path, f"a second copy of {first.path}"))
+            reason, code = (
+                (f"not named like a clip of {corpus}", "other_name")
+                if fault is None
+                else (fault, "bad_path")
+            )
+            skipped.append(Skipped(path, reason, code))
+        else:
+            clips.append(_clip(path, labels))
     if not clips:
         raise CorpusError("unknown_format", f"No file is named like a clip of {corpus}.")
-    return Manifest(tuple(clips.values())), tuple(skipped)
+    return Manifest(tuple(clips)), tuple(skipped)
 
 
 def public_speakers(clips: Manifest) -> dict[str, list[str]]:
@@ -98,11 +101,6 @@ def public_speakers(clips: Manifest) -> dict[str, list[str]]:
             if (labels := parse(clip.path)) is not None:
                 found.setdefault(key, set()).add(labels.speaker)
     return {key: sorted(found[key]) for key in sorted(found)}
-
-
-def _identity(path: str, labels: Labels) -> tuple[str, Labels]:
-    """Equal for two copies of a clip, in different folders or as WAV and FLAC."""
-    return path.rsplit("/", 1)[-1].rsplit(".", 1)[0], labels
 
 
 def _clip(path: str, labels: Labels) -> Clip:

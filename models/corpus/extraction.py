@@ -47,13 +47,13 @@ class _Block:
         frames: of all clips that were read, float32, (sum of frames, 64).
     """
 
-    clips: tuple[tuple[float, int] | str, ...]
+    clips: tuple[tuple[float, int] | Skipped, ...]
     frames: bytes
 
     @property
     def lengths(self) -> list[int]:
         """Frames of each clip that was read."""
-        return [clip[1] for clip in self.clips if not isinstance(clip, str)]
+        return [clip[1] for clip in self.clips if not isinstance(clip, Skipped)]
 
 
 def extract(
@@ -89,7 +89,7 @@ def extract(
     tasks = [[clip.path for clip in manifest.clips[i : i + BLOCK_CLIPS]] for i in starts]
     count = _processes(total) if processes is None else processes
     worker = _Worker(audio, max_seconds)
-    outcomes: list[tuple[float, int] | str] = []
+    outcomes: list[tuple[float, int] | Skipped] = []
     blocks = _spread(worker, tasks, count) if count else _one_by_one(worker, tasks)
     with closing(blocks), FeatureWriter(folder) as writer:
         for block in blocks:
@@ -115,13 +115,13 @@ def _processes(clips: int) -> int:
 
 
 def _sort_out(
-    manifest: Manifest, outcomes: Sequence[tuple[float, int] | str]
+    manifest: Manifest, outcomes: Sequence[tuple[float, int] | Skipped]
 ) -> tuple[Manifest, tuple[Skipped, ...]]:
     kept: list[Clip] = []
     skipped: list[Skipped] = []
     for clip, outcome in zip(manifest, outcomes, strict=True):
-        if isinstance(outcome, str):
-            skipped.append(Skipped(clip.path, outcome))
+        if isinstance(outcome, Skipped):
+            skipped.append(outcome)
         else:
             kept.append(replace(clip, duration_s=outcome[0]))
     if not kept:
@@ -140,17 +140,18 @@ class _Worker:
     def extract(self, paths: Sequence[str]) -> _Block:
         """Read these clips."""
         logmel = LogMel()
-        clips: list[tuple[float, int] | str] = []
+        clips: list[tuple[float, int] | Skipped] = []
         frames: list[bytes] = []
         with torch.inference_mode():
             for path in paths:
                 try:
                     waveform = decode(self._read(path), max_seconds=self.max_seconds)
                 except AudioError as error:
-                    clips.append(str(error))
+                    clips.append(Skipped(path, str(error), error.code))
                     continue
                 except OSError as error:
-                    clips.append(f"The file cannot be read: {error.strerror}.")
+                    reason = f"The file cannot be read: {error.strerror}."
+                    clips.append(Skipped(path, reason, "unreadable"))
                     continue
                 features = logmel(torch.from_numpy(waveform.samples))
                 clips.append((waveform.duration_s, len(features)))

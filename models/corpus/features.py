@@ -12,7 +12,7 @@ band's standard deviation (.0015 in the root mean square), three quarters of the
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -33,6 +33,7 @@ __all__ = [
     "FeatureFile",
     "FeatureSet",
     "FeatureWriter",
+    "read_skipped",
     "write_description",
 ]
 
@@ -70,17 +71,17 @@ class FeatureSet:
         """
         try:
             manifest = read_index((folder / INDEX_NAME).read_bytes())
-            skipped = json.loads((folder / SKIPPED_NAME).read_bytes())
+            skipped = read_skipped(folder)
             with safe_open(folder / FRAMES_NAME, framework="pt") as file:
                 front_end = (file.metadata() or {}).get("front_end")
                 features, offsets = file.get_tensor("features"), file.get_tensor("offsets")
-        except (OSError, SafetensorError, ValueError) as error:
+        except (OSError, SafetensorError, ValueError, TypeError) as error:
             raise _bad_features(str(error)) from error
         if front_end != LOG_MEL:
             raise _bad_features(f"they are of the front end {front_end!r}, not {LOG_MEL!r}")
         if len(offsets) != len(manifest) + 1 or int(offsets[-1]) != len(features):
             raise _bad_features(f"{len(offsets) - 1} clips in them, {len(manifest)} in the index")
-        return cls(manifest, features, offsets, tuple(Skipped(**entry) for entry in skipped))
+        return cls(manifest, features, offsets, skipped)
 
     def dataset(self, labels: Sequence[str], *splits: str) -> tuple[Manifest, Dataset]:
         """The clips for a network with these outputs.
@@ -225,8 +226,18 @@ class FeatureWriter:
 def write_description(folder: Path, manifest: Manifest, skipped: Sequence[Skipped]) -> None:
     """Write ``index.csv`` and ``skipped.json``."""
     (folder / INDEX_NAME).write_text(write_index(manifest), encoding="utf-8")
-    entries = [{"path": entry.path, "reason": entry.reason} for entry in skipped]
+    entries = [asdict(entry) for entry in skipped]
     (folder / SKIPPED_NAME).write_text(json.dumps(entries, indent=1), encoding="utf-8")
+
+
+def read_skipped(folder: Path) -> tuple[Skipped, ...]:
+    """The files of a corpus that are not among its clips.
+
+    Raises:
+        OSError, ValueError: the list is absent or damaged.
+    """
+    entries = json.loads((folder / SKIPPED_NAME).read_bytes())
+    return tuple(Skipped(**{name: str(entry[name]) for name in entry}) for entry in entries)
 
 
 def _bad_features(reason: str) -> CorpusError:

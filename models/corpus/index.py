@@ -3,6 +3,8 @@
 The first line names the columns, in any order. `path`, `speaker` and `emotion` are required;
 `gender` (f, m), `sentence`, `duration_s` (seconds) and `split` (train, dev, test) may be left out
 or left empty; any other column is ignored. The file is UTF-8, with or without a byte order mark.
+What spreadsheets and other corpora write instead is read too: `models.corpus.dialect`. All text is
+taken in its composed form (NFC), so that a name is one name however it was typed.
 """
 
 from __future__ import annotations
@@ -10,12 +12,22 @@ from __future__ import annotations
 import csv
 import io
 import math
+import unicodedata
 from collections.abc import Iterator
-from typing import Final, Protocol
+from dataclasses import replace
+from typing import Final, NamedTuple, Protocol
 
+from models.corpus.dialect import (
+    EVAL,
+    GENDERS,
+    SPLIT_NAMES,
+    column_names,
+    find_delimiter,
+    plain_path,
+    settle_eval,
+)
 from models.corpus.manifest import (
     MAX_LABEL_CHARACTERS,
-    SPLITS,
     Clip,
     CorpusError,
     Manifest,
@@ -33,8 +45,6 @@ MAX_COLUMNS = 64
 MAX_CLIP_SECONDS = 24 * 3600.0
 # Enough to see the pattern of a systematic mistake without burying it.
 MAX_ERRORS = 10
-
-GENDERS = {"": "", "f": "f", "female": "f", "m": "m", "male": "m"}
 
 
 class IndexFileError(CorpusError):
@@ -73,15 +83,19 @@ def read_index(data: bytes | str) -> Manifest:
             "index_too_large",
             f"index.csv has {len(data)} bytes, more than {MAX_INDEX_BYTES}; split the corpus.",
         )
-    rows = csv.reader(io.StringIO(_text(data), newline=""), strict=True)
+    text = _text(data)
+    delimiter, named = find_delimiter(text, REQUIRED_COLUMNS)
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
     clips: list[Clip] = []
     errors: list[str] = []
     try:
+        if named:
+            next(rows)
         _read_lines(rows, clips, errors)
     except csv.Error as error:
         errors.append(f"line {rows.line_num}: this is not CSV ({error})")
     _refuse(clips, errors)
-    return Manifest(tuple(clips))
+    return Manifest(_settled(clips))
 
 
 def write_index(manifest: Manifest) -> str:
@@ -119,7 +133,7 @@ def _text(data: bytes | str) -> str:
         raise IndexFileError(
             "index_not_text", "index.csv holds a NUL character; it is not a text file."
         )
-    return text
+    return unicodedata.normalize("NFC", text)
 
 
 def _read_lines(rows: _Rows, clips: list[Clip], errors: list[str]) -> None:
@@ -141,30 +155,37 @@ def _read_lines(rows: _Rows, clips: list[Clip], errors: list[str]) -> None:
             break
 
 
-def _header(rows: _Rows) -> dict[str, int]:
-    """The column numbers by name."""
-    names = [name.strip().lower() for name in next(rows, [])]
-    missing = [name for name in REQUIRED_COLUMNS if name not in names]
-    if missing or len(names) > MAX_COLUMNS or len(set(names)) < len(names):
-        found = ", ".join(names[:12]) or "nothing"
+class _Header(NamedTuple):
+    """The first line: the numbers of the columns by name, and how many there are in all."""
+
+    numbers: dict[str, int]
+    width: int
+
+
+def _header(rows: _Rows) -> _Header:
+    names = column_names(next(rows, []))
+    named = [name for name in names if name]
+    missing = [name for name in REQUIRED_COLUMNS if name not in named]
+    if missing or len(names) > MAX_COLUMNS or len(set(named)) < len(named):
+        found = ", ".join(named[:12]) or "nothing"
         optional = ", ".join(name for name in COLUMNS if name not in REQUIRED_COLUMNS)
         raise IndexFileError(
             "index_columns",
             f"The first line of index.csv must name the columns {', '.join(REQUIRED_COLUMNS)} "
-            f"(and may name {optional}), each once and at most {MAX_COLUMNS} in all; "
-            f"it names: {found[:200]}.",
+            f"(and may name {optional}), each once and at most {MAX_COLUMNS} in all, separated by "
+            f"commas, semicolons or tabs; it names: {found[:200]}.",
         )
-    return {name: number for number, name in enumerate(names)}
+    return _Header({name: number for number, name in enumerate(names) if name}, len(names))
 
 
-def _clip(header: dict[str, int], row: list[str]) -> Clip:
-    if len(row) != len(header):
-        raise _Fault(f"{len(row)} values for {len(header)} columns")
+def _clip(header: _Header, row: list[str]) -> Clip:
+    if len(row) != header.width and (len(row) < header.width or any(row[header.width :])):
+        raise _Fault(f"{len(row)} values for {header.width} columns")
 
     def value(column: str) -> str:
-        return row[header[column]].strip() if column in header else ""
+        return row[header.numbers[column]].strip() if column in header.numbers else ""
 
-    path = value("path")
+    path = plain_path(value("path"))
     if fault := path_fault(path):
         raise _Fault(fault)
     return Clip(
@@ -174,7 +195,7 @@ def _clip(header: dict[str, int], row: list[str]) -> Clip:
         emotion=_label("emotion", value("emotion").lower(), required=True),
         sentence=_label("sentence", value("sentence"), required=False),
         duration_s=_seconds(value("duration_s")),
-        split=_choice("split", value("split").lower(), {"": "", **{s: s for s in SPLITS}}) or None,
+        split=_choice("split", value("split").lower(), SPLIT_NAMES) or None,
     )
 
 
@@ -206,6 +227,20 @@ def _seconds(value: str) -> float:
             f"duration_s is {value[:40]!r}, not a number of seconds from 0 to {MAX_CLIP_SECONDS:g}"
         )
     return seconds
+
+
+def _settled(clips: list[Clip]) -> tuple[Clip, ...]:
+    """The clips, of which `eval` is no split but another name of one."""
+    splits = {clip.split for clip in clips if clip.split}
+    if EVAL not in splits:
+        return tuple(clips)
+    meant = settle_eval(splits)
+    if meant is None:
+        raise IndexFileError(
+            "index_lines",
+            "index.csv has the splits dev, test and eval; write train, dev or test for eval.",
+        )
+    return tuple(replace(clip, split=meant) if clip.split == EVAL else clip for clip in clips)
 
 
 def _refuse(clips: list[Clip], errors: list[str]) -> None:

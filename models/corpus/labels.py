@@ -20,7 +20,7 @@ EMOTIONS: Final = frozenset(
 )
 """Every adapter answers with these, so that a model of one corpus can be audited on another."""
 
-AUDIO_SUFFIXES: Final = frozenset({".wav", ".flac"})
+AUDIO_SUFFIXES: Final = frozenset({".wav", ".flac", ".aif", ".aiff"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Labels:
 
 
 def is_audio(path: str) -> bool:
-    """Whether the file's name ends like a WAV or FLAC file."""
+    """Whether the file's name ends like that of a WAV, FLAC or AIFF file."""
     return PurePosixPath(path).suffix.lower() in AUDIO_SUFFIXES
 
 

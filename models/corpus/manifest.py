@@ -58,10 +58,20 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A file of a corpus that is not used, and why."""
+    """A file of a corpus that is not used, and why.
+
+    Attributes:
+        path: of the file.
+        reason: a sentence for people.
+        code: stable name of the kind of reason, by which such files are counted:
+            ``not_audio``, ``macos_metadata``, ``nested_archive``, ``bad_path``, ``too_large``,
+            ``not_listed``, ``other_name``, ``copy``, ``lesser_recording``, ``unreadable``, or one
+            of `models.audio.AudioError`; ``unknown`` of corpora from before there were codes.
+    """
 
     path: str
     reason: str
+    code: str = "unknown"
 
 
 @dataclass(frozen=True, slots=True)

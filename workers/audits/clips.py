@@ -99,7 +99,7 @@ def from_corpus(
         Invalid: it holds none of the model's emotions, or its files are damaged.
     """
     corpus = corpora.get(session, request.corpus, owner=owner)
-    chosen = corpora.selection(storage, corpus, request.partition, labels)
+    chosen = corpora.selection(storage, corpus, request.partition, labels, request.fold)
     drawn = sample(chosen.clips, labels, request.limit, request.seed)
     recordings = [chosen.recordings[place] for place in drawn]
     audible = all(path.is_file() for path in recordings)
@@ -121,6 +121,7 @@ def from_corpus(
             corpus=corpus.id,
             corpus_name=corpus.name,
             partition=request.partition,
+            fold=request.fold,
             of=len(chosen.clips),
             left_out=chosen.left_out,
         ),

@@ -1,7 +1,7 @@
 """What a training learns from, and what it is scored on: a corpus as a network with its front end
 hears it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -54,6 +54,8 @@ def load_training_data(
             (``clip_damaged``).
     """
     features = FeatureSet.load(folder)
+    if request.fold is not None:  # in place of the corpus' own partition
+        features = replace(features, manifest=request.fold.apply(features.manifest))
     front_end = FRONT_ENDS[request.front_end]
     train_on = request.train_on.split("+")
     clips = features.manifest.split(*train_on)

@@ -154,6 +154,7 @@ def _config(
         corpus=corpus.id,
         corpus_name=corpus.name,
         train_on=request.train_on,
+        fold=request.fold,
         public_speakers=training_data.public_speakers,
         recipe=request.recipe,
         torch=torch.__version__,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from sqlalchemy.orm import Session
@@ -14,6 +14,7 @@ from app.persistence.storage import Storage
 from models.checkpoint import ModelConfig
 from models.corpus.index import INDEX_NAME
 from models.corpus.manifest import Clip, Manifest
+from models.corpus.remarks import remarks
 from tests import speechless
 
 LEARNT = {"corpus": "CREMA-D", "public_speakers": {"cremad": ["1001", "1002", "1003"]}}
@@ -36,7 +37,9 @@ def cremad(split_of: dict[str, str]) -> Manifest:
 def warn(session: Session, storage: Storage) -> Warn:
     """The warnings of an audit on a second copy of CREMA-D, with another partition."""
 
-    def warn(training: dict[str, Any], partition: str = "test", **changes: Any) -> list[str]:
+    def warn(
+        training: dict[str, Any], partition: str = "test", fold: Any = None, **changes: Any
+    ) -> list[str]:
         splits = {"1001": "train", "1002": "test", "1050": "test", "1051": "dev"}
         corpus = speechless.add_corpus(session, storage, cremad(splits))
         for name, value in changes.items():
@@ -49,6 +52,7 @@ def warn(session: Session, storage: Storage) -> Warn:
                 "model": "m",
                 "corpus": corpus.id,
                 "partition": partition,
+                "fold": fold,
                 "attacks": [{"type": "fgsm", "epsilon": [0.02]}],
             }
         )
@@ -85,9 +89,41 @@ class TestSpeakersThatTheModelKnows:
         assert warn({"corpus": "this", "train_on": "train+dev"}, "test") == []
 
 
+class TestFolds:
+    """A model that was trained on one fold is audited on another, or on the partition."""
+
+    LEARNT: ClassVar = {"corpus": "this", "fold": {"speaker": "actor 1001"}}
+
+    def test_the_same_fold_has_new_speakers(self, warn: Warn) -> None:
+        assert warn(self.LEARNT, fold={"speaker": "actor 1001"}) == []
+
+    def test_the_speakers_that_another_was_trained_on_are_named(self, warn: Warn) -> None:
+        (warning,) = warn(self.LEARNT, fold={"speaker": "actor 1002"})
+        assert "1 of the 1 speakers of these clips (actor 1002)" in warning
+
+    def test_those_of_the_corpus_s_own_partition_too(self, warn: Warn) -> None:
+        (warning,) = warn(self.LEARNT)
+        assert "2 of the 2 speakers of these clips (actor 1002, actor 1050)" in warning
+
+
+class TestSmallPartitions:
+    def test_are_told_with_what_is_few_in_them(
+        self, warn: Warn, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(fit, "remarks", remarks)
+        found = warn({}, "dev")
+        assert "dev has one speaker" in found[0]
+        assert "anger (1), happiness (1)" in found[1]
+
+
 class TestStrangeEmotions:
+    def test_that_have_another_name_are_hinted_at(self, warn: Warn) -> None:
+        part = {"test": {"clips": 5, "speakers": 2, "classes": {"anger": 3, "happy": 2}}}
+        _, advice = warn({}, partitions=part)
+        assert '"labels": {"happy": "happiness"}' in advice
+
     def test_are_counted(self, warn: Warn) -> None:
-        part = {"test": {"classes": {"anger": 2, "boredom": 3}}}
+        part = {"test": {"clips": 5, "speakers": 2, "classes": {"anger": 2, "boredom": 3}}}
         assert warn({}, partitions=part) == [
             "Clips of emotions that the model does not know are left out: boredom (3 clips)."
         ]

@@ -578,6 +578,34 @@ class TestFit:
             "Clips of emotions that the model does not know are left out: boredom (3 clips)."
         ]
 
+    @pytest.fixture
+    def mostly_unknown(self, corpus: Corpus, session: Session) -> None:
+        part = corpus.partitions["test"] | {"classes": {"anger": 4, "angry": 3, "boredom": 3}}
+        corpus.partitions = corpus.partitions | {"test": part}
+        session.commit()
+
+    @pytest.mark.usefixtures("mostly_unknown")
+    def test_an_audit_that_would_lose_most_clips_is_422_with_what_to_do(
+        self, client: TestClient, body: Any
+    ) -> None:
+        problem = refused(client, body)
+        assert problem["code"] == "most_clips_left_out"
+        assert "6 of the 10 clips of test (angry, boredom)" in problem["detail"]
+        assert '"labels": {"angry": "anger"}' in problem["detail"]
+        assert '"allow_partial": true' in problem["detail"]
+
+    @pytest.mark.usefixtures("mostly_unknown")
+    def test_or_is_accepted_where_that_is_asked_for(self, client: TestClient, body: Any) -> None:
+        answer = client.post("/v1/audits", json=body | {"allow_partial": True})
+        assert answer.status_code == 202, answer.text
+        assert "angry (3 clips), boredom (3 clips)" in answer.json()["warnings"][0]
+
+    def test_a_fold_takes_the_place_of_the_partition(self, client: TestClient, body: Any) -> None:
+        asked = body | {"fold": {"number": 2, "of": 4}}
+        assert client.post("/v1/audits", json=asked).status_code == 202
+        problem = refused(client, body | {"fold": {"speaker": "nobody"}})
+        assert problem["code"] == "unknown_speaker"
+
 
 class TestHarden:
     def test_is_accepted(self, client: TestClient, body: Any) -> None:

@@ -139,7 +139,7 @@ class TestCorpus:
         (tmp_path / "small.zip").write_bytes(corpus_zip(None, **{"notes.txt": b""}))
         said = serval("corpus", "add", tmp_path / "small.zip", "--name", "mine")
         assert "mine (index" in said.out
-        assert "skipped notes.txt: neither WAV nor FLAC" in said.err
+        assert "skipped notes.txt: neither WAV, FLAC nor AIFF" in said.err
 
     def test_a_corpus_is_listed_shown_and_removed_by_its_name(
         self, serval: Serval, url: str, corpus: str
@@ -149,6 +149,20 @@ class TestCorpus:
         assert corpus in serval("corpus", "show", "speech").out
         assert serval("corpus", "remove", "speech").out == f"{corpus} is removed.\n"
         assert "No corpus is named 'speech'" in serval("corpus", "show", "speech").err
+
+    def test_its_emotions_are_renamed_and_what_was_skipped_is_listed(
+        self, serval: Serval, url: str, tmp_path: Path
+    ) -> None:
+        notes = {f"{number:02}.txt": b"" for number in range(12)}
+        (tmp_path / "small.zip").write_bytes(corpus_zip(None, **notes))
+        said = serval("corpus", "add", tmp_path / "small.zip", "--label", "anger=ira", "--aliases")
+        assert "ira 4, neutral 4" in said.out
+        assert "skipped 12 files (not_audio 12); `serval corpus skipped corpus_" in said.err
+        assert "test has one speaker" in said.err
+        assert "11.txt" not in said.err
+        assert "11.txt" in serval("corpus", "skipped", "small").out
+        said = serval("corpus", "add", tmp_path / "small.zip", "--label", "anger")
+        assert "give OLD=NEW" in said.err
 
     def test_a_name_of_several_is_not_guessed(
         self, serval: Serval, url: str, corpus: str, speech: Path
@@ -171,7 +185,7 @@ class TestCorpus:
     ) -> None:
         (tmp_path / "empty").mkdir()
         said = serval("corpus", "add", tmp_path / "empty")
-        assert "holds no WAV or FLAC files" in said.err
+        assert "holds no WAV, FLAC or AIFF files" in said.err
 
     def test_the_help_names_every_format(self, serval: Serval) -> None:
         told = " ".join(serval("corpus", "add", "--help").out.replace("│", " ").split())

@@ -72,6 +72,32 @@ class TestWhatIsRead:
             assert found.names == ["index.csv", "a/one.wav"]
             assert found.read("a/one.wav") == b"1"
 
+    def test_backslashes_of_windows_are_slashes(self) -> None:
+        with opened(packed(("index.csv", b"path"), ("a\\", b""), ("a\\one.wav", b"1"))) as found:
+            assert found.names == ["index.csv", "a/one.wav"]
+            assert found.read("a/one.wav") == b"1"
+            assert found.skipped == []
+
+    def test_a_folder_packed_as_a_dot_is_no_part_of_the_names(self) -> None:
+        with opened(packed(("./", b""), ("./a/one.wav", b"1"))) as found:
+            assert found.names == ["a/one.wav"]
+            assert found.skipped == []
+
+    def test_letters_in_two_pieces_are_put_together(self) -> None:
+        with opened(packed(("Zoe\u0308.wav", b"1"))) as found:
+            assert found.names == ["Zo\u00eb.wav"]
+            assert found.read("Zo\u00eb.wav") == b"1"
+
+    def test_utf8_that_is_not_flagged_as_such_is_read_as_it(self) -> None:
+        """As Info-ZIP and Finder pack; Python flags it, so the flag is taken away."""
+        data = bytearray(packed(("Zo\u00eb.wav", b"1")))
+        for signature, offset in ((b"PK\3\4", 7), (b"PK\1\2", 9)):
+            assert data[data.index(signature) + offset] == 8
+            data[data.index(signature) + offset] = 0
+        with opened(bytes(data)) as found:
+            assert found.names == ["Zo\u00eb.wav"]
+            assert found.read("Zo\u00eb.wav") == b"1"
+
     def test_a_folder_without_an_index_stays_because_it_may_name_the_speaker(self) -> None:
         with opened(packed(("DC/a01.wav", b"1"), ("DC/a02.wav", b"1"))) as found:
             assert found.names == ["DC/a01.wav", "DC/a02.wav"]
@@ -79,8 +105,8 @@ class TestWhatIsRead:
     @pytest.mark.parametrize(
         ("name", "reason"),
         [
-            ("README.md", "neither WAV nor FLAC"),
-            ("clip.mp3", "neither WAV nor FLAC"),
+            ("README.md", "neither WAV, FLAC nor AIFF"),
+            ("clip.mp3", "neither WAV, FLAC nor AIFF"),
             ("inner.zip", "an archive inside the archive is not opened"),
             ("inner.tar.gz", "an archive inside the archive is not opened"),
             ("__MACOSX/one.wav", "metadata of macOS"),
@@ -109,6 +135,8 @@ class TestWhatIsHostile:
             "a/../../one.wav",
             "/etc/one.wav",
             "a\\..\\..\\one.wav",
+            "\\etc\\one.wav",
+            ".//etc/one.wav",
             "C:\\one.wav",
             "..",
         ],
@@ -128,6 +156,11 @@ class TestWhatIsHostile:
         error = refusal(packed(("one.wav", b"1"), ("one.wav", b"2")))
         assert error.code == "duplicate_entry"
         assert "one.wav" in error.detail
+
+    @pytest.mark.parametrize("other", ["a\\\u00eb.wav", "./a/\u00eb.wav", "a/e\u0308.wav"])
+    def test_two_names_that_mean_the_same_are_refused(self, other: str) -> None:
+        error = refusal(packed(("a/\u00eb.wav", b"1"), (other, b"2")))
+        assert error.code == "duplicate_entry"
 
     def test_an_encrypted_entry_is_refused(self) -> None:
         data = bytearray(packed(("one.wav", b"1")))

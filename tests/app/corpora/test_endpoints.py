@@ -28,6 +28,7 @@ from app.jobs.states import JobKind, JobStatus
 from app.persistence import orphans
 from app.persistence.ids import new_id
 from app.settings import Settings
+from models.corpus.folds import Fold
 from tests.app.corpora.zips import corpus_zip, flac, index, packed, rows, step, upload, wav
 from tests.app.state import reconfigure, state
 from tests.conftest import MakeKey
@@ -133,6 +134,22 @@ class TestCreate:
         assert [one["name"] for one in rest["data"]] == ["one"]
         assert not rest["has_more"]
 
+    def test_emotions_get_the_names_that_are_asked_for(self, client: TestClient) -> None:
+        listed = [(p, s, {"anger": "Angry", "neutral": "flat"}[e], "") for p, s, e, _ in
+                  rows(dict.fromkeys("abc", ""))]  # fmt: skip
+        clips = {path: wav(seed) for seed, (path, *_) in enumerate(listed)}
+        data = packed({"index.csv": index(listed), **clips})
+        assert set(upload(client, data).json()["classes"]) == {"angry", "flat"}
+        made = upload(client, data, aliases=True, labels={"Flat": "neutral"}).json()
+        assert made["classes"] == {"anger": 3, "neutral": 3}
+        refused = problem(upload(client, data, labels={"agner": "anger"}), 422, "unknown_label")
+        assert "angry, flat" in refused["detail"]
+
+    def test_what_makes_its_partitions_weak_is_told(self, client: TestClient) -> None:
+        told = upload(client, corpus_zip()).json()["warnings"]
+        assert any("test has one speaker" in one for one in told)
+        assert any("train has fewer than 5 clips of anger (2), neutral (2)" in one for one in told)
+
     def test_speakers_are_kept_apart_where_no_split_is_given(self, client: TestClient) -> None:
         speakers = dict.fromkeys(["ann", "bob", "cid", "dan", "eve"], "")
         made = upload(client, corpus_zip(speakers)).json()
@@ -160,7 +177,7 @@ class TestCreate:
         more = {"notes.txt": b"x", "extra.wav": wav(9), "more.zip": packed({"a.wav": wav()})}
         made = upload(client, corpus_zip(None, **more)).json()
         assert {one["path"]: one["reason"] for one in made["skipped"]} == {
-            "notes.txt": "neither WAV nor FLAC",
+            "notes.txt": "neither WAV, FLAC nor AIFF",
             "more.zip": "an archive inside the archive is not opened",
             "extra.wav": "not listed in index.csv",
         }
@@ -183,11 +200,56 @@ class TestCreate:
         assert chosen.recordings[-1].read_bytes() == clips[last]
         assert len(list(chosen.recordings[0].parent.iterdir())) == 3
 
-    def test_a_long_list_of_skipped_files_is_cut_and_counted(self, client: TestClient) -> None:
-        more = {f"{number}.txt": b"" for number in range(130)}
-        skipped = upload(client, corpus_zip(None, **more)).json()["skipped"]
-        assert len(skipped) == 101
-        assert skipped[-1]["reason"] == "and 30 more files"
+    def test_skipped_files_are_counted_by_reason_and_come_in_pages(
+        self, client: TestClient
+    ) -> None:
+        more = {f"{number:03}.txt": b"" for number in range(130)} | {"extra.wav": wav(9)}
+        made = upload(client, corpus_zip(None, **more)).json()
+        assert len(made["skipped"]) == 100
+        assert made["skipped_counts"] == {"not_audio": 130, "not_listed": 1}
+        seen: list[str] = []
+        while True:
+            query = {"after": len(seen), "limit": 60}
+            page = client.get(f"/v1/corpora/{made['id']}/skipped", params=query).json()
+            seen += [one["path"] for one in page["data"]]
+            if not page["has_more"]:
+                break
+        assert sorted(seen) == sorted(more)
+
+    def test_the_skipped_files_of_another_are_404(
+        self, client: TestClient, make_key: MakeKey
+    ) -> None:
+        ours, theirs = make_key("train"), make_key("audit")
+        made = upload(client, corpus_zip(), headers=ours.headers).json()
+        path = f"/v1/corpora/{made['id']}/skipped"
+        assert client.get(path, headers=ours.headers).json()["data"] == []
+        problem(client.get(path, headers=theirs.headers), 404, "not_found")
+
+    def test_of_two_recordings_of_a_clip_the_better_is_kept_and_both_are_named(
+        self, client: TestClient, app: FastAPI, session: Session
+    ) -> None:
+        long = wav(1, seconds=0.4)
+        files = {
+            "a/03a01Wa.wav": wav(1),
+            "b/03a01Wa.wav": long,
+            "a/03a01Na.wav": wav(2),
+            "b/03a01Na.wav": wav(2),
+            "08a01Wa.wav": wav(3),
+            "08a01Na.wav": wav(4),
+        }
+        made = upload(client, packed(files)).json()
+        assert made["clips"] == 4
+        assert made["skipped_counts"] == {"copy": 1, "lesser_recording": 1}
+        told = {one["path"]: one["reason"] for one in made["skipped"]}
+        assert "b/03a01Wa.wav" in told["a/03a01Wa.wav"]
+        assert "shorter" in told["a/03a01Wa.wav"]
+        assert "the same bytes" in told["b/03a01Na.wav"]
+        corpus = service.get(session, made["id"], owner="local")
+        chosen = service.selection(state(app).storage, corpus, "all", ["anger", "neutral"])
+        kept = dict(zip((clip.path for clip in chosen.clips), chosen.recordings, strict=True))
+        assert kept["b/03a01Wa.wav"].read_bytes() == long
+        assert kept["08a01Na.wav"].read_bytes() == wav(4)
+        assert len(list(chosen.recordings[0].parent.iterdir())) == 4
 
     def test_the_uploaded_form_is_described_in_openapi(self, client: TestClient) -> None:
         described = client.get("/openapi.json").json()["paths"]["/v1/corpora"]["post"]
@@ -263,6 +325,15 @@ class TestWhatIsRefused:
             upload(client, packed({"index.csv": index(listed), **clips})), 422, "file_missing"
         )
         assert "ann/anger.wav: not in the archive" in body["detail"]
+
+    def test_a_file_whose_name_differs_in_case_is_named_with_it(self, client: TestClient) -> None:
+        listed = rows({"ann": "train", "bob": "test"})
+        clips = {path.replace(".wav", ".WAV"): wav() for path, *_ in listed}
+        body = problem(
+            upload(client, packed({"index.csv": index(listed), **clips})), 422, "file_missing"
+        )
+        told = "ann/anger.wav: the archive has ann/anger.WAV, which differs in case"
+        assert told in body["detail"]
 
     def test_clips_none_of_which_can_be_read(self, client: TestClient) -> None:
         listed = rows({"ann": "train", "bob": "test"})
@@ -528,7 +599,11 @@ class TestAtomicity:
         upload_ = io.BytesIO(corpus_zip())
         with pytest.raises(ClientGone):
             importing.import_archive(
-                upload_, parts.storage.root, format_="auto", settings=parts.settings, watch=gone
+                upload_,
+                parts.storage.root,
+                request=CorpusRequest(name="x"),
+                settings=parts.settings,
+                watch=gone,
             )
 
     def test_an_import_ends_when_the_client_goes_away(
@@ -643,6 +718,12 @@ class TestSelection:
         assert chosen.frames.clip(chosen.numbers[0]).shape == (11, 64)
         assert [path.read_bytes() for path in chosen.recordings] == [wav(6), wav(7)]
         assert chosen.left_out == {}
+
+    def test_a_fold_takes_the_place_of_the_partition(self, app: FastAPI, corpus: Corpus) -> None:
+        labels = ["neutral", "anger"]
+        chosen = service.selection(state(app).storage, corpus, "test", labels, Fold(speaker="ann"))
+        assert [clip.path for clip in chosen.clips] == ["ann/anger.wav", "ann/neutral.wav"]
+        assert [path.read_bytes() for path in chosen.recordings] == [wav(0), wav(1)]
 
     def test_clips_of_other_emotions_are_left_out_and_counted(
         self, app: FastAPI, corpus: Corpus

@@ -398,7 +398,7 @@ class TestTheCorpus:
     ) -> None:
         corpus = add_corpus(session, storage, manifest().split("train", "dev"))
         job = client.post("/v1/trainings", json={"corpus": corpus.id}).json()
-        assert job["warnings"] == ["The corpus has no partition test: no figures for it."]
+        assert "The corpus has no partition test: no figures for it." in job["warnings"]
 
     def test_emotions_that_cannot_be_learnt_are_told_in_advance(
         self, client: TestClient, session: Session, storage: Storage, corpus: Corpus
@@ -408,9 +408,43 @@ class TestTheCorpus:
         index = Path(storage.corpus_dir(corpus.id) / "index.csv")
         index.write_text(write_index(Manifest((*clips.clips[:-1], odd))))
         job = client.post("/v1/trainings", json={"corpus": corpus.id}).json()
-        assert job["warnings"] == [
-            "Clips of test with emotions that train lacks are left out: guilt."
-        ]
+        told = "Clips of test with emotions that train lacks are left out: guilt."
+        assert told in job["warnings"]
+
+    def test_what_makes_a_partition_weak_is_told_in_advance(
+        self, client: TestClient, corpus: Corpus
+    ) -> None:
+        job = client.post("/v1/trainings", json={"corpus": corpus.id}).json()
+        told = [one for one in job["warnings"] if one.startswith("test has")]
+        assert told[0] == "test has women only."
+        assert "fewer than 5 clips of anger (4), joy (4), sadness (4)" in told[1]
+
+    def test_a_fold_takes_the_place_of_the_partition(
+        self, client: TestClient, corpus: Corpus
+    ) -> None:
+        asked = {"corpus": corpus.id, "fold": {"speaker": "test0"}}
+        job = client.post("/v1/trainings", json=asked).json()
+        assert job["input"]["fold"] == {"number": None, "of": None, "speaker": "test0"}
+        assert any("test has one speaker" in one for one in job["warnings"])
+        assert any("no partition dev" in one for one in job["warnings"])
+
+    @pytest.mark.parametrize(
+        ("fold", "code", "told"),
+        [
+            ({"speaker": "nobody"}, "unknown_speaker", "nobody"),
+            ({"number": 1, "of": 9}, "too_few_speakers", "8 speakers"),
+            ({"number": 3, "of": 2}, "invalid", "number is 3"),
+            ({"number": 1}, "invalid", "number and of"),
+            ({"number": 1, "of": 2, "speaker": "test0"}, "invalid", "number and of"),
+            ({}, "invalid", "number and of"),
+        ],
+    )
+    def test_a_fold_that_cannot_be_made_is_422(
+        self, client: TestClient, corpus: Corpus, fold: dict[str, object], code: str, told: str
+    ) -> None:
+        answer = client.post("/v1/trainings", json={"corpus": corpus.id, "fold": fold})
+        assert (answer.status_code, answer.json()["code"]) == (422, code)
+        assert told in answer.text
 
     def test_one_in_use_is_not_deleted(
         self, client: TestClient, post: Post, corpus: Corpus

@@ -40,14 +40,6 @@ class TestDescribe:
         assert len(manifest) == 1
         assert [(entry.path, "emodb" in entry.reason) for entry in skipped] == [("intro.wav", True)]
 
-    def test_a_second_copy_of_a_clip_counts_once(self) -> None:
-        manifest, skipped = describe(
-            ["a/03a01Fa.wav", "b/03a01Fa.wav", "a/03a01Fa.flac", "a/03a01Nc.wav"], "emodb"
-        )
-        assert [clip.path for clip in manifest] == ["a/03a01Fa.flac", "a/03a01Nc.wav"]
-        assert [entry.path for entry in skipped] == ["a/03a01Fa.wav", "b/03a01Fa.wav"]
-        assert "a/03a01Fa.flac" in skipped[0].reason
-
     def test_the_same_word_by_two_speakers_is_two_clips(self) -> None:
         assert len(describe(["DC/a01.wav", "JE/a01.wav"], "savee")[0]) == 2
 

@@ -43,6 +43,67 @@ class TestReadIndex:
         assert (clip.path, clip.sentence) == ("a, b.wav", "so, then")
 
 
+class TestDialects:
+    """What spreadsheets, shells and other corpora write means what they mean by it."""
+
+    @pytest.mark.parametrize("text", [
+        "path;speaker;emotion\r\na/x.wav;s1;anger\r\n",
+        "path\tspeaker\temotion\na/x.wav\ts1\tanger\n",
+        "sep=;\npath;speaker;emotion\na/x.wav;s1;anger\n",
+        "\ufeffsep=,\r\npath,speaker,emotion\r\na/x.wav,s1,anger\r\n",
+        "path,speaker,emotion\ra/x.wav,s1,anger\r",
+        '"path";"speaker";"emotion"\n"a/x.wav";"s1";"anger"\n',
+        "path,speaker,emotion,,\na/x.wav,s1,anger,,\n,,,,\n",
+        "path,speaker,emotion\na/x.wav,s1,anger,,\n",
+        "path,speaker,emotion\n./a/x.wav,s1,anger\n",
+        "path,speaker,emotion\na\\x.wav,s1,anger\n",
+        "path,speaker,emotion\n.\\a\\x.wav,s1,anger\n",
+        "file,speaker,label\na/x.wav,s1,anger\n",
+        "file,label,path,speaker,emotion\n1,7,a/x.wav,s1,anger\n",
+    ])  # fmt: skip
+    def test_the_same_clip_is_read_of_all(self, text: str) -> None:
+        assert read_index(text) == Manifest((Clip("a/x.wav", "s1", "", "anger", "", 0.0, None),))
+
+    def test_the_line_that_names_the_separator_counts_as_a_line(self) -> None:
+        assert "line 3" in str(fault("sep=;\npath;speaker;emotion\nx.wav;;anger\n"))
+
+    def test_a_value_beyond_the_columns_is_refused(self) -> None:
+        error = fault("path,speaker,emotion\nx.wav,s1,anger,,extra\n")
+        assert "5 values for 3 columns" in str(error)
+
+    def test_a_letter_in_two_pieces_is_the_letter(self) -> None:
+        """macOS takes names apart (NFD), keyboards do not: a speaker must not become two."""
+        text = "path,speaker,emotion\nM\u00fc.wav,M\u00fc,anger\nn.wav,Mu\u0308,anger\n"
+        manifest = read_index(text)
+        assert manifest.speakers == ("M\u00fc",)
+        assert "already stands" in str(fault(text + "Mu\u0308.wav,x,anger\n"))
+
+    @pytest.mark.parametrize("gender", ["", "unknown", "Other", "nan", "N/A", "none"])
+    def test_a_gender_that_is_not_told_is_unknown(self, gender: str) -> None:
+        (clip,) = read_index(HEADER + f"x.wav,s1,{gender},anger,,,\n")
+        assert clip.gender == ""
+
+    @pytest.mark.parametrize(
+        ("written", "meant"),
+        [
+            (["train", "val", "test"], ("train", "dev", "test")),
+            (["Training", "Validation", "Testing"], ("train", "dev", "test")),
+            (["train", "valid"], ("train", "dev")),
+            (["train", "devel", "eval"], ("train", "dev", "test")),
+            (["train", "eval", "test"], ("train", "dev", "test")),
+            (["train", "eval"], ("train", "test")),
+        ],
+    )
+    def test_splits_have_many_names(self, written: list[str], meant: tuple[str, ...]) -> None:
+        text = HEADER + "".join(f"{n}.wav,s{n},,anger,,,{one}\n" for n, one in enumerate(written))
+        assert read_index(text).splits == meant
+        assert [clip.split for clip in read_index(text)] == [*meant]
+
+    def test_an_eval_that_may_be_either_is_refused(self) -> None:
+        text = HEADER + "".join(f"{s}.wav,{s},,anger,,,{s}\n" for s in ("dev", "test", "eval"))
+        assert "for eval" in str(fault(text))
+
+
 class TestRefusedIndex:
     @pytest.mark.parametrize("text", ["", "\n", "speaker,emotion\n", "path,path,speaker,emotion\n"])
     def test_columns_missing_or_twice(self, text: str) -> None:
@@ -61,8 +122,11 @@ class TestRefusedIndex:
             ("../x.wav,s1,f,anger,k,1,train", "'../x.wav' leaves the corpus folder"),
             ("a/../../x.wav,s1,f,anger,k,1,train", "leaves the corpus folder"),
             ("/etc/passwd,s1,f,anger,k,1,train", "leaves the corpus folder"),
-            ("C:\\x.wav,s1,f,anger,k,1,train", "backslash"),
-            ("./x.wav,s1,f,anger,k,1,train", "plain form"),
+            ("C:\\x.wav,s1,f,anger,k,1,train", "colon"),
+            ("..\\x.wav,s1,f,anger,k,1,train", "leaves the corpus folder"),
+            (".//etc/passwd,s1,f,anger,k,1,train", "leaves the corpus folder"),
+            ("./../x.wav,s1,f,anger,k,1,train", "leaves the corpus folder"),
+            ("\\\\host\\x.wav,s1,f,anger,k,1,train", "leaves the corpus folder"),
             ("a//x.wav,s1,f,anger,k,1,train", "plain form"),
             (f"{'x' * 256},s1,f,anger,k,1,train", "256 characters"),
             (",s1,f,anger,k,1,train", "path is empty"),
@@ -71,7 +135,7 @@ class TestRefusedIndex:
             (f"x.wav,s1,f,{'e' * 65},k,1,train", "65 characters"),
             ("x.wav,s1,f,an\x07ger,k,1,train", "control character"),
             ("x.wav,s1,x,anger,k,1,train", "gender is 'x'"),
-            ("x.wav,s1,f,anger,k,1,validation", "not one of train, dev, test"),
+            ("x.wav,s1,f,anger,k,1,exam", "split is 'exam', not one of train"),
             ("x.wav,s1,f,anger,k,long,train", "'long'"),
             ("x.wav,s1,f,anger,k,nan,train", "'nan'"),
             ("x.wav,s1,f,anger,k,-1,train", "'-1'"),

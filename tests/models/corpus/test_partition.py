@@ -4,14 +4,15 @@ import hashlib
 import time
 import tracemalloc
 from dataclasses import replace
-from itertools import product
+from itertools import combinations, product
 
 import pytest
 
 from models.checkpoint import MAX_CLASSES
-from models.corpus import partition
+from models.corpus import balancing, partition
 from models.corpus.manifest import Clip, CorpusError, Manifest
 from models.corpus.partition import (
+    FRACTIONS,
     PartitionError,
     check_disjoint,
     check_variety,
@@ -162,6 +163,71 @@ class TestACrowd:
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert most < 4_000 * MAX_CLASSES  # bytes, where a table of floats has eight times as many
+
+
+def talk_shows() -> Manifest:
+    """As in URDU: 29 speakers of 2 to 80 clips, most of them in one or two of four emotions."""
+    sizes = [80, 50, 46, 40, 34, 28, 22, 18, 14, 12, 10, 8, 6, 5, 4, 4, 3, 3, 2, 2, 2, 2, 2]
+    sizes += [30, 14, 8, 4, 2, 2]
+    names = ("anger", "happiness", "neutral", "sadness")
+    clips = []
+    for n, size in enumerate(sizes):
+        gender = "m" if n < 23 else "f"
+        for take in range(size):
+            emotion = names[(n * 7 + (take % 5 == 4)) % 4]
+            speaker = f"S{gender}{n}"
+            clips.append(Clip(f"{n}-{take}.wav", speaker, gender, emotion, "", 1.0, None))
+    return Manifest(tuple(clips))
+
+
+class TestUnevenSpeakers:
+    """Some have two clips, one has eighty: they change places until the splits balance."""
+
+    def test_every_split_has_its_share_of_every_emotion_and_gender(self) -> None:
+        manifest = talk_shows()
+        parted = speaker_independent(manifest)
+        check_disjoint(parted)
+        for split in ("dev", "test"):
+            part = parted.split(split)
+            for attribute in ("emotion", "gender"):
+                whole = manifest.counts(attribute)
+                for name, clips in part.counts(attribute).items():
+                    assert clips / whole[name] == pytest.approx(0.2, abs=0.07), (split, name)
+
+    def test_the_quotas_of_speakers_stay_as_they_were(self) -> None:
+        parted = speaker_independent(talk_shows())
+        found = {
+            split: tuple(speakers_of(parted, split, gender) for gender in "fm")
+            for split in parted.splits
+        }
+        assert found == {"train": (4, 13), "dev": (1, 5), "test": (1, 5)}
+
+    def test_swapping_halves_the_distance_at_least(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        swapped = distance(speaker_independent(talk_shows()))
+        monkeypatch.setattr(balancing, "MOST_CELLS", 0)
+        assert swapped < distance(speaker_independent(talk_shows())) / 2
+
+    def test_no_swap_of_two_speakers_would_be_better(self) -> None:
+        parted = speaker_independent(talk_shows())
+        best = distance(parted)
+        people = {clip.speaker: (clip.gender, clip.split) for clip in parted}
+        for one, other in combinations(people, 2):
+            if people[one][0] == people[other][0] and people[one][1] != people[other][1]:
+                splits = {one: people[other][1], other: people[one][1]}
+                moved = (replace(c, split=splits.get(c.speaker, c.split)) for c in parted)
+                assert distance(Manifest(tuple(moved))) > best - 1e-9
+
+
+def distance(parted: Manifest) -> float:
+    """Of the splits from their shares of each emotion and gender, squared; see `balancing.cost`."""
+    found = 0.0
+    for split, share in FRACTIONS.items():
+        part = parted.split(split)
+        for attribute in ("emotion", "gender"):
+            of = part.counts(attribute)
+            for name, clips in parted.counts(attribute).items():
+                found += (of.get(name, 0) / clips - share) ** 2 + (name not in of)
+    return found
 
 
 class TestSpeakerIndependent:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -18,12 +19,14 @@ from app.registry.tables import Model
 from app.trainings.schemas import TrainingRequest, TrainingResult
 from models import training
 from models.architectures import ARCHITECTURES
+from models.corpus.folds import Fold
 from models.evaluation import Evaluation, evaluate
 from models.features import Standardizer
 from models.provenance import Provenance
 from models.training import TrainingState
 from models.training_plan import TrainingPlan
 from tests.models.tiny import TinyNet
+from tests.speechless import manifest, write_corpus
 from tests.workers.conftest import Submit
 from workers.jobs import PERFORM
 from workers.runtime import progress
@@ -273,6 +276,15 @@ class TestTraining:
         assert error is not None
         assert error["code"] == "bad_statistics"
         assert begun == []
+
+
+def test_a_fold_is_learnt_without_its_speakers(tmp_path: Path) -> None:
+    write_corpus(tmp_path / "corpus", manifest())
+    request = TrainingRequest(corpus="its", front_end="logmel-1", fold=Fold(speaker="dev0"))
+    data = load_training_data(tmp_path / "corpus", request, torch.device("cpu"))
+    clips_a_speaker = len(manifest()) // len(manifest().speakers)
+    assert len(data.train) == len(manifest()) - clips_a_speaker
+    assert {name: len(part) for name, part in data.parts.items()} == {"test": clips_a_speaker}
 
 
 class TestInterruptedTraining:
