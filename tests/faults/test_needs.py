@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from app.migrations import upgrade
-from app.operations.heartbeat import Heartbeat
+from app.operations.heartbeat import Heartbeats
 from app.settings import Settings
 from tests.faults.stack import START_SECONDS, Process, Valkey, until
 
@@ -42,7 +42,7 @@ class Worker:
         return [(one["event"], one["part"]) for one in self.said() if "part" in one]
 
     def healthy(self) -> bool:
-        return Heartbeat.of(self.settings, "audits").why_not() is None
+        return Heartbeats.of(self.settings, "audits").why_not() is None
 
 
 @pytest.fixture
