@@ -22,7 +22,10 @@ class Worker:
     """An audit worker that logs JSON, with a data folder and a Valkey of its own, both absent."""
 
     def __init__(self, folder: Path) -> None:
-        self.settings = Settings(data_dir=folder / "data")
+        self.settings = Settings(
+            data_dir=folder / "data",
+            database_url_setting=f"sqlite:///{folder / 'data' / 'serval.db'}",
+        )
         self.valkey = Valkey(folder / "valkey", "127.0.0.1")
         env = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
         env |= {
