@@ -64,9 +64,9 @@ class Needs:
         except SQLAlchemyError as error:
             return why_not_open(settings, error)
         except (RedisError, OSError) as error:
-            if part == "queue":
-                return why_not_redis(settings, error)
-            return cannot_be_written(self._services.storage.root, error)
+            if isinstance(error, OSError) and part == "storage":
+                return cannot_be_written(self._services.storage.root, error)
+            return why_not_redis(settings, error)
         return None
 
     def _storage(self) -> None:
