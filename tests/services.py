@@ -19,6 +19,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import psutil
+import psycopg
+
 ROOT = Path(__file__).resolve().parent.parent
 POSTGRES_MAJOR = 15
 REDIS_MAJOR = 7
@@ -145,6 +148,16 @@ class PostgreSQL:
         """
         self._server = start(self._command, self._log, self._user)
         wait_for(self._server, self._port, self._log)
+        until = time.monotonic() + START_SECONDS
+        while True:  # it listens before it has read its files
+            try:
+                psycopg.connect(self.url).close()
+            except psycopg.OperationalError as error:
+                if time.monotonic() > until:
+                    raise ServiceError(f"PostgreSQL takes no connections: {error}") from error
+                time.sleep(0.05)
+            else:
+                return
 
     def stop(self) -> None:
         """Its fast shutdown, which does not wait for clients to leave."""
@@ -153,8 +166,6 @@ class PostgreSQL:
 
     def kill(self) -> None:
         """Kill all its processes, in mid-work."""
-        import psutil
-
         assert self._server is not None
         server = psutil.Process(self._server.pid)
         server.suspend()  # else it would make new ones, and restart by itself
