@@ -24,11 +24,12 @@ from app.jobs.events import Waiters, WaitersState
 from app.jobs.metrics import JobsCollector, WorkersCollector
 from app.jobs.queue import brief_client, living_workers
 from app.jobs.services import Services
-from app.migrations import check_revision, upgrade
+from app.migrations import upgrade
 from app.observability import health, logs
 from app.observability.health import ObservabilityState
 from app.observability.metrics import Metrics
 from app.observability.request_context import RequestContext
+from app.operations.needs import parts
 from app.persistence import orphans
 from app.predictions.documented import documented_routes
 from app.predictions.endpoints import prediction_routes
@@ -98,9 +99,8 @@ def _assemble(settings: Settings) -> AppState:
     predictions = Predictions(settings, services.sessions, services.storage, metrics.registry)
     checks: dict[str, health.Check] = {
         "predictions": predictions.check,
-        "database": partial(check_revision, services.engine),
-        "queue": services.queue.ping,
-        "storage": services.storage.check,
+        **parts(services),
+        "queue": services.queue.ping,  # which says what went wrong as anybody may be told
     }
     return AppState(
         settings=settings,

@@ -1,10 +1,11 @@
-"""What supervisor and workers both ask of the processes that they start."""
+"""What API, supervisor and workers ask of their processes: how they begin, and how they end."""
 
 import ctypes
 import os
 import signal
 import sys
 import sysconfig
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,11 @@ IMAGE: Final = Path("/srv/serval")
 """Where the container image has that folder, see the Dockerfile."""
 
 PR_SET_PDEATHSIG: Final = 1
+
+LEAVE_SECONDS: Final = 14.0
+"""From SIGTERM to the end of any of our processes, whatever hangs: a thread that waits for the
+database may take 10 s with SQLite and 30 s with PostgreSQL, and the interpreter would wait for it.
+Supervisors kill after 15 s or later."""
 
 # Loaded here: between fork and exec nothing may be imported.
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -68,3 +74,10 @@ def ending(code: int) -> str:
     if code >= 0:
         return f"ended with status {code}"
     return f"was killed by {signal.Signals(-code).name}"
+
+
+def leave_in_time(seconds: float = LEAVE_SECONDS) -> None:
+    """End this process with status 0 so many seconds from now, if it has not ended by then."""
+    leave = threading.Timer(seconds, os._exit, (0,))
+    leave.daemon = True
+    leave.start()

@@ -25,6 +25,8 @@ from rich.table import Table
 MODULES = (
     "predict",
     "neighbours",
+    "litserve",
+    "replicas",
     "serving",
     "attacks",
     "audit",

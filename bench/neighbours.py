@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from bench.predict import CLIP, Client, a_model, server, upload
+from bench.predict import CLIP, Client, a_model, request_bytes, server, upload
 
 BUSY = "while True: pass"
 TURNS = 3
@@ -27,7 +27,8 @@ def measure() -> list[dict[str, Any]]:
     seconds: dict[int, list[float]] = {0: [], **{number: [] for number in BARS}}
     loads = []
     with server() as (port, _):
-        client = Client(port, f"/v1/predict?model={upload(port, a_model())}", clip)
+        request = request_bytes(f"/v1/predict?model={upload(port, a_model())}", clip)
+        client = Client(port, request)
         for _ in range(TURNS):
             for number, found in seconds.items():
                 with busy(number):

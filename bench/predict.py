@@ -105,15 +105,15 @@ def measure_pair() -> tuple[Measured, Measured, Measured]:
     clip = CLIP.read_bytes()
     direct = Direct(model)
     with server() as (port, process):
-        path = f"/v1/predict?model={upload(port, model)}"
-        check(Client(port, path, clip).predict(), direct.predict([clip])[0])
-        in_parallel(port, path, clip, 100)
+        request = request_bytes(f"/v1/predict?model={upload(port, model)}", clip)
+        check(Client(port, request).predict(), direct.predict([clip])[0])
+        in_parallel([port], request, 100)
         early = process.memory_info().rss / 2**20
-        in_parallel(port, path, clip, 900)
+        in_parallel([port], request, 900)
         late = process.memory_info().rss / 2**20
         return (
-            latency(Client(port, path, clip), direct, clip),
-            throughput(port, path, clip, direct),
+            latency(Client(port, request), direct, clip),
+            throughput(port, request, clip, direct),
             Measured(late / early, late, early),
         )
 
@@ -159,10 +159,10 @@ class Client:
     """One client with one connection that it keeps; as bare as one can be, for it has the same two
     cores as the server."""
 
-    def __init__(self, port: int, path: str, clip: bytes) -> None:
+    def __init__(self, port: int, request: bytes) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._request = request_bytes(path, clip)
+        self._request = request
 
     def predict(self) -> bytes:
         """Send the clip; the answer's body."""
@@ -200,7 +200,7 @@ def medians(ours: list[float], theirs: list[float], how: str = "") -> Measured:
     return Measured(ratio, statistics.median(ours), statistics.median(theirs), how)
 
 
-def throughput(port: int, path: str, clip: bytes, direct: Direct) -> Measured:
+def throughput(port: int, request: bytes, clip: bytes, direct: Direct) -> Measured:
     """Clips a second over HTTP and directly in batches of the best size.
 
     Rounds of as many clips on both sides, by turns.
@@ -209,7 +209,7 @@ def throughput(port: int, path: str, clip: bytes, direct: Direct) -> Measured:
     size = min(BATCHES, key=lambda size: offline(direct, clip, size, count // 2))
     over_http, directly = [], []
     for _ in range(ROUNDS):
-        over_http.append(count / timed(lambda: in_parallel(port, path, clip, count)))
+        over_http.append(count / timed(lambda: in_parallel([port], request, count)))
         directly.append(count / offline(direct, clip, size, count))
         time.sleep(REST)
     return medians(over_http, directly, f"in batches of {size}")
@@ -220,15 +220,14 @@ def offline(direct: Direct, clip: bytes, size: int, count: int) -> float:
     return timed(lambda: [direct.predict([clip] * size) for _ in range(count // size)])
 
 
-def in_parallel(port: int, path: str, clip: bytes, count: int) -> None:
+def in_parallel(ports: Sequence[int], request: bytes, count: int) -> None:
     """At least ``count`` predictions by 16 clients at one time, all in one thread: they have the
-    same cores as the server, and should need little of them."""
-    request = request_bytes(path, clip)
+    same cores as the server, and should need little of them. Each keeps to one of the ports."""
 
     async def run() -> None:
         clients = [Repeating(request, -(-count // CLIENTS)) for _ in range(CLIENTS)]
-        for client in clients:
-            await client.connect(port)
+        for number, client in enumerate(clients):
+            await client.connect(ports[number % len(ports)])
         await asyncio.gather(*(client.done for client in clients))
 
     uvloop.run(run())
@@ -269,13 +268,13 @@ class Repeating(asyncio.Protocol):
             self.done.set_exception(error or RuntimeError("the service closed the connection"))
 
 
-def request_bytes(path: str, clip: bytes) -> bytes:
+def request_bytes(path: str, body: bytes, kind: str = "audio/wav") -> bytes:
     """A request to predict, as it goes over the wire."""
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: audio/wav\r\n"
-        f"Content-Length: {len(clip)}\r\n\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
     )
-    return head.encode() + clip
+    return head.encode() + body
 
 
 def body_of(answer: bytes) -> bytes | None:
@@ -305,17 +304,27 @@ def check(answer: bytes, probabilities: list[float]) -> None:
         raise RuntimeError(f"the service and the direct calls differ by {worst}")
 
 
-@contextmanager
-def server() -> Iterator[tuple[int, psutil.Process]]:
-    """A server as it is served, with a data folder of its own: its port and its process."""
-    with socket.socket() as free, tempfile.TemporaryDirectory() as folder:
+def free_port() -> int:
+    """One that nobody listens on."""
+    with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
+        port: int = free.getsockname()[1]
+        return port
+
+
+@contextmanager
+def server(data_dir: Path | None = None) -> Iterator[tuple[int, psutil.Process]]:
+    """A server as it is served: its port and its process.
+
+    Args:
+        data_dir: which it shares with others; one of its own if None.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        port = free_port()
         command = [sys.executable, "-m", "app.cli", "serve"]
         env = {
             **os.environ,
-            "SERVAL_DATA_DIR": folder,
+            "SERVAL_DATA_DIR": str(data_dir or folder),
             "SERVAL_DEVICE": "cpu",
             "SERVAL_PORT": str(port),
         }

@@ -19,6 +19,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import psutil
+import psycopg
+
 ROOT = Path(__file__).resolve().parent.parent
 POSTGRES_MAJOR = 15
 REDIS_MAJOR = 7
@@ -98,28 +101,88 @@ def temporary_folder() -> Iterator[Path]:
         yield folder
 
 
+class PostgreSQL:
+    """A server on a port that stays, with an empty database of its own.
+
+    Args:
+        binaries: the folder of its programs.
+        folder: where its files will be.
+        network: whose hosts may connect, too.
+        connections: how many it takes.
+
+    Raises:
+        ServiceError: the database cannot be made.
+    """
+
+    def __init__(
+        self, binaries: Path, folder: Path, *, network: str | None = None, connections: int = 200
+    ) -> None:
+        self._user = unprivileged_user()
+        folder.mkdir()
+        if self._user is not None:
+            os.chown(folder, self._user.pw_uid, self._user.pw_gid)
+        data, self._log, self._port = folder / "data", folder / "postgres.log", free_port()
+        initdb = (
+            f"{binaries}/initdb -D {data} -U serval -A trust -E UTF8 --locale=C.UTF-8 --no-sync"
+        )
+        if start(initdb, self._log, self._user).wait() != 0:
+            raise ServiceError(f"{initdb} failed:\n{self._log.read_text()}")
+        address = "127.0.0.1"
+        if network is not None:
+            address = "0.0.0.0"
+            with (data / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {network} trust\n")
+        # Nothing here outlives the tests, so nothing waits for the disk.
+        self._command = (
+            f"{binaries}/postgres -D {data} -k {folder} -h {address} -p {self._port} -F"
+            f" -N {connections}"
+        )
+        self._server: Process | None = None
+        self.url = f"postgresql://serval@127.0.0.1:{self._port}/postgres"
+
+    def start(self) -> None:
+        """Return when it takes connections.
+
+        Raises:
+            ServiceError: it does not start.
+        """
+        self._server = start(self._command, self._log, self._user)
+        wait_for(self._server, self._port, self._log)
+        until = time.monotonic() + START_SECONDS
+        while True:  # it listens before it has read its files
+            try:
+                psycopg.connect(self.url).close()
+            except psycopg.OperationalError as error:
+                if time.monotonic() > until:
+                    raise ServiceError(f"PostgreSQL takes no connections: {error}") from error
+                time.sleep(0.05)
+            else:
+                return
+
+    def stop(self) -> None:
+        """Its fast shutdown, which does not wait for clients to leave."""
+        if self._server is not None:
+            end(self._server, signal.SIGINT)
+
+    def kill(self) -> None:
+        """Kill all its processes, in mid-work."""
+        assert self._server is not None
+        server = psutil.Process(self._server.pid)
+        server.suspend()  # else it would make new ones, and restart by itself
+        for process in [*server.children(recursive=True), server]:
+            process.kill()
+        self._server.wait()
+
+
 @contextlib.contextmanager
 def postgresql(binaries: Path, folder: Path, *, network: str | None = None) -> Iterator[str]:
-    """A PostgreSQL with an empty database of its own; gives its URL. Hosts of ``network`` may
-    connect, too."""
-    user = unprivileged_user()
-    folder.mkdir()
-    if user is not None:
-        os.chown(folder, user.pw_uid, user.pw_gid)
-    data, log, port = folder / "data", folder / "postgres.log", free_port()
-    initdb = f"{binaries}/initdb -D {data} -U serval -A trust -E UTF8 --locale=C.UTF-8 --no-sync"
-    if start(initdb, log, user).wait() != 0:
-        raise ServiceError(f"{initdb} failed:\n{log.read_text()}")
-    address = "127.0.0.1"
-    if network is not None:
-        address = "0.0.0.0"
-        with (data / "pg_hba.conf").open("a") as rules:
-            rules.write(f"host all all {network} trust\n")
-    # Nothing here outlives the tests, so nothing waits for the disk.
-    server = f"{binaries}/postgres -D {data} -k {folder} -h {address} -p {port} -F -N 200"
-    # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients to leave.
-    with running(server, log, port, signal.SIGINT, user):
-        yield f"postgresql://serval@127.0.0.1:{port}/postgres"
+    """A PostgreSQL that runs while the block does; gives its URL."""
+    server = PostgreSQL(binaries, folder, network=network)
+    server.start()
+    try:
+        yield server.url
+    finally:
+        server.stop()
 
 
 @contextlib.contextmanager
@@ -133,21 +196,24 @@ def redis_server(program: Path, folder: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def running(
-    command: str, log: Path, port: int, stop: signal.Signals, user: User | None = None
-) -> Iterator[None]:
+def running(command: str, log: Path, port: int, stop: signal.Signals) -> Iterator[None]:
     """A server that answers on ``port`` while the block runs."""
-    server = start(command, log, user)
+    server = start(command, log, None)
     try:
         wait_for(server, port, log)
         yield
     finally:
-        server.send_signal(stop)
-        try:
-            server.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        end(server, stop)
+
+
+def end(server: Process, stop: signal.Signals) -> None:
+    """Ask it to stop, and see to it that it does."""
+    server.send_signal(stop)
+    try:
+        server.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
 
 
 def start(command: str, log: Path, user: User | None) -> Process:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from app import defaults
-from app.operations.heartbeat import Heartbeat
+from app.operations.heartbeat import Heartbeats
 from app.server.address import base_url
 from app.supervisor.asking import why_not_alive
 
@@ -55,4 +55,4 @@ def told(process: Process, data_dir: Path, host: str, port: int) -> int:
 def _why_not(process: Process, data_dir: Path, host: str, port: int) -> str | None:
     if process is Process.API:
         return why_not_alive(base_url(host, port))
-    return Heartbeat.in_folder(data_dir, process).why_not()
+    return Heartbeats(data_dir, process).why_not()

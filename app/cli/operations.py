@@ -24,7 +24,8 @@ def health(process: Process) -> None:
     """Say in one line whether a process on this host works; exit 1 if it does not.
 
     The API is asked for /healthz. A worker and the reconciler are healthy while they touch their
-    heartbeat file, which they do when the database, the queue and the data folder answer.
+    heartbeat file, which they do when the database, the queue and the data folder answer. Of
+    several workers of a queue on this host, one that works suffices.
     """
     settings = load_settings()
     raise typer.Exit(told(process, settings.data_dir, settings.host, settings.port))

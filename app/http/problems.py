@@ -34,7 +34,7 @@ from app.errors import (
     shown,
 )
 from app.http.headers import RETRY_AFTER
-from app.persistence.database import is_away
+from app.persistence.database import is_away, why_away
 
 log = structlog.get_logger("serval.problems")
 
@@ -280,7 +280,7 @@ async def _database_error(request: Request, error: Exception) -> Response:
         raise error
     log.error("the database is away", error=str(error), path=request.url.path)
     away = Unavailable(
-        f"The database does not answer ({type(error).__name__}). Send the same request again; where"
+        f"The database {why_away(error)}. Send the same request again; where"
         " that would make a second job, with an Idempotency-Key.",
         code="database_unavailable",
         retry_after=DATABASE_RETRY_AFTER_SECONDS,

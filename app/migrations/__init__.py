@@ -24,6 +24,10 @@ def _config() -> Config:
     return config
 
 
+class WrongRevision(RuntimeError):
+    """The database is at another revision than this program needs."""
+
+
 @cache
 def head() -> str:
     """The newest revision."""
@@ -42,13 +46,13 @@ def check_revision(engine: Engine) -> None:
     """Return if the database answers and is at the newest revision.
 
     Raises:
-        RuntimeError: it is at another one.
+        WrongRevision: it is at another one.
         sqlalchemy.exc.SQLAlchemyError: it does not answer.
     """
     with engine.connect() as connection:
         found = current(connection)
     if found != head():
-        raise RuntimeError(f"the database is at revision {found}, this program needs {head()}")
+        raise WrongRevision(f"the database is at revision {found}, this program needs {head()}")
 
 
 def open_database(settings: Settings) -> Engine:

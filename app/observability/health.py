@@ -23,7 +23,7 @@ log = structlog.get_logger("serval.health")
 
 router = APIRouter(tags=["health"])
 
-Check = Callable[[], None]
+Check = Callable[[], object]
 """Returns if the part is ready; raises if it is not. Takes two seconds at most. The words of a
 ServalError are told to everybody; those of any other exception to the log alone."""
 

@@ -5,20 +5,35 @@ Each that does not answer is told in one line that names the setting, its value 
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 
 import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.jobs.queue import JobQueue
 from app.jobs.redis_errors import refusal, why
 from app.jobs.services import Services
-from app.migrations import check_revision, named_database, why_not_open
-from app.persistence.storage import Storage
+from app.migrations import WrongRevision, check_revision, named_database, why_not_open
 from app.processes import serval_command
 from app.settings import Settings, cannot_be_written, variable, without_password
 
 log = structlog.get_logger("serval.needs")
+
+
+Look = Callable[[], object]
+"""Returns if a part answers, within seconds; raises what went wrong."""
+
+
+def parts(services: Services) -> dict[str, Look]:
+    """All that every process of the service needs, and what looks at each."""
+    return {
+        "storage": services.storage.check,
+        "database": partial(check_revision, services.engine),
+        "queue": services.queue.redis.ping,
+    }
 
 
 class Needs:
@@ -30,47 +45,37 @@ class Needs:
     """
 
     def __init__(self, services: Services, redis: Redis) -> None:
-        self._services = services
-        self._redis = redis
+        self._services = replace(services, queue=JobQueue(redis))
+        self._parts = parts(self._services) | {"storage": self._storage}
         self._prepared = False
 
     def missing(self) -> dict[str, str]:
         """What does not answer, and why; empty if all does. Takes some seconds at most."""
-        parts = {"storage": self._storage, "database": self._database, "queue": self._queue}
-        found = {name: ask() for name, ask in parts.items()}
+        found = {name: self._why_not(name, look) for name, look in self._parts.items()}
         return {name: why_not for name, why_not in found.items() if why_not is not None}
 
-    def _database(self) -> str | None:
+    def _why_not(self, part: str, look: Look) -> str | None:
+        settings = self._services.settings
         try:
-            check_revision(self._services.engine)
+            look()
+        except WrongRevision as error:
+            command = serval_command("migrate")
+            return f"{named_database(settings)}, and {error}: run `{command}` of this version."
         except SQLAlchemyError as error:
-            return why_not_open(self._services.settings, error)
-        except RuntimeError as error:
-            named = named_database(self._services.settings)
-            return f"{named}, and {error}: run `{serval_command('migrate')}` of this version."
-        return None
-
-    def _queue(self) -> str | None:
-        try:
-            self._redis.ping()
+            return why_not_open(settings, error)
         except (RedisError, OSError) as error:
-            return why_not_redis(self._services.settings, error)
+            if isinstance(error, OSError) and part == "storage":
+                return cannot_be_written(self._services.storage.root, error)
+            return why_not_redis(settings, error)
         return None
 
-    def _storage(self) -> str | None:
-        storage = self._services.storage
-        try:
-            self._prepare(storage)
-            storage.check()
-        except OSError as error:
-            return cannot_be_written(storage.root, error)
-        return None
-
-    def _prepare(self, storage: Storage) -> None:
+    def _storage(self) -> None:
         """Make the folders once; later a folder that is gone is an outage, and not made anew."""
+        storage = self._services.storage
         if not self._prepared:
             storage.prepare()
             self._prepared = True
+        storage.check()
 
 
 def why_not_redis(settings: Settings, error: Exception) -> str:

@@ -9,6 +9,7 @@ said in the statement itself: `UPDATE ... WHERE status = 'running' AND attempt =
 
 import json
 import os
+import re
 import sqlite3
 import weakref
 from collections.abc import AsyncIterator, Mapping
@@ -169,6 +170,17 @@ def is_away(error: BaseException) -> bool:
     if error.connection_invalidated:
         return True
     return isinstance(error, OperationalError) and _passes(error.orig)
+
+
+def why_away(error: BaseException) -> str:
+    """What a database that `is_away` does, as anybody may be told."""
+    if isinstance(error, PoolTimeout) or _no_connection_left(str(getattr(error, "orig", ""))):
+        return "has no connection left"
+    return f"does not answer ({type(error).__name__})"
+
+
+_no_connection_left = re.compile("too many clients|connection slots|too many connections").search
+"""PostgreSQL's words: the driver tells no state of a connection that was refused."""
 
 
 def _passes(cause: BaseException | None) -> bool:

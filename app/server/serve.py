@@ -1,11 +1,9 @@
 """The API as a process: `serval serve`."""
 
-import os
 import resource
 import signal
 import sys
 import tempfile
-import threading
 from socket import socket as Socket
 from types import FrameType
 from typing import TYPE_CHECKING, Final
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from app.observability import logs
+from app.processes import leave_in_time
 from app.server.address import base_url
 from app.server.listening import bind, require_key_beyond_loopback
 from app.settings import Settings, make_data_dir
@@ -23,13 +22,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("serval.server")
 
-# From SIGTERM: how long requests may go on, but those that wait on a job. Then they are cancelled.
 GRACE_SECONDS: Final = 5
-LEAVE_SECONDS: Final = 14.0
-"""From SIGTERM to the end, whatever hangs. Supervisors kill after 15 s or later; those 5 s and
-`app.predictions.engine.DRAIN_SECONDS` leave 4 s. A thread that waits for the database may take 10 s
-with SQLite and 30 s with PostgreSQL, and the interpreter would wait for it: nobody else does, its
-request was answered 503."""
+"""From SIGTERM: how long requests may go on, but those that wait on a job. Then they are cancelled.
+With `app.predictions.engine.DRAIN_SECONDS` this leaves 4 s of `app.processes.LEAVE_SECONDS`."""
 FILES_OF_OTHERS: Final = 1024
 """Open files that are no client's connection: models, uploads, the database, Redis."""
 KEEP_ALIVE_SECONDS: Final = 75  # longer than common proxies', so that it is they who hang up
@@ -66,7 +61,7 @@ def _run(settings: Settings, socket: Socket) -> None:
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             if not self.should_exit:
-                _leave_in_time()
+                leave_in_time()  # each request that is left by then was answered 503
             super().handle_exit(sig, frame)
 
         async def shutdown(self, sockets: list[Socket] | None = None) -> None:
@@ -106,12 +101,6 @@ def config(app: "FastAPI", settings: Settings) -> "Config":
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-
-
-def _leave_in_time() -> None:
-    leave = threading.Timer(LEAVE_SECONDS, os._exit, (0,))
-    leave.daemon = True
-    leave.start()
 
 
 def _allow_files(number: int) -> None:

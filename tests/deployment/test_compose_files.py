@@ -155,8 +155,14 @@ class TestValkey:
         loaded = allowed("SCRIPT", "LOAD", "return redis.call('INCRBY', KEYS[1], 2)")
         assert allowed("EVALSHA", loaded, 1, "key") == 2
 
-    @pytest.mark.parametrize("command", ["FLUSHALL", "KEYS *", "CONFIG GET *", "SHUTDOWN"])
-    def test_lets_nobody_empty_or_stop_it(
+    @pytest.mark.parametrize(
+        "command",
+        [
+            *("FLUSHALL", "KEYS *", "CONFIG GET *", "SHUTDOWN"),
+            *("SCRIPT FLUSH", "SCRIPT KILL", "FUNCTION FLUSH", "FUNCTION LOAD x", "FCALL x 0"),
+        ],
+    )
+    def test_lets_nobody_empty_stop_or_reprogram_it(
         self, allowed: Callable[..., object], command: str
     ) -> None:
         with pytest.raises(NoPermissionError):

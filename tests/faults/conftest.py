@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from app.corpora.tables import Corpus
+from app.migrations import upgrade
+from tests import services
 from tests.faults.stack import Stack
 from tests.speechless import add_corpus
 
@@ -25,6 +27,10 @@ SMALL: dict[str, Any] = {
 
 TINY = SMALL | {"architecture": "tiny", "batch_size": 8}
 """One whose iterations take milliseconds, for processes started `with_tiny`."""
+
+
+CONNECTIONS = 40
+"""That the PostgreSQL which is harmed takes."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -49,6 +55,36 @@ def stack(
     stack = Stack(folder, postgresql_url or f"sqlite:///{folder / 'serval.db'}")
     try:
         stack.start()
+        yield stack
+    finally:
+        stack.end()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[services.PostgreSQL]:
+    """A PostgreSQL that tests may harm; each leaves it running."""
+    try:
+        binaries = services.postgres_binaries()
+    except services.ServiceError as error:
+        pytest.skip(str(error))
+    with services.temporary_folder() as folder:
+        server = services.PostgreSQL(binaries, folder / "postgres", connections=CONNECTIONS)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def stack_on_postgresql(
+    postgresql_server: services.PostgreSQL, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """The running service on that server, with a worker of each kind."""
+    upgrade(postgresql_server.url)
+    stack = Stack(tmp_path_factory.mktemp("on-postgresql"), postgresql_server.url)
+    try:
+        stack.start(trainers=1)
         yield stack
     finally:
         stack.end()

@@ -185,12 +185,12 @@ class Stack:
 
     # Processes.
 
-    def start(self) -> None:
+    def start(self, trainers: int = 2) -> None:
         """Everything, until it is ready."""
         self.valkey.start()
         self.start_api(self.port)
         self.reconciler = self.start_python("reconciler", "workers.runtime.reconcile")
-        self.workers = [self.start_worker() for _ in range(2)]
+        self.workers = [self.start_worker() for _ in range(trainers)]
         self.auditor = self.start_worker("audits")
         self.wait_for_api(self.port)
         for worker in [*self.workers, self.auditor]:

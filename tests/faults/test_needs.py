@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from app.migrations import upgrade
-from app.operations.heartbeat import Heartbeat
+from app.operations.heartbeat import Heartbeats
 from app.settings import Settings
 from tests.faults.stack import START_SECONDS, Process, Valkey, until
 
@@ -22,7 +22,10 @@ class Worker:
     """An audit worker that logs JSON, with a data folder and a Valkey of its own, both absent."""
 
     def __init__(self, folder: Path) -> None:
-        self.settings = Settings(data_dir=folder / "data")
+        self.settings = Settings(
+            data_dir=folder / "data",
+            database_url_setting=f"sqlite:///{folder / 'data' / 'serval.db'}",
+        )
         self.valkey = Valkey(folder / "valkey", "127.0.0.1")
         env = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
         env |= {
@@ -42,7 +45,7 @@ class Worker:
         return [(one["event"], one["part"]) for one in self.said() if "part" in one]
 
     def healthy(self) -> bool:
-        return Heartbeat.of(self.settings, "audits").why_not() is None
+        return Heartbeats.of(self.settings, "audits").why_not() is None
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
@@ -201,25 +201,37 @@ class Watch:
                 return True
             if status not in ALIVE:
                 log.warning("the job was taken away", status=status)
+                self._give_shard_back("the job was given to another attempt")
                 return True
             if seconds > self._limit:
                 self._attempt.fail(time_limit_error(self._limit))
                 return True
             if stop_by is not None and time.monotonic() > stop_by:
                 log.warning("giving the job back as of its last checkpoint")
-                if self._beside is not None:  # else it would count as one whose process died
-                    with suppress(Superseded):
-                        self._beside.release("the worker was stopped")
+                self._give_shard_back("the worker was stopped")
                 self._attempt.release("the worker was stopped")
                 return True
         except Superseded as error:
             log.warning("stopping", reason=str(error))
+            self._give_shard_back("the job was given to another attempt")
             return True
         except CancelRequested:
             return False  # the next look finds it
         except SQLAlchemyError as error:
             log.warning("cannot look at the job", error=str(error).splitlines()[0])
         return False
+
+    def _give_shard_back(self, reason: str) -> None:
+        """For others to go on with at once: else it would be missed after its silence, and count as
+        one whose process died."""
+        if self._beside is None:
+            return
+        try:
+            self._beside.release(reason)
+        except Superseded:
+            return
+        except SQLAlchemyError as error:
+            log.warning("cannot give the shard back", error=str(error).splitlines()[0])
 
     def _beat(self) -> None:
         for attempt in (self._attempt, self._beside):

@@ -7,7 +7,7 @@ from typing import Final
 from redis import Redis
 
 from app.jobs.queue import brief_client
-from app.operations.heartbeat import BEAT_SECONDS, Heartbeat
+from app.operations.heartbeat import BEAT_SECONDS, Heartbeats
 from app.operations.needs import Needs, Outages
 from workers.runtime.context import WorkerContext
 
@@ -20,7 +20,7 @@ class Pulse:
 
     Args:
         context: whose database and files are looked at.
-        name: of the process, see `Heartbeat`.
+        name: of the process, see `Heartbeats`.
         redis: a client that gives up soon; made of the settings if there is none.
         outages: tells of them; others may find out too.
     """
@@ -38,7 +38,7 @@ class Pulse:
             context, redis or brief_client(settings.redis_url, timeout_seconds=timeout)
         )
         self._outages = outages or Outages()
-        self._heartbeat = Heartbeat.of(settings, name)
+        self._heartbeat = Heartbeats.of(settings, name).mine()
         self._next = float("-inf")
 
     def beat(self) -> bool:

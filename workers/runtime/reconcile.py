@@ -42,21 +42,16 @@ from app.processes import keep_files_private
 from app.settings import BadSetting, Settings, load_settings
 from workers.runtime.collect import collect
 from workers.runtime.context import WorkerContext
+from workers.runtime.last_seen import SILENT_SECONDS, LastSeen
 from workers.runtime.pulse import Pulse
 from workers.runtime.recovery import give_up, requeue
 from workers.runtime.retention import enforce
 from workers.runtime.shard_recovery import ShardReconciler
-from workers.runtime.signals import ENDING, LEAVE_SECONDS, leave_within, past_ending
+from workers.runtime.signals import ENDING, leave_in_time_at_signals, past_ending
 
 log = structlog.get_logger("workers.reconcile")
 
 LOOK_SECONDS: Final = 2.0
-SILENT_SECONDS: Final = 8.0
-"""Four heartbeats. Measured on this process' own clock, as the time for which it saw the heartbeat
-stand still: so neither a wrong clock elsewhere nor a machine that slept makes a job look dead."""
-LOST_SECONDS: Final = 4.0
-"""Between leaving the queue and being claimed, a job is nowhere to be seen, for a moment; and a
-submission commits its row up to two seconds before it enqueues."""
 LOCK_NAME: Final = "serval:reconciler"
 LOCK_SECONDS: Final = 10.0
 COLLECT_SECONDS: Final = 600.0
@@ -87,21 +82,18 @@ class Sign:
 
 
 class Reconciler:
-    """Remembers what it saw of each unfinished job, and since when that has not changed."""
+    """Looks at each unfinished job, and remembers since when nothing has changed there."""
 
     def __init__(
         self, context: WorkerContext, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._context = context
         self._clock = clock
-        self._seen: dict[str, tuple[Sign, float]] = {}
-        self._missing: dict[str, float] = {}
+        self._seen = LastSeen(clock)
         self._recovered: set[str] = set()
         self._lock = context.queue.redis.lock(LOCK_NAME, timeout=LOCK_SECONDS, blocking=False)
         self._collected = float("-inf")
-        self._shards = ShardReconciler(
-            context, silent_seconds=SILENT_SECONDS, lost_seconds=LOST_SECONDS, clock=clock
-        )
+        self._shards = ShardReconciler(context, LastSeen(clock))
         self._retained = float("-inf")
 
     def look(self) -> None:
@@ -112,7 +104,8 @@ class Reconciler:
         """
         acts, redis_answers = self._has_the_turn()
         jobs = self._unfinished()
-        self._remember(jobs)
+        self._seen.update({job.id: Sign(job.status, job.attempt, job.heartbeat_at) for job in jobs})
+        self._recovered &= {job.id for job in jobs}
         self._shards.look(acts=acts, redis_answers=redis_answers)
         if not acts:
             return
@@ -130,7 +123,7 @@ class Reconciler:
 
     def saw_nothing(self) -> None:
         """After a look that failed: who could not be seen was not silent, count from now on."""
-        self._seen = {job_id: (sign, self._clock()) for job_id, (sign, _) in self._seen.items()}
+        self._seen.saw_nothing()
         self._shards.saw_nothing()
 
     def _collect(self) -> None:
@@ -179,21 +172,9 @@ class Reconciler:
             )
             return session.scalars(query).all()
 
-    def _remember(self, jobs: Sequence[Job]) -> None:
-        clock = self._clock()
-        seen = {}
-        for job in jobs:
-            sign = Sign(job.status, job.attempt, job.heartbeat_at)
-            known = self._seen.get(job.id)
-            seen[job.id] = known if known is not None and known[0] == sign else (sign, clock)
-        self._seen = seen
-        self._missing = {job_id: since for job_id, since in self._missing.items() if job_id in seen}
-        self._recovered &= seen.keys()
-
     def _recover(self, job: Job) -> None:
         """Take the job from an attempt that has fallen silent."""
-        _, since = self._seen[job.id]
-        silent = self._clock() - since
+        silent = self._seen.silent_seconds(job.id)
         if silent < SILENT_SECONDS:
             return
         reason = f"its worker was not heard of for {silent:.0f} seconds"
@@ -211,7 +192,7 @@ class Reconciler:
             for job in jobs:
                 if job.kind is kind and self._is_due(job, waiting):
                     requeue(self._context, job.id, kind)
-                    self._missing.pop(job.id, None)
+                    self._seen.found(job.id)
                     self._recovered.discard(job.id)
                     log.info("queued again", job=job.id)
         except Unavailable as error:
@@ -222,10 +203,9 @@ class Reconciler:
         if job.id in self._recovered:
             return True  # whatever Redis has of it is of the lost attempt
         if job.status is not JobStatus.QUEUED or job.id in waiting:
-            self._missing.pop(job.id, None)
+            self._seen.found(job.id)
             return False
-        clock = self._clock()
-        return clock - self._missing.setdefault(job.id, clock) >= LOST_SECONDS
+        return self._seen.is_lost(job.id)
 
 
 def serve(settings: Settings, stop: threading.Event) -> None:
@@ -258,7 +238,7 @@ def main() -> int:
     stop = threading.Event()
     for number in ENDING:
         signal.signal(number, lambda *_: stop.set())
-    leave_within(LEAVE_SECONDS)
+    leave_in_time_at_signals()
     serve(settings, stop)
     past_ending()
     return 0

@@ -5,8 +5,7 @@ work for other workers: never more than keeps all of them busy, so that the shar
 and jobs that came later take turns.
 """
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -22,6 +21,7 @@ from app.jobs.shards import OPEN, ShardAttempt, ShardLost, shard_id
 from app.jobs.states import JobKind, ShardStatus
 from app.jobs.tables import Job, Shard
 from workers.runtime.context import WorkerContext
+from workers.runtime.last_seen import SILENT_SECONDS, LastSeen
 
 log = structlog.get_logger("workers.shards")
 
@@ -130,22 +130,16 @@ def _give_up(
 
 
 class ShardReconciler:
-    """Does for shards what the reconciler does for jobs, and remembers what it saw as that does."""
+    """Does for shards what the reconciler does for jobs.
 
-    def __init__(
-        self,
-        context: WorkerContext,
-        *,
-        silent_seconds: float,
-        lost_seconds: float,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    Args:
+        context: where they are.
+        seen: remembers what was seen of each.
+    """
+
+    def __init__(self, context: WorkerContext, seen: LastSeen) -> None:
         self._context = context
-        self._silent = silent_seconds
-        self._lost = lost_seconds
-        self._clock = clock
-        self._seen: dict[str, tuple[_Row, float]] = {}
-        self._missing: dict[str, float] = {}
+        self._seen = seen
 
     def look(self, *, acts: bool, redis_answers: bool) -> None:
         """Look at all shards that are not done.
@@ -163,7 +157,7 @@ class ShardReconciler:
                 Job.status.in_(OPEN),
                 Shard.status.in_((ShardStatus.QUEUED, ShardStatus.RUNNING)),
             )
-        self._remember(rows)
+        self._seen.update({row.name: row for row in rows})
         if not acts:
             return
         for row in rows:
@@ -176,20 +170,11 @@ class ShardReconciler:
 
     def saw_nothing(self) -> None:
         """After a look that failed: who could not be seen was not silent, count from now on."""
-        self._seen = {name: (row, self._clock()) for name, (row, _) in self._seen.items()}
-
-    def _remember(self, rows: Sequence[_Row]) -> None:
-        clock = self._clock()
-        seen = {}
-        for row in rows:
-            known = self._seen.get(row.name)
-            seen[row.name] = known if known is not None and known[0] == row else (row, clock)
-        self._seen = seen
-        self._missing = {name: since for name, since in self._missing.items() if name in seen}
+        self._seen.saw_nothing()
 
     def _recover(self, row: _Row) -> None:
-        silent = self._clock() - self._seen[row.name][1]
-        if silent < self._silent:
+        silent = self._seen.silent_seconds(row.name)
+        if silent < SILENT_SECONDS:
             return
         reason = f"its worker was not heard of for {silent:.0f} seconds"
         status = _give_up(self._context, row, reason, unchanged=True)
@@ -205,14 +190,10 @@ class ShardReconciler:
             for row in rows:
                 offered = row.status is ShardStatus.QUEUED and row.offered_at is not None
                 if not offered or row.name in waiting[row.kind]:
-                    self._missing.pop(row.name, None)
-                elif self._has_been_missing(row.name):
-                    del self._missing[row.name]
+                    self._seen.found(row.name)
+                elif self._seen.is_lost(row.name):
+                    self._seen.found(row.name)
                     _enqueue(self._context.queue, row.name, row.kind)
                     log.info("queued again", job=row.job_id, shard=row.number)
         except Unavailable as error:
             log.warning("Redis is away", error=error.detail)
-
-    def _has_been_missing(self, name: str) -> bool:
-        clock = self._clock()
-        return clock - self._missing.setdefault(name, clock) >= self._lost

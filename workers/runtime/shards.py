@@ -8,7 +8,7 @@ import structlog
 
 from app.errors import Unavailable
 from app.jobs import shards
-from app.jobs.attempts import Attempt
+from app.jobs.attempts import Attempt, Superseded
 from app.jobs.queue import JobQueue, brief_client
 from app.jobs.shards import ShardAttempt, ShardLost, parse_shard_id
 from app.jobs.states import ShardStatus
@@ -46,8 +46,10 @@ def do_shards(
         All of them, in their order.
 
     Raises:
-        Stopped: the worker is to stop. A shard under way was given back.
+        Stopped: the worker is to stop.
+        Superseded: the job is another attempt's.
         JobFailed: a shard failed.
+        After the first two, a shard under way was given back.
     """
     redis = brief_client(
         context.settings.redis_url, timeout_seconds=context.settings.redis_timeout_seconds
@@ -111,8 +113,16 @@ def _do(
     except ShardLost as error:
         log.warning("another worker has the shard", reason=str(error))
     except Stopped:
-        try:
-            retry_while_database_is_away(lambda: shard.release("the worker was stopped"))
-        except ShardLost as error:
-            log.warning("another worker has the shard", reason=str(error))
+        _give_back(shard, "the worker was stopped")
         raise
+    except Superseded:
+        _give_back(shard, "the job was given to another attempt")
+        raise
+
+
+def _give_back(shard: ShardAttempt, reason: str) -> None:
+    """For others to go on with at once."""
+    try:
+        retry_while_database_is_away(lambda: shard.release(reason))
+    except ShardLost as error:
+        log.warning("another worker has the shard", reason=str(error))

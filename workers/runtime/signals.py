@@ -4,14 +4,13 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from app.processes import LEAVE_SECONDS, leave_in_time
+
 ENDING: Final = (signal.SIGINT, signal.SIGTERM)
-LEAVE_SECONDS: Final = 14.0
-"""From SIGTERM to the end, whatever hangs. Supervisors kill after 15 s or later."""
 
 
 @contextmanager
@@ -39,7 +38,7 @@ def end_at_signals() -> None:
         signal.signal(number, end)
 
 
-def leave_within(seconds: float) -> None:
+def leave_in_time_at_signals(seconds: float = LEAVE_SECONDS) -> None:
     """End this process with status 0 so long after the first SIGTERM or SIGINT, whatever hangs.
 
     Python runs a handler only between two steps of its own, so one that starts the clock would come
@@ -54,8 +53,7 @@ def leave_within(seconds: float) -> None:
     def watch() -> None:
         while not set(os.read(reader, 64)) & set(ENDING):
             pass  # another signal that Python handles, such as RQ's alarm
-        time.sleep(seconds)
-        os._exit(0)
+        leave_in_time(seconds)
 
     def forget() -> None:
         signal.set_wakeup_fd(-1)

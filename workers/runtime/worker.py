@@ -51,10 +51,9 @@ from workers.runtime.pulse import Pulse
 from workers.runtime.recovery import settle
 from workers.runtime.run import JobFunctions, ShardFunctions
 from workers.runtime.signals import (
-    LEAVE_SECONDS,
     end_at_signals,
     held_back,
-    leave_within,
+    leave_in_time_at_signals,
     past_ending,
 )
 
@@ -289,7 +288,7 @@ def serve(
 ) -> None:
     """Work until SIGTERM."""
     end_at_signals()
-    leave_within(LEAVE_SECONDS)
+    leave_in_time_at_signals()
     outages = Outages()
     connection = patient_client(
         settings.redis_url,

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, inspect
 
 from app.migrations import head
 from app.operations import doctor
-from app.operations.heartbeat import Heartbeat
+from app.operations.heartbeat import Heartbeats
 from app.settings import Settings
 from tests.app.cli.conftest import Serval
 
@@ -46,7 +46,7 @@ class TestHealth:
     ) -> None:
         settings.data_dir.mkdir()
         before = serval("health", process)
-        Heartbeat.of(settings, process).beat()
+        Heartbeats.of(settings, process).mine().beat()
         after = serval("health", process)
         assert (before.status, after.status) == (1, 0)
         assert before.err.startswith(f"{process}: there is no ")

@@ -30,6 +30,7 @@ from app.persistence.database import (
     normalized,
     now,
     sessions,
+    why_away,
 )
 from app.persistence.ids import new_id
 
@@ -238,6 +239,22 @@ class TestIsAway:
 
     def test_a_pool_without_a_free_connection_is(self) -> None:
         assert is_away(PoolTimeout("QueuePool limit reached"))
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            "FATAL:  sorry, too many clients already",
+            "FATAL:  remaining connection slots are reserved for superuser connections",
+            'FATAL:  too many connections for role "serval"',
+        ],
+    )
+    def test_one_that_has_no_connection_left_is_told_from_one_that_is_silent(
+        self, words: str
+    ) -> None:
+        full = OperationalError("", {}, Exception(f"connection failed: {words}"))
+        silent = OperationalError("", {}, Exception("connection refused"))
+        assert why_away(full) == why_away(PoolTimeout("…")) == "has no connection left"
+        assert why_away(silent) == "does not answer (OperationalError)"
 
     def test_an_error_of_something_else_is_not_its_absence(self) -> None:
         assert not is_away(RuntimeError("no"))

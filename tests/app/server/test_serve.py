@@ -16,7 +16,8 @@ from fastapi import FastAPI
 
 from app.main import create_app
 from app.predictions.engine import DRAIN_SECONDS
-from app.server.serve import GRACE_SECONDS, LEAVE_SECONDS
+from app.processes import LEAVE_SECONDS
+from app.server.serve import GRACE_SECONDS
 from app.settings import Settings
 from tests.app.listening import listening
 from tests.faults.stack import free_port, until
@@ -139,11 +140,12 @@ class TestBusyConnections:
 REQUEST_THAT_HANGS = """
 import sys, time
 from pathlib import Path
-from app import main
+from app import main, processes
 from app.server import serve
 from app.settings import Settings
 
-serve.GRACE_SECONDS, serve.LEAVE_SECONDS = 1, 3.0
+serve.GRACE_SECONDS = 1
+serve.leave_in_time = lambda: processes.leave_in_time(3.0)
 create_app = main.create_app
 
 def create_app_that_hangs(settings):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.operations.heartbeat import Heartbeat
+from app.operations.heartbeat import Heartbeats
 from workers.runtime.context import WorkerContext
 from workers.runtime.pulse import Pulse
 
@@ -10,7 +10,7 @@ from workers.runtime.pulse import Pulse
 class TestPulse:
     def test_it_beats_while_everything_answers(self, context: WorkerContext) -> None:
         assert Pulse(context, "audits").beat()
-        assert Heartbeat.of(context.settings, "audits").why_not() is None
+        assert Heartbeats.of(context.settings, "audits").why_not() is None
 
     def test_it_does_not_while_something_is_missing_and_waits_for_it(
         self, context: WorkerContext, monkeypatch: pytest.MonkeyPatch
@@ -18,11 +18,11 @@ class TestPulse:
         pulse = Pulse(context, "audits")
         answers = iter([{"queue": "away"}, {"queue": "away"}, {}])
         monkeypatch.setattr(pulse._needs, "missing", lambda: next(answers))
-        heartbeat = Heartbeat.of(context.settings, "audits")
+        heartbeats = Heartbeats.of(context.settings, "audits")
         healthy: list[bool] = []
-        pulse.wait(lambda _: healthy.append(heartbeat.why_not() is None))
+        pulse.wait(lambda _: healthy.append(heartbeats.why_not() is None))
         assert healthy == [False, False]
-        assert heartbeat.why_not() is None
+        assert heartbeats.why_not() is None
 
     def test_what_answered_a_moment_ago_is_not_asked_again(
         self, context: WorkerContext, monkeypatch: pytest.MonkeyPatch
@@ -37,4 +37,4 @@ class TestPulse:
         pulse = Pulse(context, "audits")
         pulse.beat()
         pulse.stop()
-        assert Heartbeat.of(context.settings, "audits").why_not() is not None
+        assert Heartbeats.of(context.settings, "audits").why_not() is not None

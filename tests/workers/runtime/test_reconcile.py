@@ -19,13 +19,8 @@ from app.jobs.tables import Job
 from tests.workers.conftest import Submit
 from workers.runtime import reconcile
 from workers.runtime.context import WorkerContext
-from workers.runtime.reconcile import (
-    LOCK_NAME,
-    LOOK_SECONDS,
-    LOST_SECONDS,
-    SILENT_SECONDS,
-    Reconciler,
-)
+from workers.runtime.last_seen import LOST_SECONDS, SILENT_SECONDS
+from workers.runtime.reconcile import LOCK_NAME, LOOK_SECONDS, Reconciler
 
 Row = Callable[[str], Job]
 Told = Callable[[str, str], list[dict[str, Any]]]

@@ -1,5 +1,6 @@
 """Shards on the queue: given back, found again, and never lost with Redis."""
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ from sqlalchemy import delete
 
 from app.jobs import service as jobs
 from app.jobs import shards
-from app.jobs.attempts import Attempt, claim
+from app.jobs.attempts import Attempt, Superseded, claim
 from app.jobs.shards import ShardAttempt, shard_id
 from app.jobs.states import JobKind, JobStatus, ShardStatus
 from app.jobs.tables import Job, Shard
@@ -19,9 +20,9 @@ from tests.workers.runtime.test_reconcile import Looks
 from workers.runtime import run as running
 from workers.runtime.collect import collect
 from workers.runtime.context import WorkerContext
+from workers.runtime.last_seen import LOST_SECONDS, SILENT_SECONDS
 from workers.runtime.outcome import JobFailed
 from workers.runtime.progress import Stopped, Watch, Watchdog
-from workers.runtime.reconcile import LOST_SECONDS, SILENT_SECONDS
 from workers.runtime.recovery import settle
 from workers.runtime.shard_recovery import offer
 from workers.runtime.shards import do_shards
@@ -123,6 +124,31 @@ class TestDoing:
             do_shards(context, attempt, watched(attempt), stop, wait=lambda: None)
         states = {one.status for one in shards.read(context.sessions, attempt.job_id)}
         assert states == {ShardStatus.QUEUED}
+
+    def test_a_job_that_was_given_to_another_attempt_gives_the_one_under_way_back(
+        self, context: WorkerContext, attempt: Attempt
+    ) -> None:
+        def work(_: ShardAttempt) -> dict[str, Any]:
+            attempt.release("thought dead")
+            attempt.heartbeat()
+            return {}
+
+        with pytest.raises(Superseded):
+            do_shards(context, attempt, watched(attempt), work, wait=lambda: None)
+        rows = shards.read(context.sessions, attempt.job_id)
+        assert {(one.status, one.deaths) for one in rows} == {(ShardStatus.QUEUED, 0)}
+
+    def test_so_does_its_watchdog_while_the_main_thread_computes(
+        self, context: WorkerContext, attempt: Attempt
+    ) -> None:
+        shard, left = claimed(context, attempt), threading.Event()
+        watchdog = Watchdog(attempt, time_limit_seconds=60, leave=left.set)
+        with watchdog, watchdog.beating(shard):
+            attempt.release("thought dead")
+            assert claim(context.sessions, attempt.job_id) is not None
+            assert left.wait(10)
+        row = found(context, attempt)
+        assert (row.status, row.deaths) == (ShardStatus.QUEUED, 0)
 
     def test_one_that_was_taken_away_is_left_to_whoever_has_it(
         self, context: WorkerContext, attempt: Attempt

@@ -43,10 +43,10 @@ class TestProcesses:
 
 WAITS_FOR_A_LOCK = """
 import os, signal, sqlite3, sys
-from workers.runtime.signals import end_at_signals, leave_within
+from workers.runtime.signals import end_at_signals, leave_in_time_at_signals
 
 end_at_signals()
-leave_within(0.5)
+leave_in_time_at_signals(0.5)
 database = sqlite3.connect(sys.argv[1], timeout=60)
 if sys.argv[2:] and os.fork() == 0:  # Python handles an alarm, and SIGTERM, as a horse would
     signal.signal(signal.SIGTERM, lambda *_: None)
