@@ -91,7 +91,7 @@ def csv_lines(path: Path, attacks: Sequence[AttackOfResult]) -> Iterator[str]:
 
 def _head(parameters: Sequence[str], classes: Sequence[str]) -> list[str]:
     return [
-        "index", "clip", "label", "speaker", "gender", "duration_s", "clean",
+        "index", "clip", "label", "speaker", "gender", "group", "duration_s", "clean",
         "attack", "type", "unit", "strength", "adversarial", "success", "no_direction",
         "linf", "l2", "snr_db", "band_db", "forwards", "backwards", "queries",
         "audio", "audio_snr_db", "minimum", "details",
@@ -115,7 +115,7 @@ def _lines(
         size, cost = after["distortion"], after["cost"]
         yield [
             row["index"], row["clip"], row["label"], row["speaker"], row["gender"],
-            row["duration_s"], clean["label"],
+            row.get("group"), row["duration_s"], clean["label"],
             attack.index, attack.type, attack.threat.unit, after["strength"], after["label"],
             _truth(after["success"]), _truth(after["no_direction"]),
             size["linf"], size["l2"], size["snr_db"], size["band_db"],

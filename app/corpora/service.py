@@ -235,6 +235,19 @@ def _manifest(path: Path, _changed: int, _size: int) -> Manifest:
     return read_index(path.read_bytes())
 
 
+def columns(storage: Storage, corpus: Corpus) -> tuple[str, ...]:
+    """What an audit of the corpus may be grouped by.
+
+    Raises:
+        Invalid: its files were damaged.
+    """
+    try:
+        return read_manifest(storage.published(storage.corpus_dir(corpus.id))).columns
+    except (CorpusError, OSError) as error:
+        code = error.code if isinstance(error, CorpusError) else "bad_features"
+        raise Invalid(str(error), code=code) from error
+
+
 def selection(storage: Storage, corpus: Corpus, partition: str, labels: Sequence[str]) -> Selection:
     """The clips of a partition for a model.
 

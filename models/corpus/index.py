@@ -2,7 +2,9 @@
 
 The first line names the columns, in any order. `path`, `speaker` and `emotion` are required;
 `gender` (f, m), `sentence`, `duration_s` (seconds) and `split` (train, dev, test) may be left out
-or left empty; any other column is ignored. The file is UTF-8, with or without a byte order mark.
+or left empty. Of other columns the first eight are kept, so that audits can be grouped by them;
+values that are no label (too long, or with control characters) are left out. The file is UTF-8,
+with or without a byte order mark.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from models.corpus.manifest import (
@@ -30,6 +33,7 @@ COLUMNS = ("path", "speaker", "gender", "emotion", "sentence", "duration_s", "sp
 MAX_INDEX_BYTES = 32 * 1024 * 1024
 MAX_CLIPS = 200_000
 MAX_COLUMNS = 64
+MAX_EXTRA = 8
 MAX_CLIP_SECONDS = 24 * 3600.0
 # Enough to see the pattern of a systematic mistake without burying it.
 MAX_ERRORS = 10
@@ -88,8 +92,10 @@ def write_index(manifest: Manifest) -> str:
     """The text of an `index.csv` that `read_index` turns back into ``manifest``."""
     text = io.StringIO(newline="")
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(COLUMNS)
+    extra = list(dict.fromkeys(name for clip in manifest for name, _ in clip.extra))
+    rows.writerow((*COLUMNS, *extra))
     for clip in manifest:
+        values = dict(clip.extra)
         rows.writerow(
             (
                 clip.path,
@@ -99,6 +105,7 @@ def write_index(manifest: Manifest) -> str:
                 clip.sentence,
                 repr(clip.duration_s) if clip.duration_s else "",
                 clip.split or "",
+                *(values.get(name, "") for name in extra),
             )
         )
     return text.getvalue()
@@ -175,7 +182,20 @@ def _clip(header: dict[str, int], row: list[str]) -> Clip:
         sentence=_label("sentence", value("sentence"), required=False),
         duration_s=_seconds(value("duration_s")),
         split=_choice("split", value("split").lower(), {"": "", **{s: s for s in SPLITS}}) or None,
+        extra=_extra(header, value),
     )
+
+
+def _extra(header: dict[str, int], value: Callable[[str], str]) -> tuple[tuple[str, str], ...]:
+    """Values of the columns that this format does not know, where they are labels."""
+    names = [name for name in header if name not in COLUMNS and _is_label(name)][:MAX_EXTRA]
+    return tuple(
+        (sys.intern(name), sys.intern(value(name))) for name in names if _is_label(value(name))
+    )
+
+
+def _is_label(text: str) -> bool:
+    return 0 < len(text) <= MAX_LABEL_CHARACTERS and text.isprintable()
 
 
 def _label(column: str, value: str, *, required: bool) -> str:

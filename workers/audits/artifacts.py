@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
@@ -29,6 +31,7 @@ from models.attacks import Attack
 from models.audio import Encoding, encode_wav
 from models.audit import Audit, AuditRow, points
 from models.audit.evidence import AttackedPrediction
+from models.audit.measures.stoi import stoi
 from models.audit.sound import played
 from models.budget import within_full_scale
 from models.features import HOP, WINDOW
@@ -91,6 +94,16 @@ class ShownClip:
     inputs: dict[int, Tensor]
 
 
+@dataclass(frozen=True)
+class Sound:
+    """A clip as it is and as it was attacked, (samples,) each, and what is told of the latter."""
+
+    own: NDArray[np.float32]
+    adversarial: NDArray[np.float32]
+    encoding: Encoding
+    heard: str
+
+
 class Folder:
     """Files as they are made, with what is told of each."""
 
@@ -99,7 +112,7 @@ class Folder:
         self._path = path
         self.made: list[files.ArtifactFile] = []
 
-    def add(self, name: str, content: bytes, description: str) -> None:
+    def add(self, name: str, content: bytes, description: str, stoi: float | None = None) -> None:
         """Write a file."""
         (self._path / name).write_bytes(content)
         self.made.append(
@@ -109,6 +122,7 @@ class Folder:
                 description=description,
                 bytes=len(content),
                 sha256=hashlib.sha256(content).hexdigest(),
+                stoi=stoi,
             )
         )
 
@@ -201,17 +215,19 @@ class Gallery:
         for number, place in enumerate(broken):
             shown = row.attacked[place]
             attack = self.audit.attacks[shown.attack]
-            own, content, heard = self._sound(clip, place, attack)
+            sound = self._sound(clip, place, attack)
             if number == 0:
+                own = encode_wav(sound.own)
                 self.folder.add(files.clean_name(row.index), own, f"{row.clip} at 16 kHz")
             self.folder.add(
                 files.sound_name(row.index, place + 1),
-                content,
-                f"{row.clip} under {said(attack, shown.strength)}: {heard}",
+                encode_wav(sound.adversarial, encoding=sound.encoding),
+                f"{row.clip} under {said(attack, shown.strength)}: {sound.heard}",
+                stoi(sound.own, sound.adversarial),
             )
         return len(broken) + 1
 
-    def _sound(self, clip: ShownClip, place: int, attack: Attack) -> tuple[bytes, bytes, str]:
+    def _sound(self, clip: ShownClip, place: int, attack: Attack) -> Sound:
         """The clip's own sound, the adversarial one, and what is told of it."""
         shown, x = clip.row.attacked[place], clip.inputs[place]
         waveform = self.clips.waveform(clip.row.index)
@@ -219,13 +235,13 @@ class Gallery:
             own = self.audit.victim.waveform(waveform).cpu()
             heard = f"{shown.distortion.snr_db:.1f} dB SNR: heard as {shown.label}"
             encoding: Encoding = "pcm16" if bool(within_full_scale(x).all()) else "float32"
-            return encode_wav(own.numpy()), encode_wav(x.numpy(), encoding=encoding), heard
+            return Sound(own.numpy(), x.numpy(), encoding, heard)
         change = (x - self._clean_input(clip.row.index, attack)).to(self.audit.victim.device)
         clean, sound = played(self.audit.victim, waveform, change)
         audio = shown.audio
         assert audio is not None  # it was broken, and sound was at hand
         heard = f"{audio.snr_db:.1f} dB SNR: heard as {audio.label}"
-        return encode_wav(clean.cpu().numpy()), encode_wav(sound.cpu().numpy()), heard
+        return Sound(clean.cpu().numpy(), sound.cpu().numpy(), "float32", heard)
 
     def _clean_input(self, index: int, attack: Attack) -> Tensor:
         if attack.domain == "features":

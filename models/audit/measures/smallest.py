@@ -97,9 +97,13 @@ def minimum(
 
 def _quantile_figure(each: Floats, wanted: float, speaker: Ints, sign: float) -> Figure:
     units = Units.speakers(speaker)
+    value = _signed(_quantile(np.sort(each), wanted), sign)
+    interval = _interval(each, wanted, units, sign)
+    if interval is not None and value is not None:  # which lies between two of the strengths
+        interval = min(interval[0], value), max(interval[1], value)
     return Figure(
-        value=_signed(_quantile(np.sort(each), wanted), sign),
-        interval=_interval(each, wanted, units, sign),
+        value=value,
+        interval=interval,
         n=len(each),
         n_speakers=n_speakers(speaker),
         method=units.method,
