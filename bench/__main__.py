@@ -29,6 +29,7 @@ MODULES = (
     "attacks",
     "audit",
     "audit_memory",
+    "measures",
     "shards",
     "training",
     "corpus",

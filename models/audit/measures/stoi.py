@@ -33,6 +33,8 @@ def stoi(clean: np.ndarray, adversarial: np.ndarray) -> float | None:
     """Of two recordings at 16 kHz, (samples,) each; None where it is not defined."""
     from pystoi import stoi as computed
 
+    if not clean.any():
+        return None
     with warnings.catch_warnings():
         # It warns, and answers 1e-5, where too few frames are left to correlate.
         warnings.simplefilter("error", RuntimeWarning)
