@@ -52,11 +52,17 @@ class Figures(BaseModel):
 class Figure(Figures):
     """A number that says how sure it is."""
 
-    value: float | None = Field(description="Null where there is nothing to take it of.")
-    interval: tuple[float, float] | None = Field(description="95 %; null where there is none.")
-    n: int = Field(description="Clips that it is taken of.")
+    value: float | None = Field(
+        description="Null where there is nothing to take it of.", examples=[0.4]
+    )
+    interval: tuple[float, float] | None = Field(
+        description="95 %; null where there is none.", examples=[[0.1982, 0.6425]]
+    )
+    n: int = Field(description="Clips that it is taken of.", examples=[15])
     n_speakers: int | None = Field(
-        default=None, description="Speakers of those clips; null where some are not known."
+        default=None,
+        description="Speakers of those clips; null where some are not known.",
+        examples=[12],
     )
     method: Method = Field(
         description="Of the interval: "
