@@ -66,6 +66,10 @@ pins: ## resolve requirements.txt and requirements-dev.txt anew from pyproject.t
 	  --python-version 3.11 pyproject.toml --group dev --constraint requirements.txt \
 	  --output-file requirements-dev.txt $(ARGS)
 
+.PHONY: measures
+measures: ## write docs/measures.md anew from the definitions in models/audit/measures
+	$(PY) -m models.audit.definitions > docs/measures.md
+
 .PHONY: clean
 clean: ## remove the tools' caches; .venv and data stay
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info

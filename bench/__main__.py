@@ -31,6 +31,7 @@ MODULES = (
     "attacks",
     "audit",
     "audit_memory",
+    "measures",
     "shards",
     "training",
     "corpus",

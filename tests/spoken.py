@@ -64,7 +64,7 @@ def names() -> list[str]:
 
 def archive(*, without: str = "") -> io.BytesIO:
     """The corpus as a zip that may be uploaded; ``without`` leaves a split out."""
-    lines = ["path,speaker,emotion,split"]
+    lines = ["path,speaker,emotion,split,take"]
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as zipped:
         for number, speaker in enumerate(SPEAKERS):
@@ -74,7 +74,7 @@ def archive(*, without: str = "") -> io.BytesIO:
                     seed = 100 * number + take
                     if SPLITS[speaker] != without:
                         zipped.writestr(name, wav(emotion, seed, 0.4 + 0.1 * take))
-                        lines.append(f"{name},{speaker},{emotion},{SPLITS[speaker]}")
+                        lines.append(f"{name},{speaker},{emotion},{SPLITS[speaker]},{take}")
         zipped.writestr("index.csv", "\n".join(lines))
     file.seek(0)
     return file

@@ -47,6 +47,7 @@ def check(
     entry = registry.get(session, storage, request.model, owner=owner)
     corpus = corpora.get(session, request.corpus, owner=owner)
     labels = _check_fit(storage, entry, corpus, request, settings)
+    _check_group(storage, corpus, request)
     sources = check_attacks(session, storage, entry, request, labels, owner=owner)
     _check_recordings(storage, entry, corpus, request)
     if request.harden is not None:
@@ -251,4 +252,23 @@ def _check_recordings(
             "the recordings of the corpus are not at hand",
             "upload the corpus again, or attack its features alone",
             code="no_recordings",
+        )
+
+
+def _check_group(storage: Storage, corpus: Corpus, request: AuditRequest) -> None:
+    """Refuse to group by a column that the corpus lacks."""
+    wanted = request.group_by
+    if wanted is None:
+        return
+    known = corpora.columns(storage, corpus)
+    if wanted not in known:
+        raise Invalid.of(
+            "group_by",
+            wanted,
+            "the corpus' index.csv has no such column with values in it",
+            f"give one of {', '.join(known)}, or leave it out: audits are always compared by"
+            " speaker, gender, emotion and duration"
+            if known
+            else "leave it out: figures by speaker, gender, emotion and duration are always there",
+            code="unknown_column",
         )

@@ -87,6 +87,7 @@ class ArtifactFile(Schema):
     description: str
     bytes: int
     sha256: str
+    stoi: float | None = None
 
 
 _Artifacts: Final = TypeAdapter(list[ArtifactFile])

@@ -93,7 +93,7 @@ def csv_lines(path: Path, attacks: Sequence[AttackOfResult]) -> Iterator[str]:
 
 def _head(parameters: Sequence[str], classes: Sequence[str]) -> list[str]:
     return [
-        "index", "clip", "label", "speaker", "gender", "duration_s", "clean",
+        "index", "clip", "label", "speaker", "gender", "group", "duration_s", "clean",
         "attack", "type", "unit", "strength", "adversarial", "success", "no_direction",
         *SIZES, "forwards", "backwards", "queries",
         "audio", "audio_snr_db", "minimum", "details",
@@ -117,7 +117,7 @@ def _lines(
         size, cost = after["distortion"] or dict.fromkeys(SIZES), after["cost"]
         yield [
             row["index"], row["clip"], row["label"], row["speaker"], row["gender"],
-            row["duration_s"], clean["label"],
+            row.get("group"), row["duration_s"], clean["label"],
             attack.index, attack.type, attack.threat.unit, after["strength"], after["label"],
             _truth(after["success"]), _truth(after["no_direction"]),
             *(size[name] for name in SIZES),

@@ -8,6 +8,7 @@ from app.audits.files import ArtifactFile
 from app.audits.result import AuditResult
 from app.corpora.schemas import Partition
 from app.schemas import Schema
+from models.audit.measures.gaps import GroupTable
 from models.corpus.folds import Fold
 
 
@@ -65,5 +66,10 @@ class Report(Schema):
     model: ReportedModel
     clips: CorpusClips | UploadedClips
     result: AuditResult
+    groups: list[GroupTable] = Field(
+        default_factory=list,
+        description="The figures of each group of clips, as they are and at each point of the"
+        " curve: those that `result.gaps` has the largest differences of.",
+    )
     artifacts: list[ArtifactFile]
     environment: Environment

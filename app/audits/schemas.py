@@ -291,6 +291,14 @@ class AuditRequest(_Attacks):
         description="Audit so many clips only, drawn with the partition's mixture of emotions.",
         examples=[200],
     )
+    group_by: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="A column of the corpus' index.csv (sentence, split, or one of its own), by"
+        " which figures are compared as they are by speaker, gender, emotion and duration.",
+        examples=["sentence"],
+    )
     harden: Harden | None = Field(
         default=None,
         description="Train a hardened model if this one turns out too weak, and audit that too.",
@@ -380,6 +388,12 @@ class Artifact(Schema):
     description: str
     bytes: int
     sha256: str
+    stoi: float | None = Field(
+        default=None,
+        description="Of an adversarial WAV, its intelligibility beside the clip's own: 1 is as"
+        " good. Null for other files, and for clips with less than .4 s of speech.",
+        examples=[0.97],
+    )
     expired_at: Timestamp | None = Field(
         default=None, description="Of a recording that was removed: when. It answers 410."
     )

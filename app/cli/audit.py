@@ -26,6 +26,12 @@ PARTITION: Final = "test"
 STRENGTHS: Final = ("epsilon", "snr_db")
 HARDEN_AT: Final = 0.02
 HARDEN_ABOVE: Final = 0.3
+HEADS: Final = (
+    "attack", "strength", "n", "UAR", "success", "broken", "success over noise",
+    "survives as audio",
+)  # fmt: skip
+CASE: Final = {"UAR": "uar", "success": "success_rate", "over noise": "over_control"}
+"""What is told of a worst case."""
 
 
 class Windows(StrEnum):
@@ -309,31 +315,40 @@ def _upload(api: Api, request: dict[str, Any], clips: list[Path], labels: list[s
 def _show(result: dict[str, Any], job: dict[str, Any], measures: list[str]) -> None:
     clean = result["clean"]
     title = f"{job['model']} on {result['n']} clips: "
-    title += f"UAR {clean['uar']:.3f}" if clean.get("uar") is not None else "no labels, so no UAR"
+    if clean["uar"] is None:
+        title += "no labels, so no UAR"
+    else:
+        title += f"UAR {_figure(clean['measures'], 'uar')}{_speakers(clean['measures']['uar'])}"
     attacks = result["attacks"]
     rows = [
         (
             _name(attacks[point["attack"]]),
             f"{point['strength']:g} {attacks[point['attack']]['threat']['unit']}",
             point["n"],
-            point["uar"],
-            point["success_rate"],
+            *(_figure(point["measures"], name) for name in ("uar", "success_rate")),
             f"{point['counts']['right_wrong']}/{point['right_before']}",
+            _figure(point["measures"], "over_control"),
             point["survives_as_audio"],
             *(_figure(point["measures"], name) for name in measures),
         )
         for point in result["curve"]
     ]
-    heads = ("attack", "strength", "n", "UAR", "success", "broken", "survives as audio", *measures)
+    heads = (*HEADS, *measures)
     table(heads, rows, title=title)
     for case in result["worst_case"]:
         threat = case["threat"]
-        uar = "" if case["uar"] is None else f"UAR {case['uar']:.3f}, "
-        rate = "" if case["success_rate"] is None else f"success {case['success_rate']:.3f}"
+        figures = ", ".join(
+            f"{name} {_figure(case['measures'], measure)}"
+            for name, measure in CASE.items()
+            if case["measures"][measure]["value"] is not None
+        )
         typer.echo(
             f"worst case, {threat['domain']} {threat['norm']} {case['strength']:g}"
-            f" {threat['unit']}: {uar}{rate} ({case['n']} clips)"
+            f" {threat['unit']}: {figures} ({case['n']} clips)"
         )
+    for gap in result["gaps"]:
+        if _differs(gap["gap"]):
+            typer.echo(_gap(gap, attacks))
     for found in result["minimum"]:
         typer.echo(_smallest(found, attacks[found["attack"]]))
     hardening = result["hardening"]
@@ -356,13 +371,37 @@ def _smallest(found: dict[str, Any], attack: dict[str, Any]) -> str:
     )
 
 
+def _speakers(figure: dict[str, Any]) -> str:
+    """Of how many speakers a figure is, where they are known."""
+    n = figure["n_speakers"]
+    return "" if n is None else f", {n} speaker{'' if n == 1 else 's'}"
+
+
+def _differs(gap: dict[str, Any]) -> bool:
+    """Whether the interval of a gap leaves out 0."""
+    low, high = gap["interval"] or (0.0, 0.0)
+    return bool(low > 0 or high < 0)
+
+
+def _gap(gap: dict[str, Any], attacks: list[dict[str, Any]]) -> str:
+    """Two groups that differ by more than chance makes of so many groups."""
+    at = "clean"
+    if gap["attack"] is not None:
+        attack = attacks[gap["attack"]]
+        at = f"{_name(attack)} {gap['strength']:g} {attack['threat']['unit']}"
+    return (
+        f"differs by {gap['by']}, {at}: {gap['figure']} of {gap['worst']} minus {gap['best']}"
+        f" {_figure({'gap': gap['gap']}, 'gap')} ({gap['groups']} groups)"
+    )
+
+
 def _figure(figures: dict[str, Any], name: str) -> str:
     """A measure with its interval, such as ".31 [.20, .45]"."""
     if name not in figures:
         raise CliError(f"--measure is {name!r}; the audit has {', '.join(figures)}")
     found = figures[name]
     if found["value"] is None:
-        return "none"
+        return "–"
     low, high = found["interval"] or (None, None)
     interval = "" if low is None else f" [{low:.3f}, {high:.3f}]"
     return f"{found['value']:.3f}{interval}"

@@ -302,6 +302,19 @@ def _faults_of(corpus: Corpus, field: str) -> Iterator[None]:
         raise Invalid.of("corpus", corpus.id, "its files are gone", "upload it again") from error
 
 
+def columns(storage: Storage, corpus: Corpus) -> tuple[str, ...]:
+    """What an audit of the corpus may be grouped by.
+
+    Raises:
+        Invalid: its files were damaged.
+    """
+    try:
+        return read_manifest(storage.published(storage.corpus_dir(corpus.id))).columns
+    except (CorpusError, OSError) as error:
+        code = error.code if isinstance(error, CorpusError) else "bad_features"
+        raise Invalid(str(error), code=code) from error
+
+
 def selection(
     storage: Storage,
     corpus: Corpus,

@@ -15,6 +15,7 @@ class ClipFacts:
         label: its emotion; None if it is not known.
         speaker, gender: None if they are not known.
         duration_s: of the recording.
+        group: its value in the column that the audit is to group by; None if it has none.
     """
 
     name: str
@@ -22,6 +23,7 @@ class ClipFacts:
     speaker: str | None
     gender: str | None
     duration_s: float
+    group: str | None = None
 
 
 class Clips(Protocol):

@@ -112,6 +112,9 @@ class AuditRow(Evidence):
     label: str | None = Field(examples=["anger"])
     speaker: str | None = Field(examples=["1001"])
     gender: str | None = Field(examples=["f"])
+    group: str | None = Field(
+        default=None, description="Its value in the request's `group_by` column.", examples=["ieo"]
+    )
     duration_s: float = Field(examples=[2.27])
     clean: ClipPrediction
     attacked: list[AttackedPrediction] = Field(

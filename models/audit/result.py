@@ -2,15 +2,13 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from models.audit.measures import Figure
-
-
-class Figures(BaseModel):
-    """Base of what a result is made of."""
-
-    model_config = ConfigDict(extra="forbid")
+from models.audit.figure import Figure, Figures
+from models.audit.measures.distortion import MedianDistortion
+from models.audit.measures.flips import Flipped
+from models.audit.measures.gaps import Gap
+from models.audit.measures.smallest import Minimum
 
 
 class Quality(Figures):
@@ -46,13 +44,28 @@ class Flips(Figures):
     flip_rate: float
 
 
-class MedianDistortion(Figures):
-    """Medians over the clips that were attacked, measured on what was scored."""
+class Clean(Quality):
+    """How well the model does on the clips as they are."""
 
-    linf: float
-    l2: float
-    snr_db: float | None
-    band_db: float
+    measures: dict[str, Figure] = Field(
+        default_factory=dict,
+        description="UAR, accuracy and calibration, each with its interval, its n and its"
+        " speakers.",
+    )
+
+
+class Control(Figures):
+    """Noise of the same threat model and strength: what a change of this size does without an
+    adversary. `measures.over_control` is the difference."""
+
+    point: int = Field(description="Its place in `curve`, from 0.", examples=[3])
+    n: int = Field(description="Clips that count for both.")
+    only_attack: int = Field(description="Of those, clips that the attack alone breaks.")
+    only_control: int = Field(description="Clips that the noise alone breaks.")
+    p: float = Field(
+        description="McNemar's exact two-sided p that these two numbers differ by chance. It takes"
+        " clips for independent."
+    )
 
 
 class CurvePoint(Quality):
@@ -76,9 +89,15 @@ class CurvePoint(Quality):
         description="Share of all clips whose prediction the attack changed, right or wrong."
     )
     measures: dict[str, Figure] = Field(
-        description="What else is taken of the point, each with its interval and its n."
+        description="These figures and others, each with its interval, its n and its speakers."
     )
     counts: Counts
+    control: Control | None = Field(
+        default=None, description="Null for a control, and where there is no such noise."
+    )
+    flips: Flipped | None = Field(
+        default=None, description="Which emotions the attack drives predictions from and to."
+    )
     no_direction: int = Field(
         description="Of all clips, those on which the attack had nothing to go by: so many may be"
         " weaker than the success rate says.",
@@ -147,21 +166,16 @@ class WorstCase(Figures):
     right_before: int
     uar: float | None
     success_rate: float | None
+    measures: dict[str, Figure] = Field(
+        default_factory=dict,
+        description="These figures and others, each with its interval, its n and its speakers.",
+    )
+    control: Control | None = Field(
+        default=None, description="Noise of that threat model and strength; null without one."
+    )
     broken_by: dict[str, int] = Field(
         description="Clips by the index of the attack that broke them first: the weakest strength"
         " counts before, then the order of the request."
-    )
-
-
-class Minimum(Figures):
-    """The smallest strengths at which an attack broke the clips."""
-
-    attack: int
-    right_before: int
-    unbroken: int = Field(description="Of those, clips that the strongest did not break.")
-    median: float | None = Field(description="Null if more than half are unbroken.")
-    quartiles: tuple[float | None, float | None] = Field(
-        description="A quarter and three quarters of the clips are broken there."
     )
 
 
@@ -184,10 +198,15 @@ class AuditSummary(Figures):
     )
     n_unlabelled: int = Field(examples=[0])
     labels: list[str] = Field(examples=[["anger", "sadness"]])
-    clean: Quality
+    clean: Clean
     attacks: list[AttackOfResult]
     curve: list[CurvePoint]
     worst_case: list[WorstCase]
     minimum: list[Minimum] = Field(default_factory=list)
+    gaps: list[Gap] = Field(
+        default_factory=list,
+        description="The largest differences between groups of clips, on the clips as they are and"
+        " at each point of the curve. All groups stand in the report.",
+    )
     cost: TotalCost
     scale: Scale

@@ -1,33 +1,36 @@
 """Adds the rows of an audit up to its result, one row after the other."""
 
-import math
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+import numpy as np
 import torch
 
 from models import metrics
-from models.attacks import TargetLabel
-from models.audit.evidence import AttackedPrediction, AuditRow
-from models.audit.measures import MEASURES, Measure
+from models.audit.controls import against, control_of
+from models.audit.evidence import AuditRow
+from models.audit.intervals import Bools
+from models.audit.measures import figures
+from models.audit.measures.distortion import distortion, quantiles
+from models.audit.measures.flips import flips
+from models.audit.measures.gaps import Gap, GroupTable, Kind, band_of, bands, gaps, group_table
+from models.audit.measures.smallest import Minimum, minimum
 from models.audit.perturbation import Perturbation
 from models.audit.result import (
     AttackOfResult,
     AuditSummary,
+    Clean,
     Counts,
     CurvePoint,
     Flips,
-    MedianDistortion,
-    Minimum,
     Quality,
     Scale,
     Threat,
     TotalCost,
 )
-from models.audit.worst_case import WorstCases
+from models.audit.table import Columns, Table
+from models.audit.worst_case import worst_cases
 from models.victims import Cost
 
 MOST_CONFUSED: Final = 64
@@ -51,43 +54,17 @@ def points(attacks: Sequence[Perturbation]) -> list[Point]:
     ]
 
 
-class _Scored(NamedTuple):
-    """What of a clip is needed of one point: some numbers, so that memory hardly grows.
-
-    Attributes:
-        truth, before, after: classes.
-        left_alone: it had the target label already.
-        survived: a successful attack on log-mels that the model falls for as sound, too.
-        distortion: L∞, L2, SNR and dB of a band; None of a corruption.
-    """
-
-    truth: int
-    before: int
-    after: int
-    labelled: bool
-    left_alone: bool
-    success: bool | None
-    broken_draws: int | None
-    survived: bool
-    played_snr_db: float | None
-    distortion: tuple[float, float, float | None, float] | None
-
-    @property
-    def right_before(self) -> bool:
-        """Whether the model was right."""
-        return self.before == self.truth
-
-
 class _Smallest(NamedTuple):
     """The smallest strength of a clip.
 
     Attributes:
+        clip: its place among all.
         attacked: the model was right before, and the clip had not the target label.
     """
 
     strength: float | None
+    clip: int
     attacked: bool
-    labelled: bool
 
 
 class Summary:
@@ -96,85 +73,56 @@ class Summary:
     Args:
         labels: names of the classes, in the order of the scores.
         attacks: of the request.
+        group_by: what the groups of the rows are called.
+
+    Attributes:
+        groups: figures of all groups of clips, as they are and at each point, of the last result.
     """
 
-    def __init__(self, labels: Sequence[str], attacks: Sequence[Perturbation]) -> None:
+    groups: Sequence[GroupTable] = ()
+
+    def __init__(
+        self, labels: Sequence[str], attacks: Sequence[Perturbation], group_by: str | None = None
+    ) -> None:
         self._labels = list(labels)
-        self._class_of = {label: number for number, label in enumerate(labels)}
         self._attacks = attacks
-        self._scored: dict[Point, list[_Scored]] = {point: [] for point in points(attacks)}
-        self._measures: dict[Point, list[Measure]] = {
-            point: [measure() for measure in MEASURES.values()] for point in self._scored
-        }
-        self._no_direction: Counter[Point] = Counter()
-        self._worst = WorstCases(labels, attacks)
+        self._group_by = group_by
+        self._points = points(attacks)
+        self._columns = Columns(
+            labels, attacks, [(point.attack, point.strength) for point in self._points]
+        )
+        self._controls = [
+            control_of(attacks, point.attack, point.strength, self._places)
+            for point in self._points
+        ]
         self._minimum: dict[int, list[_Smallest]] = {
             number: [] for number, attack in enumerate(attacks) if attack.minimum
         }
-        self._truth: list[int] = []
-        self._clean: list[int] = []
-        self._n = 0
         self._passes = [Cost() for _ in attacks]
+
+    @property
+    def _places(self) -> dict[tuple[int, float], int]:
+        """Places of the points in the curve."""
+        return {(one.attack, one.strength): place for place, one in enumerate(self._points)}
 
     def add(self, row: AuditRow) -> None:
         """Count a clip."""
-        self._n += 1
-        truth, before = self._class_of[row.truth], self._class_of[row.clean.label]
-        if row.label is not None:
-            self._truth.append(truth)
-            self._clean.append(before)
+        self._columns.add(row)
         for one in row.attacked:
-            self._add_point(row, one, truth, before)
+            self._passes[one.attack] += one.cost.passes()
         for found in row.minimum:
-            attacked = row.right_before and not self._left_alone(row, found.attack)
+            attacked = row.right_before and not self._columns.left_alone(row, found.attack)
             self._minimum[found.attack].append(
-                _Smallest(found.strength, attacked, row.label is not None)
+                _Smallest(found.strength, self._columns.n - 1, attacked)
             )
             self._passes[found.attack] += found.cost.passes()
-        self._worst.add(row)
-
-    def _add_point(self, row: AuditRow, one: AttackedPrediction, truth: int, before: int) -> None:
-        point = Point(one.attack, one.strength)
-        draws = one.details.get("broken_draws")
-        size = one.distortion
-        self._scored[point].append(
-            _Scored(
-                truth=truth,
-                before=before,
-                after=self._class_of[one.label],
-                labelled=row.label is not None,
-                left_alone=self._left_alone(row, one.attack),
-                success=one.success,
-                broken_draws=draws if isinstance(draws, int) else None,
-                survived=self._survived(row, one),
-                played_snr_db=None if one.audio is None else one.audio.snr_db,
-                distortion=size and (size.linf, size.l2, size.snr_db, size.band_db),
-            )
-        )
-        for measure in self._measures[point]:
-            measure.add(row, one)
-        self._no_direction[point] += one.no_direction
-        self._passes[one.attack] += one.cost.passes()
-
-    def _left_alone(self, row: AuditRow, number: int) -> bool:
-        goal = self._attacks[number].goal
-        return isinstance(goal, TargetLabel) and row.truth == goal.label
-
-    def _survived(self, row: AuditRow, one: AttackedPrediction) -> bool:
-        """Whether the model falls for a successful attack also when it hears it as sound."""
-        goal = self._attacks[one.attack].goal
-        if one.audio is None:
-            return False
-        if isinstance(goal, TargetLabel):
-            return one.audio.label == goal.label
-        return one.audio.label != row.truth
 
     def result(self, *, of: int, scale: Scale, seconds: Mapping[int, float]) -> AuditSummary:
         """The result of the rows so far.
 
-        Clips without a label enter ``unlabelled`` and ``flip_rate`` alone; if no clip has a label,
-        UAR, accuracy, recalls and confusion are None, and success takes the clean prediction for
-        the truth.
+        Clips without a label enter ``unlabelled``, ``flips`` and ``flip_rate`` alone; if no clip
+        has a label, UAR, accuracy, recalls and confusion are None, and success takes the clean
+        prediction for the truth.
 
         Args:
             of: clips that were to be scored.
@@ -183,31 +131,61 @@ class Summary:
         Raises:
             ValueError: there is no row.
         """
-        if not self._n:
+        n = self._columns.n
+        if not n:
             raise ValueError("an audit of no clips has no result: score at least one")
-        parts: list[Sequence[object]] = [*self._scored.values(), *self._minimum.values()]
-        complete = self._n == of and all(len(part) == of for part in parts)
-        attacks = [
-            self._attack(number, attack, seconds.get(number, 0.0))
-            for number, attack in enumerate(self._attacks)
-        ]
+        clean = self._columns.clean()
+        grouped = list(self._by_group())
+        self.groups = [table for table, _ in grouped]
+        curve = [self._point(place) for place in range(len(self._points))]
+        scored = [*(point.n for point in curve), *map(len, self._minimum.values())]
         return AuditSummary(
-            n=self._n,
+            n=n,
             of=of,
-            complete=complete,
-            n_unlabelled=self._n - len(self._truth),
+            complete=n == of and all(one == of for one in scored),
+            n_unlabelled=int((~clean.labelled).sum()),
             labels=self._labels,
-            clean=self._quality(self._truth, self._clean),
-            attacks=attacks,
-            curve=[self._point(point, scored) for point, scored in self._scored.items()],
-            worst_case=self._worst.result(),
+            clean=Clean(**self._quality(clean), measures=figures(clean, "clean")),
+            attacks=[
+                self._attack(number, attack, seconds.get(number, 0.0))
+                for number, attack in enumerate(self._attacks)
+            ],
+            curve=curve,
+            worst_case=worst_cases(self._columns, self._attacks, self._places),
             minimum=[self._smallest(number, found) for number, found in self._minimum.items()],
+            gaps=[gap for _, some in grouped for gap in some],
             cost=TotalCost(
-                **sum(self._passes, start=Cost(forwards=self._n)).to_dict(),
+                **sum(self._passes, start=Cost(forwards=n)).to_dict(),
                 seconds=round(sum(seconds.values()), 3),
             ),
             scale=scale,
         )
+
+    def _by_group(self) -> Iterator[tuple[GroupTable, list[Gap]]]:
+        """Each kind of groups at each point, with the largest differences."""
+        kinds = self._kinds()
+        at: list[tuple[int | None, float | None, Table]] = [(None, None, self._columns.clean())]
+        at += [
+            (point.attack, point.strength, self._columns.point(place))
+            for place, point in enumerate(self._points)
+        ]
+        for attack, strength, clips in at:
+            for kind in kinds:
+                table = group_table(clips, kind, attack, strength)
+                if table is not None:
+                    yield table, list(gaps(clips, kind, table))
+
+    def _kinds(self) -> list[Kind]:
+        clean, columns = self._columns.clean(), self._columns
+        found = [
+            Kind("speaker", list(columns.speakers.known), clean.speaker),
+            Kind("gender", list(columns.genders.known), clean.gender),
+            Kind("emotion", self._labels, np.where(clean.labelled, clean.truth, -1)),
+            Kind("duration", bands(), band_of(clean.duration_s)),
+        ]
+        if self._group_by is not None:
+            found.append(Kind(self._group_by, list(columns.groups.known), clean.group))
+        return found
 
     def _attack(self, number: int, attack: Perturbation, seconds: float) -> AttackOfResult:
         return AttackOfResult(
@@ -219,77 +197,81 @@ class Summary:
             cost=TotalCost(**self._passes[number].to_dict(), seconds=round(seconds, 3)),
         )
 
-    def _quality(self, truth: Sequence[int], predicted: Sequence[int]) -> Quality:
-        """UAR, accuracy, recalls and confusion of labelled clips."""
-        if not truth:
-            return Quality(uar=None, accuracy=None, recall=None, confusion=None)
-        y, guesses = torch.tensor(truth), torch.tensor(predicted)
+    def _quality(self, clips: Table) -> dict[str, Any]:
+        """UAR, accuracy, recalls and confusion of labelled clips, as `Quality` has them."""
+        clips = clips.where(clips.labelled)
+        if not len(clips):
+            return dict.fromkeys(Quality.model_fields)
+        y, guesses = torch.from_numpy(clips.truth), torch.from_numpy(clips.after)
         n_classes = len(self._labels)
         recalls = metrics.recalls(y, guesses, n_classes)
-        return Quality(
-            uar=metrics.uar(y, guesses, n_classes),
-            accuracy=float((y == guesses).double().mean()),
-            recall=dict(zip(self._labels, recalls, strict=True)),
-            confusion=metrics.confusion(y, guesses, n_classes).tolist()
+        return {
+            "uar": metrics.uar(y, guesses, n_classes),
+            "accuracy": float((y == guesses).double().mean()),
+            "recall": dict(zip(self._labels, recalls, strict=True)),
+            "confusion": metrics.confusion(y, guesses, n_classes).tolist()
             if n_classes <= MOST_CONFUSED
             else None,
-        )
+        }
 
-    def _point(self, point: Point, scored: Sequence[_Scored]) -> CurvePoint:
-        labelled = [one for one in scored if one.labelled]
-        counted = [one for one in labelled or scored if not one.left_alone]
-        right = [one for one in counted if one.right_before]
-        moves = metrics.transitions(
-            *(
-                torch.tensor([one[place] for one in counted], dtype=torch.int64)
-                for place in range(3)
-            )
-        )
-        distortion = _distortion([one for one in scored if not one.left_alone])
-        played = [one for one in counted if one.played_snr_db is not None]
-        quality = self._quality([one.truth for one in labelled], [one.after for one in labelled])
+    def _point(self, place: int) -> CurvePoint:
+        point, control = self._points[place], self._controls[place]
+        clips = self._columns.point(place, control)
+        counted = clips.where(clips.counted)
+        right = counted.where(counted.right_before)
+        changes = distortion(clips)
+        played = counted.where(~np.isnan(counted.played_snr_db))
+        heard = quantiles(played.played_snr_db, (0.5,))
         return CurvePoint(
             attack=point.attack,
             strength=point.strength,
-            n=len(scored),
-            **quality.model_dump(),
+            n=len(clips),
+            **self._quality(clips),
             right_before=len(right),
-            success_rate=_share(sum(bool(one.success) for one in right), len(right)),
-            flip_rate=_share(_flipped(scored), len(scored)),
-            measures={one.name: one.figure() for one in self._measures[point]},
-            counts=Counts(
-                right_wrong=moves.right_wrong,
-                right_right=moves.right_right,
-                wrong_right=moves.wrong_right,
-                wrong_wrong=moves.wrong_wrong,
-            ),
-            no_direction=self._no_direction[point],
-            has_target_label=sum(one.left_alone for one in scored),
+            success_rate=_share(right.success == 1),
+            flip_rate=_share(clips.after != clips.before),
+            measures=figures(clips, "point"),
+            counts=_counts(counted),
+            control=against(clips, control),
+            flips=flips(clips) if len(clips) else None,
+            no_direction=int(clips.no_direction.sum()),
+            has_target_label=int(clips.left_alone.sum()),
             mean_success_rate=self._over_draws(point, right),
-            unlabelled=_flips([one for one in scored if not one.labelled]),
-            distortion=distortion,
-            survives_as_audio=_share(sum(one.survived for one in played), len(played)),
+            unlabelled=_unlabelled(clips.where(~clips.labelled)),
+            distortion=changes,
+            survives_as_audio=_share(played.survived),
             played=len(played),
-            snr_db=_median(one.played_snr_db for one in played)
-            if played
-            else distortion and distortion.snr_db,
+            snr_db=heard[0] if heard else changes and changes.snr_db,
         )
 
-    def _over_draws(self, point: Point, right: Sequence[_Scored]) -> float | None:
-        broken = [one.broken_draws for one in right if one.broken_draws is not None]
-        if not broken:
+    def _over_draws(self, point: Point, right: Table) -> float | None:
+        broken = right.broken_draws[right.broken_draws >= 0]
+        if not len(broken):
             return None
         draws: int = getattr(self._attacks[point.attack], "draws", 1)
-        return sum(broken) / (draws * len(broken))
+        return int(broken.sum()) / (draws * len(broken))
 
     def _smallest(self, number: int, found: Sequence[_Smallest]) -> Minimum:
         """Of the clips that success is counted over and that were right before."""
-        labelled = [one for one in found if one.labelled]
+        clean = self._columns.clean()
+        labelled = [one for one in found if clean.labelled[one.clip]]
+        attacked = [one for one in labelled or found if one.attacked]
         return minimum(
             number,
-            [one.strength for one in labelled or found if one.attacked],
+            [one.strength for one in attacked],
             smaller_is_harder=self._attacks[number].threat.smaller_is_harder,
+            speaker=clean.speaker[np.array([one.clip for one in attacked], dtype=np.int64)],
         )
+
+
+def _counts(counted: Table) -> Counts:
+    before, after = counted.right_before, counted.right
+    return Counts(
+        right_wrong=int((before & ~after).sum()),
+        right_right=int((before & after).sum()),
+        wrong_right=int((~before & after).sum()),
+        wrong_wrong=int((~before & ~after).sum()),
+    )
 
 
 def summarize(
@@ -300,71 +282,22 @@ def summarize(
     of: int,
     scale: Scale,
     seconds: Mapping[int, float],
+    group_by: str | None = None,
 ) -> AuditSummary:
     """:meth:`Summary.result` of all rows."""
-    summary = Summary(labels, attacks)
+    summary = Summary(labels, attacks, group_by)
     for row in rows:
         summary.add(row)
     return summary.result(of=of, scale=scale, seconds=seconds)
 
 
-def minimum(attack: int, found: Sequence[float | None], *, smaller_is_harder: bool) -> Minimum:
-    """Median and quartiles of smallest strengths; unbroken clips stand beyond all others.
-
-    Args:
-        found: of the clips that were right before.
-        smaller_is_harder: whether a smaller strength allows more, as with an SNR.
-    """
-    broken = sorted(
-        (strength for strength in found if strength is not None), reverse=smaller_is_harder
-    )
-    ordered: list[float | None] = [*broken, *[None] * (len(found) - len(broken))]
-    return Minimum(
-        attack=attack,
-        right_before=len(found),
-        unbroken=len(found) - len(broken),
-        median=_quantile(ordered, 0.5),
-        quartiles=(_quantile(ordered, 0.25), _quantile(ordered, 0.75)),
-    )
-
-
-def _quantile(ordered: Sequence[float | None], share: float) -> float | None:
-    """Interpolated between neighbours (Hyndman & Fan 1996, type 7); None beyond the last number."""
-    if not ordered:
+def _unlabelled(clips: Table) -> Flips | None:
+    if not len(clips):
         return None
-    place = share * (len(ordered) - 1)
-    low, high = ordered[math.floor(place)], ordered[math.ceil(place)]
-    if low is None or high is None:
-        return None
-    return low + (high - low) * (place - math.floor(place))
+    flipped = int((clips.after != clips.before).sum())
+    return Flips(n=len(clips), flipped=flipped, flip_rate=flipped / len(clips))
 
 
-def _flipped(scored: Sequence[_Scored]) -> int:
-    """How many predictions the attack changed."""
-    return sum(one.before != one.after for one in scored)
-
-
-def _flips(unlabelled: Sequence[_Scored]) -> Flips | None:
-    if not unlabelled:
-        return None
-    flipped = _flipped(unlabelled)
-    return Flips(n=len(unlabelled), flipped=flipped, flip_rate=flipped / len(unlabelled))
-
-
-def _distortion(attacked: Sequence[_Scored]) -> MedianDistortion | None:
-    known = [one.distortion for one in attacked if one.distortion is not None]
-    if not known:
-        return None
-    linf, l2, snr, band = zip(*known, strict=True)
-    return MedianDistortion(
-        linf=median(linf), l2=median(l2), snr_db=_median(snr), band_db=median(band)
-    )
-
-
-def _median(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return median(known) if known else None
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def _share(counted: Bools) -> float | None:
+    """Of all of them; None for none."""
+    return int(counted.sum()) / len(counted) if len(counted) else None

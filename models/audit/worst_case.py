@@ -8,129 +8,96 @@ and corruptions do not: neither noise nor a telephone is an adversary. As on the
 counted over the labelled clips, or over all if none has a label.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from models.attacks import Attack
-from models.audit.evidence import AuditRow
+from models.audit.controls import against, control_at
+from models.audit.intervals import Bools, Ints
+from models.audit.measures import figures
 from models.audit.perturbation import Perturbation
 from models.audit.result import Threat, WorstCase
+from models.audit.table import UNKNOWN, Columns, Table
 from models.threats import ThreatModel
 
 
-class WorstCases:
-    """Takes rows in, and gives the worst case of each threat model at each strength.
+def worst_cases(
+    columns: Columns, attacks: Sequence[Perturbation], places: Mapping[tuple[int, float], int]
+) -> list[WorstCase]:
+    """By threat model, from the weakest strength to the strongest.
 
     Args:
-        labels: names of the classes.
-        attacks: of the request.
+        places: of the points in the curve, by attack and strength.
     """
-
-    def __init__(self, labels: Sequence[str], attacks: Sequence[Perturbation]) -> None:
-        self._labels = labels
-        self._attacks = {
-            number: attack
-            for number, attack in enumerate(attacks)
-            if isinstance(attack, Attack) and not attack.control
-        }
-        strengths: dict[ThreatModel, set[float]] = defaultdict(set)
-        for attack in self._attacks.values():
-            strengths[attack.threat] |= set(attack.strengths)
-        self._points = [
-            (threat, strength)
-            for threat, found in strengths.items()
-            for strength in sorted(found, key=threat.order)
-        ]
-        self._wanted = {
-            (threat, strength): {
-                (number, own)
-                for number, attack in self._attacks.items()
-                if attack.threat == threat
-                for own in attack.strengths
-                if not threat.harder(own, strength)
-            }
-            for threat, strength in self._points
-        }
-        self._counts = {point: _Counts() for point in self._points}
-
-    def add(self, row: AuditRow) -> None:
-        """Count a clip, at each point that it was scored at in full."""
-        reached = {(one.attack, one.strength) for one in row.attacked}
-        first = self._first_broken(row)
-        for threat, strength in self._points:
-            if not self._wanted[threat, strength] <= reached:
-                continue  # the audit ended before: the worst case of a part would look better
-            broken = first.get(threat)
-            by = None
-            if broken is not None and not threat.harder(broken[0], strength):
-                by = broken[1]
-            self._counts[threat, strength].add(row, by)
-
-    def _first_broken(self, row: AuditRow) -> dict[ThreatModel, tuple[float, int]]:
-        """For each threat model the weakest strength that made the clip wrong, and which attack."""
-        found: dict[ThreatModel, tuple[float, int]] = {}
-        for one in row.attacked:
-            attack = self._attacks.get(one.attack)
-            if attack is None or one.label == row.truth:
-                continue
-            threat = attack.threat
-            known = found.get(threat)
-            if known is None or (threat.order(one.strength), one.attack) < (
-                threat.order(known[0]), known[1],
-            ):  # fmt: skip
-                found[threat] = (one.strength, one.attack)
-        return found
-
-    def result(self) -> list[WorstCase]:
-        """By threat model, from the weakest strength to the strongest."""
-        return [self._case(threat, strength) for threat, strength in self._points]
-
-    def _case(self, threat: ThreatModel, strength: float) -> WorstCase:
-        counts = self._counts[threat, strength]
-        present = [label for label in self._labels if counts.clips[label]]
-        recalls = [counts.right[label] / counts.clips[label] for label in present]
-        labelled = bool(present)
-        before, by = counts.before[labelled], counts.by[labelled]
-        return WorstCase(
-            threat=Threat(**threat.to_dict()),
-            strength=strength,
-            n=counts.n,
-            right_before=before,
-            uar=sum(recalls) / len(recalls) if recalls else None,
-            success_rate=by.total() / before if before else None,
-            broken_by={str(number): n for number, n in sorted(by.items())},
-        )
+    threats = dict.fromkeys(
+        attack.threat for attack in attacks if isinstance(attack, Attack) and not attack.control
+    )
+    return [case for threat in threats for case in _cases(columns, attacks, places, threat)]
 
 
-@dataclass
-class _Counts:
-    """Clips at one point.
+def _cases(
+    columns: Columns,
+    attacks: Sequence[Perturbation],
+    places: Mapping[tuple[int, float], int],
+    threat: ThreatModel,
+) -> list[WorstCase]:
+    """Those of a threat model."""
+    own = [
+        (number, strength)
+        for number, attack in enumerate(attacks)
+        if attack.threat == threat and not attack.control
+        for strength in attack.strengths
+    ]
+    by = np.full(columns.n, UNKNOWN)  # the attack that made the model wrong first
+    reached = np.full(columns.n, fill_value=True)
+    found = []
+    for strength in sorted({strength for _, strength in own}, key=threat.order):
+        for number in sorted(number for number, each in own if each == strength):
+            clips = columns.point(places[number, strength])
+            first = clips.clip[~clips.right & (by[clips.clip] == UNKNOWN)]
+            by[first] = number
+            scored = np.zeros(columns.n, dtype=np.bool_)
+            scored[clips.clip] = True
+            # Of a clip that an audit did not come to, the worst case of a part would look better.
+            reached &= scored
+        control = control_at(attacks, threat, strength, places)
+        found.append(_case(columns, threat, strength, by, reached, control))
+    return found
 
-    Attributes:
-        clips, right: by true label: all, and those that are right after all attacks.
-        before: by whether they have a label: those that were right before.
-        by: by whether they have a label: those that were broken, by the attack that was first.
-    """
 
-    n: int = 0
-    clips: Counter[str] = field(default_factory=Counter)
-    right: Counter[str] = field(default_factory=Counter)
-    before: Counter[bool] = field(default_factory=Counter)
-    by: dict[bool, Counter[int]] = field(
-        default_factory=lambda: {True: Counter(), False: Counter()}
+def _case(
+    columns: Columns,
+    threat: ThreatModel,
+    strength: float,
+    by: Ints,
+    reached: Bools,
+    control: int | None,
+) -> WorstCase:
+    clips = _broken(columns, by, control).where(reached)
+    counted = clips.where(clips.counted & clips.right_before)
+    broken = by[counted.clip][counted.success == 1]
+    taken = figures(clips, "worst_case")
+    return WorstCase(
+        threat=Threat(**threat.to_dict()),
+        strength=strength,
+        n=len(clips),
+        right_before=len(counted),
+        uar=taken["uar"].value,
+        success_rate=taken["success_rate"].value,
+        measures=taken,
+        control=against(clips, control),
+        broken_by={
+            str(number): int((broken == number).sum()) for number in np.unique(broken).tolist()
+        },
     )
 
-    def add(self, row: AuditRow, by: int | None) -> None:
-        """Count a clip, and the attack that made the model wrong."""
-        labelled = row.label is not None
-        self.n += 1
-        if row.label is not None:
-            self.clips[row.label] += 1
-        if not row.right_before:
-            return
-        self.before[labelled] += 1
-        if by is not None:
-            self.by[labelled][by] += 1
-        elif row.label is not None:
-            self.right[row.label] += 1
+
+def _broken(columns: Columns, by: Ints, control: int | None) -> Table:
+    """All clips; right are those that were so before, and that no attack broke."""
+    clean = columns.clean()
+    right = clean.right_before & (by == UNKNOWN)
+    success = np.where(clean.right_before, by != UNKNOWN, UNKNOWN)
+    noise = None if control is None else columns.success(control, "untargeted")
+    return replace(clean, right=right, success=success, control=noise)

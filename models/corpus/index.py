@@ -2,9 +2,11 @@
 
 The first line names the columns, in any order. `path`, `speaker` and `emotion` are required;
 `gender` (f, m), `sentence`, `duration_s` (seconds) and `split` (train, dev, test) may be left out
-or left empty; any other column is ignored. The file is UTF-8, with or without a byte order mark.
-What spreadsheets and other corpora write instead is read too: `models.corpus.dialect`. All text is
-taken in its composed form (NFC), so that a name is one name however it was typed.
+or left empty. Of other columns the first eight are kept, so that audits can be grouped by them;
+values that are no label (too long, or with control characters) are left out. The file is UTF-8,
+with or without a byte order mark. What spreadsheets and other corpora write instead is read too:
+`models.corpus.dialect`. All text is taken in its composed form (NFC), so that a name is one name
+however it was typed.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ from __future__ import annotations
 import csv
 import io
 import math
+import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final, NamedTuple, Protocol
 
@@ -42,6 +45,7 @@ COLUMNS = ("path", "speaker", "gender", "emotion", "sentence", "duration_s", "sp
 MAX_INDEX_BYTES = 32 * 1024 * 1024
 MAX_CLIPS = 200_000
 MAX_COLUMNS = 64
+MAX_EXTRA = 8
 MAX_CLIP_SECONDS = 24 * 3600.0
 # Enough to see the pattern of a systematic mistake without burying it.
 MAX_ERRORS = 10
@@ -102,8 +106,10 @@ def write_index(manifest: Manifest) -> str:
     """The text of an `index.csv` that `read_index` turns back into ``manifest``."""
     text = io.StringIO(newline="")
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(COLUMNS)
+    extra = list(dict.fromkeys(name for clip in manifest for name, _ in clip.extra))
+    rows.writerow((*COLUMNS, *extra))
     for clip in manifest:
+        values = dict(clip.extra)
         rows.writerow(
             (
                 clip.path,
@@ -113,6 +119,7 @@ def write_index(manifest: Manifest) -> str:
                 clip.sentence,
                 repr(clip.duration_s) if clip.duration_s else "",
                 clip.split or "",
+                *(values.get(name, "") for name in extra),
             )
         )
     return text.getvalue()
@@ -196,7 +203,20 @@ def _clip(header: _Header, row: list[str]) -> Clip:
         sentence=_label("sentence", value("sentence"), required=False),
         duration_s=_seconds(value("duration_s")),
         split=_choice("split", value("split").lower(), SPLIT_NAMES) or None,
+        extra=_extra(header.numbers, value),
     )
+
+
+def _extra(numbers: dict[str, int], value: Callable[[str], str]) -> tuple[tuple[str, str], ...]:
+    """Values of the columns that this format does not know, where they are labels."""
+    names = [name for name in numbers if name not in COLUMNS and _is_label(name)][:MAX_EXTRA]
+    return tuple(
+        (sys.intern(name), sys.intern(value(name))) for name in names if _is_label(value(name))
+    )
+
+
+def _is_label(text: str) -> bool:
+    return 0 < len(text) <= MAX_LABEL_CHARACTERS and text.isprintable()
 
 
 def _label(column: str, value: str, *, required: bool) -> str:

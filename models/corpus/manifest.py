@@ -13,6 +13,9 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 SPLITS = ("train", "dev", "test")
+GROUPED = ("sentence", "split")
+"""Attributes that audits may be grouped by; by speaker, gender, emotion and duration they always
+are."""
 MAX_PATH_CHARACTERS = 255
 MAX_LABEL_CHARACTERS = 64
 
@@ -45,6 +48,7 @@ class Clip:
         sentence: identifier of what is said, "" when unknown.
         duration_s: seconds; 0.0 until the audio has been measured.
         split: "train", "dev", "test" or None when the corpus gives no partition.
+        extra: other columns of `index.csv` with their values, those left out that are empty.
     """
 
     path: str
@@ -54,6 +58,13 @@ class Clip:
     sentence: str
     duration_s: float
     split: str | None
+    extra: tuple[tuple[str, str], ...] = ()
+
+    def column(self, name: str) -> str | None:
+        """Its value in a column that an audit may be grouped by; None where it has none."""
+        if name in GROUPED:
+            return getattr(self, name) or None
+        return dict(self.extra).get(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +128,14 @@ class Manifest:
                 "Name one of those, or make a partition first.",
             )
         return Manifest(tuple(clip for clip in self.clips if clip.split in names))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those that an audit may be grouped by, sorted: each has a value on some clip."""
+        extra = {name for clip in self.clips for name, _ in clip.extra}
+        own = {name for name in GROUPED if any(clip.column(name) for clip in self.clips)}
+        # Bands of duration are always compared, and called that.
+        return tuple(sorted((extra | own) - {"duration"}))
 
     def counts(self, attribute: Attribute) -> dict[str, int]:
         """Clips per value of ``attribute``, sorted by value; clips without one are left out."""

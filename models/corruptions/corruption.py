@@ -16,7 +16,7 @@ The rules:
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -88,7 +88,7 @@ class Corruption(BaseModel):
 
     domain: ClassVar[Domain] = "waveform"
     control: ClassVar[bool] = True
-    goal: ClassVar[str] = "untargeted"
+    goal: ClassVar[Literal["untargeted"]] = "untargeted"
     minimum: ClassVar[bool] = False
 
     type: str

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
@@ -25,9 +27,11 @@ from app.audits import files
 from app.audits.result import AuditResult
 from app.registry.service import Entry
 from app.settings import Settings
+from models.attacks import Attack
 from models.audio import Encoding, encode_wav
 from models.audit import Audit, AuditRow, points
 from models.audit.evidence import AttackedPrediction
+from models.audit.measures.stoi import stoi
 from models.audit.perturbation import Perturbation
 from models.audit.sound import played
 from models.budget import within_full_scale
@@ -92,6 +96,16 @@ class ShownClip:
     inputs: dict[int, Tensor]
 
 
+@dataclass(frozen=True)
+class Sound:
+    """A clip as it is and as it was attacked, (samples,) each, and what is told of the latter."""
+
+    own: NDArray[np.float32]
+    adversarial: NDArray[np.float32]
+    encoding: Encoding
+    heard: str
+
+
 class Folder:
     """Files as they are made, with what is told of each."""
 
@@ -100,7 +114,7 @@ class Folder:
         self._path = path
         self.made: list[files.ArtifactFile] = []
 
-    def add(self, name: str, content: bytes, description: str) -> None:
+    def add(self, name: str, content: bytes, description: str, stoi: float | None = None) -> None:
         """Write a file."""
         (self._path / name).write_bytes(content)
         self.made.append(
@@ -110,6 +124,7 @@ class Folder:
                 description=description,
                 bytes=len(content),
                 sha256=hashlib.sha256(content).hexdigest(),
+                stoi=stoi,
             )
         )
 
@@ -204,17 +219,19 @@ class Gallery:
         for number, place in enumerate(broken):
             shown = row.attacked[place]
             attack = self.audit.attacks[shown.attack]
-            own, content, heard = self._sound(clip, place, attack)
+            sound = self._sound(clip, place, attack)
             if number == 0:
+                own = encode_wav(sound.own)
                 self.folder.add(files.clean_name(row.index), own, f"{row.clip} at 16 kHz")
             self.folder.add(
                 files.sound_name(row.index, place + 1),
-                content,
-                f"{row.clip} under {said(attack, shown.strength)}: {heard}",
+                encode_wav(sound.adversarial, encoding=sound.encoding),
+                f"{row.clip} under {said(attack, shown.strength)}: {sound.heard}",
+                stoi(sound.own, sound.adversarial) if isinstance(attack, Attack) else None,
             )
         return len(broken) + 1
 
-    def _sound(self, clip: ShownClip, place: int, attack: Perturbation) -> tuple[bytes, bytes, str]:
+    def _sound(self, clip: ShownClip, place: int, attack: Perturbation) -> Sound:
         """The clip's own sound, the adversarial one, and what is told of it."""
         shown, x = clip.row.attacked[place], clip.inputs[place]
         waveform = self.clips.waveform(clip.row.index)
@@ -225,13 +242,13 @@ class Gallery:
             heard = f"{ratio}heard as {shown.label}"
             exact = isinstance(attack, Corruption) or not bool(within_full_scale(x).all())
             encoding: Encoding = "float32" if exact else "pcm16"
-            return encode_wav(own.numpy()), encode_wav(x.numpy(), encoding=encoding), heard
+            return Sound(own.numpy(), x.numpy(), encoding, heard)
         change = (x - self._clean_input(clip.row.index, attack)).to(self.audit.victim.device)
         clean, sound = played(self.audit.victim, waveform, change)
         audio = shown.audio
         assert audio is not None  # it was broken, and sound was at hand
         heard = f"{audio.snr_db:.1f} dB SNR: heard as {audio.label}"
-        return encode_wav(clean.cpu().numpy()), encode_wav(sound.cpu().numpy()), heard
+        return Sound(clean.cpu().numpy(), sound.cpu().numpy(), "float32", heard)
 
     def _clean_input(self, index: int, attack: Perturbation) -> Tensor:
         if attack.domain == "features":

@@ -8,7 +8,7 @@ interrupted.
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from app.persistence.database import now
 from app.registry.service import Entry
 from models.audit import Audit
 from models.audit.forecast import Forecast, forecast
+from models.audit.measures.gaps import GroupTable
 from models.audit.scale import scale
 from workers.audits import artifacts, findings, shards
 from workers.audits.clips import AuditClips
@@ -39,7 +40,7 @@ from workers.audits.pacing import Pacing
 from workers.audits.record import Record
 from workers.audits.scored import AuditAttempt, Scored, clips_shown
 from workers.audits.scoring import Scoring
-from workers.audits.setup import set_up
+from workers.audits.setup import group_by, set_up
 from workers.runtime.context import WorkerContext
 from workers.runtime.outcome import JobFailed, JobResult
 from workers.runtime.progress import Watchdog
@@ -93,7 +94,9 @@ def perform(
         )  # fmt: skip
         scored.finish(complete=result.complete)
         files.write_artifacts(folder, made)
-        report = _report(attempt, entry, clips, result, made, audit.victim.device)
+        report = _report(
+            attempt, entry, clips, result, made, audit.victim.device, scored.summary.groups
+        )
         (folder / files.REPORT).write_text(report.model_dump_json(indent=1), encoding="utf-8")
         _publish(context, attempt, folder)
     return _outcome(context, attempt, request, entry, result)
@@ -120,7 +123,7 @@ def _score_alone(job: AuditAttempt) -> Scored:
     setup.audit.on_pass = pacing
     scoring = Scoring(
         setup.audit, record, clips_shown(job.context, setup.request), pacing, watchdog.event,
-        lambda text: _warn(attempt, text),
+        lambda text: _warn(attempt, text), group_by=group_by(setup.request),
     )  # fmt: skip
     in_time = scoring.run_in_time()
     return Scored(scoring.summary, record, scoring.shown, scoring.done, in_time, pacing.finish)
@@ -180,6 +183,7 @@ def _report(
     result: AuditResult,
     artifacts: list[files.ArtifactFile],
     device: torch.device,
+    groups: Sequence[GroupTable],
 ) -> Report:
     """All that is needed to do the audit again, and to see that it is the same one."""
     config = entry.config
@@ -200,6 +204,7 @@ def _report(
         ),
         clips=clips.description,
         result=result,
+        groups=list(groups),
         artifacts=artifacts,
         environment=Environment(
             serval=app.__version__,

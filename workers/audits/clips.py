@@ -112,6 +112,7 @@ def from_corpus(
                 speaker=clip.speaker or None,
                 gender=clip.gender or None,
                 duration_s=round(clip.duration_s, 3),
+                group=None if request.group_by is None else clip.column(request.group_by),
             )
             for clip in (chosen.clips[place] for place in drawn)
         ],

@@ -106,7 +106,7 @@ def uar_curves(result: AuditSummary, attacks: Sequence[Perturbation], *, title: 
     unit of corruptions (Figure 3).
 
     Of clips without labels, the share of changed predictions. The clean figure is a line across: an
-    SNR has no zero to put it at. Controls are dashed.
+    SNR has no zero to put it at. Controls are dashed. Bars are the intervals of the figures.
 
     Args:
         title: the model and the clips.
@@ -146,16 +146,23 @@ def draw_curves(result: AuditSummary, attacks: Sequence[Perturbation], *, title:
 def _draw_attack(
     axes: Axes, result: AuditSummary, number: int, attack: Perturbation, *, labelled: bool
 ) -> None:
-    line = [
-        (point.strength, point.uar if labelled else point.flip_rate)
-        for point in result.curve
-        if point.attack == number
+    name = "uar" if labelled else "flip_rate"
+    figures = {
+        point.strength: point.measures[name] for point in result.curve if point.attack == number
+    }
+    told = [
+        (strength, figure.value)
+        for strength, figure in sorted(figures.items())
+        if figure.value is not None
     ]
-    told = [(strength, value) for strength, value in line if value is not None]
     if not attack.threat.smaller_is_harder and 0.0 not in dict(told):
         told.append((0.0, (result.clean.uar or 0.0) if labelled else 0.0))
+        figures[0.0] = result.clean.measures["uar"]
     if not told:
         return
+    for strength, figure in figures.items():
+        if figure.interval is not None:
+            axes.vlines(strength, *figure.interval, color=COLOURS[number % len(COLOURS)], lw=0.8)
     axes.plot(
         *zip(*sorted(told), strict=True),
         # Another marker for each round of the colours: 25 attacks differ.
@@ -188,8 +195,18 @@ def _draw_axes(
     )
     axes.grid(color="0.9", linewidth=0.7)
     axes.spines[["top", "right"]].set_visible(False)
-    for text in axes.legend(frameon=False, fontsize=7).get_texts():
+    legend = axes.legend(frameon=False, fontsize=7, title=_taken_of(result, labelled=labelled))
+    legend.get_title().set_fontsize(7)
+    for text in legend.get_texts():
         text.set_parse_math(False)
+
+
+def _taken_of(result: AuditSummary, *, labelled: bool) -> str:
+    """What the figures are taken of, and what the bars are."""
+    figure = result.clean.measures["uar"]
+    n, speakers = (figure.n, figure.n_speakers) if labelled else (result.n, None)
+    of = "" if speakers is None else f", {speakers} speakers"
+    return f"n = {n}{of}; bars: 95 % intervals"
 
 
 def _chance(result: AuditSummary) -> float | None:

@@ -43,6 +43,7 @@ class Scoring:
         pacing: of the audit.
         tell: told of what happens: the type of an event, and its data.
         warn: tells the owner something.
+        group_by: what the groups of the clips are called.
     """
 
     def __init__(
@@ -53,8 +54,9 @@ class Scoring:
         pacing: Pace,
         tell: Callable[[str, dict[str, Any]], None],
         warn: Callable[[str], None],
+        group_by: str | None = None,
     ) -> None:
-        self.summary = Summary(audit.victim.labels, audit.attacks)
+        self.summary = Summary(audit.victim.labels, audit.attacks, group_by)
         self.done = 0
         """Clips whose rows are written."""
         self._audit = audit
@@ -251,6 +253,7 @@ class Scoring:
                     label=facts.label,
                     speaker=facts.speaker,
                     gender=facts.gender,
+                    group=facts.group,
                     duration_s=facts.duration_s,
                     clean=said,
                     attacked=[found[number][index] for number in sorted(found)],

@@ -47,6 +47,11 @@ def set_up(context: WorkerContext, attempt: Asked) -> Setup:
     return Setup(request, entry, clips, _audit(context, attempt, request, entry, clips))
 
 
+def group_by(request: AnyAuditRequest) -> str | None:
+    """The column of the corpus that figures are compared by, if one was asked for."""
+    return None if isinstance(request, UploadedAuditRequest) else request.group_by
+
+
 def _find(context: WorkerContext, attempt: Asked, model: str) -> Entry:
     with context.sessions() as session:
         return registry.get(session, context.storage, model, owner=attempt.owner)

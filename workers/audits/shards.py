@@ -29,7 +29,7 @@ from workers.audits.pacing import ShardPacing, passes
 from workers.audits.record import ROWS, Record, read_json, write_json
 from workers.audits.scored import AuditAttempt, Scored, clips_shown
 from workers.audits.scoring import TOLD, Scoring
-from workers.audits.setup import Setup, set_up
+from workers.audits.setup import Setup, group_by, set_up
 from workers.runtime.context import WorkerContext
 from workers.runtime.outcome import JobFailed
 from workers.runtime.progress import REPORT_SECONDS, Watch
@@ -259,7 +259,7 @@ def merge(job: AuditAttempt, found: Sequence[Shard], whole: Whole) -> Scored:
     folder = context.checkpoint_dir(job.attempt.job_id) / f"merged-{job.attempt.number:04d}"
     clips = range(len(setup.clips))
     record = Record(folder, job.attempt.number, context.settings.audit_batch, clips)
-    summary = Summary(setup.audit.victim.labels, setup.audit.attacks)
+    summary = Summary(setup.audit.victim.labels, setup.audit.attacks, group_by(setup.request))
     choice = Choice(clips_shown(context, setup.request))
     paths: dict[int, Path] = {}
     with (record.path / ROWS).open("ab") as rows:

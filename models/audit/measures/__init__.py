@@ -3,9 +3,18 @@
 A module of this folder that registers a class with ``@MEASURES.register(name)`` is found by itself.
 """
 
-from models.audit.measures.measure import MEASURES, Figure, Measure, Share
+from models.audit.figure import Figure
+from models.audit.measures.measure import (
+    BREAKDOWNS,
+    MEASURES,
+    Breakdown,
+    Mean,
+    Measure,
+    Share,
+    figures,
+)
 from models.registry import import_modules
 
 import_modules(__name__, __path__)
 
-__all__ = ["MEASURES", "Figure", "Measure", "Share"]
+__all__ = ["BREAKDOWNS", "MEASURES", "Breakdown", "Figure", "Mean", "Measure", "Share", "figures"]

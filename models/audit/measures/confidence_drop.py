@@ -1,25 +1,23 @@
 """How much of its confidence in the truth an attack takes from a model."""
 
-from models.audit.evidence import AttackedPrediction, AuditRow
-from models.audit.measures.measure import MEASURES, Figure, Measure, normal
+from models.audit.intervals import Bools, Floats
+from models.audit.measures.measure import MEASURES, Mean
+from models.audit.table import Table
 
 
 @MEASURES.register("confidence_drop")
-class ConfidenceDrop(Measure):
+class ConfidenceDrop(Mean):
     """Mean of p(truth | clean) − p(truth | attacked). It moves before any label does."""
 
     name = "confidence_drop"
     definition = "Mean fall of the true label's probability, over all clips."
+    formula = "mean of p(y) − p′(y)"
+    source = "Of this project. Without a label the clean prediction is the truth."
 
-    def __init__(self) -> None:
-        self._drops: list[float] = []
+    def of(self, clips: Table) -> Bools:
+        """See :class:`Mean`."""
+        return clips.clip >= 0
 
-    def add(self, row: AuditRow, after: AttackedPrediction) -> None:
-        """See :class:`Measure`."""
-        self._drops.append(row.clean.scores[row.truth] - after.scores[row.truth])
-
-    def figure(self) -> Figure:
-        """See :class:`Measure`."""
-        n = len(self._drops)
-        value = sum(self._drops) / n if n else None
-        return Figure(value=value, interval=normal(self._drops), n=n, method="normal")
+    def values(self, clips: Table) -> Floats:
+        """See :class:`Mean`."""
+        return clips.truth_score_before - clips.truth_score

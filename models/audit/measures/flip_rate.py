@@ -1,7 +1,10 @@
-"""Flip rate: what ART's ``compute_success`` counts without labels."""
+"""Flip rate."""
 
-from models.audit.evidence import AttackedPrediction, AuditRow
+import numpy as np
+
+from models.audit.intervals import Bools
 from models.audit.measures.measure import MEASURES, Share
+from models.audit.table import Table
 
 
 @MEASURES.register("flip_rate")
@@ -10,7 +13,13 @@ class FlipRate(Share):
 
     name = "flip_rate"
     definition = "Share of all clips whose prediction the attack changed, right or wrong."
+    formula = "P(ŷ′ ≠ ŷ)"
+    source = "What ART's compute_success counts without labels (Nicolae et al., 2018)."
 
-    def counts(self, row: AuditRow, after: AttackedPrediction) -> bool | None:
+    def of(self, clips: Table) -> Bools:
         """See :class:`Share`."""
-        return after.label != row.clean.label
+        return clips.clip >= 0
+
+    def counted(self, clips: Table) -> Bools:
+        """See :class:`Share`."""
+        return np.not_equal(clips.after, clips.before)

@@ -1,115 +1,109 @@
-"""What a measure is: it reads the evidence of a point, clip by clip, and gives a figure.
+"""What a measure is: it reads the evidence of a point and gives a figure.
 
 A point is one attack at one strength. A figure has its interval and its n: without them it is half
 of one. A measure is one class in one file of this folder, registered by its name; the result, the
-report and the command line show whatever is registered.
+report, the command line and `docs/measures.md` show whatever is registered.
 """
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import ClassVar, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from models.audit.evidence import AttackedPrediction, AuditRow
+from models.audit.figure import Figure, mean, share
+from models.audit.intervals import Bools, Floats
+from models.audit.table import Table
 from models.catalogue import Catalogue
 
-CONFIDENCE: Final = 0.95
+Where = Literal["clean", "point", "worst_case"]
+"""What a measure may be taken of: the clips as they are, a point of the curve, or each clip under
+whichever attack breaks it."""
 
 
-class Figure(BaseModel):
-    """A number that says how sure it is."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    value: float | None = Field(description="Null where there is nothing to take it of.")
-    interval: tuple[float, float] | None = Field(description="95 %; null where there is none.")
-    n: int = Field(description="Clips that it is taken of.")
-    method: Literal["wilson", "normal"] = Field(
-        description="Of the interval: Wilson's for a share of clips; normal for a mean over clips."
-        " Both take the clips for independent, which clips of one speaker are not."
-    )
-
-
-class Measure(ABC):
-    """One figure of one point; an instance counts one point.
+class Defined:
+    """What stands in `docs/measures.md`.
 
     Class attributes:
-        name: of the figure.
-        definition: a sentence, for the documents and the command line.
+        name: of the figure, or of several that belong together.
+        definition: a sentence or two, for the documents and the command line.
+        formula: what is computed, of p (scores), y (true class), ŷ (clean prediction) and ŷ′
+            (prediction under the attack).
+        source: where it is from, and what it is called there.
     """
 
     name: ClassVar[str]
     definition: ClassVar[str]
+    formula: ClassVar[str]
+    source: ClassVar[str]
+
+
+class Measure(Defined, ABC):
+    """One figure.
+
+    Class attributes:
+        taken_of: where it is shown.
+    """
+
+    taken_of: ClassVar[tuple[Where, ...]] = ("point",)
 
     @abstractmethod
-    def add(self, row: AuditRow, after: AttackedPrediction) -> None:
-        """Count a clip at this point."""
-
-    @abstractmethod
-    def figure(self) -> Figure:
-        """Of the clips so far."""
+    def figure(self, clips: Table) -> Figure:
+        """Of these clips."""
 
 
 MEASURES: Final[Catalogue[type[Measure]]] = Catalogue("measure")
 """What is taken of every point, by name."""
 
 
-class Share(Measure):
-    """A measure that is a share of some clips. A subclass says of which, and what is counted."""
+class Breakdown(Defined):
+    """Several figures that belong together, such as those of all groups of clips.
 
-    def __init__(self) -> None:
-        self._n = 0
-        self._counted = 0
+    Class attributes:
+        shown_in: the field of the result.
+    """
+
+    shown_in: ClassVar[str]
+
+
+BREAKDOWNS: Final[Catalogue[type[Breakdown]]] = Catalogue("breakdown")
+"""What else is taken, by name."""
+
+
+def figures(clips: Table, where: Where) -> dict[str, Figure]:
+    """All figures that are taken there."""
+    return {
+        name: measure().figure(clips)
+        for name, measure in MEASURES.items()
+        if where in measure.taken_of
+    }
+
+
+class Share(Measure):
+    """A measure that is a share of some clips; its interval is Wilson's."""
 
     @abstractmethod
-    def counts(self, row: AuditRow, after: AttackedPrediction) -> bool | None:
-        """Whether the clip has the property; None if it is not one of those."""
+    def of(self, clips: Table) -> Bools:
+        """Which clips are counted at all, (clips,)."""
 
-    def add(self, row: AuditRow, after: AttackedPrediction) -> None:
+    @abstractmethod
+    def counted(self, clips: Table) -> Bools:
+        """Which of them have the property, (clips,)."""
+
+    def figure(self, clips: Table) -> Figure:
         """See :class:`Measure`."""
-        counted = self.counts(row, after)
-        if counted is not None:
-            self._n += 1
-            self._counted += counted
+        return share(self.counted(clips), self.of(clips), clips.speaker)
 
-    def figure(self) -> Figure:
+
+class Mean(Measure):
+    """A measure that is a mean over some clips; speakers are drawn for its interval."""
+
+    @abstractmethod
+    def of(self, clips: Table) -> Bools:
+        """Which clips are counted at all, (clips,)."""
+
+    @abstractmethod
+    def values(self, clips: Table) -> Floats:
+        """The value of each clip, (clips,)."""
+
+    def figure(self, clips: Table) -> Figure:
         """See :class:`Measure`."""
-        return share(self._counted, self._n)
-
-
-def share(counted: int, n: int) -> Figure:
-    """The figure of so many out of ``n`` clips."""
-    value = counted / n if n else None
-    return Figure(value=value, interval=wilson(counted, n), n=n, method="wilson")
-
-
-def wilson(counted: int, n: int) -> tuple[float, float] | None:
-    """Wilson's score interval of a share (Wilson, JASA 1927; Brown et al., Stat. Sci. 2001, Eq. 4).
-
-    Args:
-        counted: of ``n``.
-
-    Returns:
-        The interval at 95 %; None for n = 0.
-    """
-    if not n:
-        return None
-    from scipy.stats import binomtest
-
-    found = binomtest(counted, n).proportion_ci(CONFIDENCE, method="wilson")
-    return float(found.low), float(found.high)
-
-
-def normal(values: Sequence[float]) -> tuple[float, float] | None:
-    """The interval of a mean by the central limit theorem; None for fewer than two values."""
-    n = len(values)
-    if n < 2:
-        return None
-    from scipy.stats import norm
-
-    mean = sum(values) / n
-    deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
-    half = float(norm.ppf((1 + CONFIDENCE) / 2)) * deviation / math.sqrt(n)
-    return mean - half, mean + half
+        of = self.of(clips)
+        return mean(self.values(clips)[of], clips.speaker[of])

@@ -1,11 +1,16 @@
 """Attack success rate."""
 
-from models.audit.evidence import AttackedPrediction, AuditRow
-from models.audit.measures.measure import MEASURES, Figure, Measure, share
+from typing import ClassVar
+
+import numpy as np
+
+from models.audit.intervals import Bools
+from models.audit.measures.measure import MEASURES, Share, Where
+from models.audit.table import Table
 
 
 @MEASURES.register("success_rate")
-class SuccessRate(Measure):
+class SuccessRate(Share):
     """P(the attack reaches its goal | the model was right before).
 
     Of labelled clips, or of all if none has a label: then the clean prediction is the truth.
@@ -13,20 +18,17 @@ class SuccessRate(Measure):
 
     name = "success_rate"
     definition = "Share of the clips that were right before on which the attack reached its goal."
+    formula = "P(ŷ′ ≠ y | ŷ = y); with a target label t: P(ŷ′ = t | ŷ = y, y ≠ t)"
+    source = (
+        "Carlini et al., On Evaluating Adversarial Robustness, 2019, Sec. 4.3. Foolbox's and ART's"
+        " success counts clips that were wrong before as well: see wrong_after and flip_rate."
+    )
+    taken_of: ClassVar[tuple[Where, ...]] = ("point", "worst_case")
 
-    def __init__(self) -> None:
-        self._labelled: list[bool] = []
-        self._unlabelled: list[bool] = []
-        self._any_label = False
+    def of(self, clips: Table) -> Bools:
+        """See :class:`Share`."""
+        return clips.counted & (clips.success >= 0)
 
-    def add(self, row: AuditRow, after: AttackedPrediction) -> None:
-        """See :class:`Measure`."""
-        self._any_label = self._any_label or row.label is not None
-        if after.success is not None:
-            counted = self._unlabelled if row.label is None else self._labelled
-            counted.append(after.success)
-
-    def figure(self) -> Figure:
-        """See :class:`Measure`."""
-        counted = self._labelled if self._any_label else self._unlabelled
-        return share(sum(counted), len(counted))
+    def counted(self, clips: Table) -> Bools:
+        """See :class:`Share`."""
+        return np.equal(clips.success, 1)

@@ -1,7 +1,10 @@
-"""Robust error: what RobustBench reports one minus of, and Foolbox calls the attack's success."""
+"""Robust error."""
 
-from models.audit.evidence import AttackedPrediction, AuditRow
-from models.audit.measures.measure import MEASURES, Share
+from typing import ClassVar
+
+from models.audit.intervals import Bools
+from models.audit.measures.measure import MEASURES, Share, Where
+from models.audit.table import Table
 
 
 @MEASURES.register("wrong_after")
@@ -10,8 +13,17 @@ class WrongAfter(Share):
 
     name = "wrong_after"
     definition = "Share of the attacked clips with a label on which the model is wrong."
+    formula = "P(ŷ′ ≠ y)"
+    source = (
+        "One minus the robust accuracy of RobustBench (Croce et al., NeurIPS Datasets and"
+        " Benchmarks 2021); what Foolbox calls is_adv, averaged over all clips."
+    )
+    taken_of: ClassVar[tuple[Where, ...]] = ("point", "worst_case")
 
-    def counts(self, row: AuditRow, after: AttackedPrediction) -> bool | None:
+    def of(self, clips: Table) -> Bools:
         """See :class:`Share`."""
-        left_alone = after.details.get("has_target_label", False)
-        return None if row.label is None or left_alone else after.label != row.label
+        return clips.labelled & ~clips.left_alone
+
+    def counted(self, clips: Table) -> Bools:
+        """See :class:`Share`."""
+        return ~clips.right

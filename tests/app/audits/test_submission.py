@@ -98,6 +98,7 @@ class TestCreateAudit:
             "corpus": body["corpus"],
             "partition": "test",
             "limit": None,
+            "group_by": None,
             "windows": "all",
             "precision": "float32",
             "max_seconds": None,
@@ -453,7 +454,8 @@ class TestCorruptions:
         assert message in f"{fault['message']}: {fault['remedy']}"
 
     def test_an_audit_of_nothing_is_422(self, client: TestClient, body: Any) -> None:
-        for nothing in ({}, {"attacks": []}, {"attacks": [], "corruptions": []}):
+        nothings: list[dict[str, Any]] = [{}, {"attacks": []}, {"attacks": [], "corruptions": []}]
+        for nothing in nothings:
             asked = {name: value for name, value in body.items() if name != "attacks"} | nothing
             (fault,) = refused(client, asked)["errors"]
             assert (fault["field"], fault["remedy"]) == (
@@ -557,6 +559,25 @@ class TestOtherFields:
         problem = refused(client, body)
         assert problem["code"] == "unknown_split"
         assert "train, dev, all" in problem["errors"][0]["remedy"]
+
+
+class TestGroupBy:
+    @pytest.mark.parametrize("column", ["take", "split"])
+    def test_takes_a_column_of_the_corpus(self, client: TestClient, body: Any, column: str) -> None:
+        answer = client.post("/v1/audits", json=body | {"group_by": column})
+        assert answer.status_code == 202
+        assert answer.json()["input"]["group_by"] == column
+
+    @pytest.mark.usefixtures("_nothing_is_queued_and_the_next_works")
+    @pytest.mark.parametrize("column", ["accent", "speaker", "duration", "sentence"])
+    def test_another_is_422_and_told_which_there_are(
+        self, client: TestClient, body: Any, column: str
+    ) -> None:
+        problem = refused(client, body | {"group_by": column})
+        assert problem["code"] == "unknown_column"
+        (fault,) = problem["errors"]
+        assert (fault["field"], fault["value"]) == ("group_by", column)
+        assert "split, take" in fault["remedy"]
 
 
 class TestFit:

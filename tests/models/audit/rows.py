@@ -54,6 +54,10 @@ def row(
     attacked: Sequence[AttackedPrediction] = (),
     minimum: Sequence[tuple[int, float | None]] = (),
     index: int = 0,
+    speaker: str | None = None,
+    gender: str | None = None,
+    group: str | None = None,
+    duration_s: float = 1.0,
 ) -> AuditRow:
     """A clip with its evidence; success of a point is worked out where it is not given."""
     truth = label or clean
@@ -61,9 +65,10 @@ def row(
         index=index,
         clip=f"{index}.wav",
         label=label,
-        speaker=None,
-        gender=None,
-        duration_s=1.0,
+        speaker=speaker,
+        gender=gender,
+        group=group,
+        duration_s=duration_s,
         clean=said(clean),
         attacked=[
             one

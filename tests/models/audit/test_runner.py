@@ -17,6 +17,7 @@ from models.attacks.fgsm import Fgsm
 from models.attacks.noise import Noise
 from models.attacks.pgd import Pgd
 from models.audit import Audit, AuditError
+from models.audit.evidence import AttackedPrediction, Distortion
 from models.audit.runner import without_direction
 from models.features import HOP, MELS, WINDOW, LogMel, Standardizer, tile, windows
 from models.playback import fold, play, snr_db
@@ -59,6 +60,12 @@ def gradient(net: nn.Module, x: Tensor, label: int) -> Tensor:
     leaf = x[None].clone().requires_grad_(True)
     loss = functional.cross_entropy(net(leaf), torch.tensor([label]))
     return torch.autograd.grad(loss, leaf)[0][0]
+
+
+def sized(outcome: AttackedPrediction) -> Distortion:
+    """How large the change was, which is known of every attack."""
+    assert outcome.distortion is not None
+    return outcome.distortion
 
 
 class TestClean:
@@ -160,7 +167,7 @@ class TestWhatIsAttacked:
             (outcome,) = row.attacked
             assert (outcome.label, outcome.scores) == (row.clean.label, row.clean.scores)
             assert not outcome.no_direction
-            assert (outcome.distortion.linf, outcome.distortion.l2) == (0, 0)
+            assert (sized(outcome).linf, sized(outcome).l2) == (0, 0)
 
     def test_is_the_true_label(self) -> None:
         one = audit(Fgsm(epsilon=(0.1,)), windows="first")
@@ -264,9 +271,9 @@ class TestClipsThatHaveTheTargetLabel:
                 assert outcome.details == {"has_target_label": True}
                 assert (outcome.label, outcome.scores) == (clean[index].label, clean[index].scores)
                 assert outcome.cost.model_dump() == {"forwards": 0, "backwards": 0, "queries": 0}
-                assert (outcome.distortion.linf, outcome.distortion.l2) == (0, 0)
-                assert outcome.distortion.band_db == 0
-                assert outcome.distortion.snr_db == (None if domain == "features" else 200)
+                assert (sized(outcome).linf, sized(outcome).l2) == (0, 0)
+                assert sized(outcome).band_db == 0
+                assert sized(outcome).snr_db == (None if domain == "features" else 200)
             assert all("has_target_label" not in point.outcomes[i].details for i in (0, 2, 3))
         assert net.backwards == 9
 
@@ -539,7 +546,7 @@ class TestBatches:
                 )  # fmt: skip
                 assert one.scores == pytest.approx(other.scores, abs=1e-5)
                 assert one.details == other.details
-                assert one.distortion.l2 == pytest.approx(other.distortion.l2, rel=1e-5)
+                assert sized(one).l2 == pytest.approx(sized(other).l2, rel=1e-5)
 
     def test_a_chunk_is_scored_as_if_there_were_no_others(self) -> None:
         whole = rows_of(audit(*self.ATTACKS), chunk=4)
@@ -771,7 +778,7 @@ class TestWaveforms:
                 assert torch.equal(x_adv, (x_adv * 32_768).round() / 32_768)
                 got = 10 * float(torch.log10(sound.square().sum() / (x_adv - sound).square().sum()))
                 assert asked - 1e-3 <= got <= asked + 0.5
-                assert outcome.distortion.snr_db == pytest.approx(got, abs=1e-3)
+                assert sized(outcome).snr_db == pytest.approx(got, abs=1e-3)
 
     def test_the_score_is_that_of_the_file(self) -> None:
         one = audit(Fgsm(domain="waveform", epsilon=(1e-3,)))
@@ -792,12 +799,12 @@ class TestWaveforms:
         for number in (0, 1):
             ((*_, outcome),) = attacked(one, number)
             assert outcome.no_direction
-            assert outcome.distortion.snr_db == 200
+            assert sized(outcome).snr_db == 200
             assert torch.equal(inputs(one, number)[0][2], silence)
         nothing, some = (point[2] for point in attacked(one, 2))
-        assert (nothing.no_direction, nothing.distortion.linf) == (False, 0)
+        assert (nothing.no_direction, sized(nothing).linf) == (False, 0)
         assert not some.no_direction
-        assert some.distortion.linf == pytest.approx(0.01, abs=STEP)
+        assert sized(some).linf == pytest.approx(0.01, abs=STEP)
 
     def test_without_recordings_there_is_nothing_to_attack(self) -> None:
         attacks = (Fgsm(epsilon=(0.1,)), Fgsm(domain="waveform", epsilon=(1e-3,)))

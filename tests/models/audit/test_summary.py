@@ -8,9 +8,10 @@ from models.attacks import Attack, TargetLabel
 from models.attacks.fgsm import Fgsm
 from models.attacks.noise import Noise
 from models.attacks.pgd import Pgd
-from models.audit import AuditRow, AuditSummary, Summary, points, summarize
+from models.audit import AuditRow, AuditSummary, ClipPrediction, Summary, points, summarize
+from models.audit.measures.smallest import minimum
 from models.audit.result import CurvePoint, Scale
-from models.audit.summary import Point, minimum
+from models.audit.summary import Point
 from tests.models.audit.rows import LABELS, row, under
 
 SCALE = Scale(lowest=0.9, median=1.0, highest=1.1)
@@ -80,8 +81,8 @@ class TestQuality:
 
     def test_a_confusion_of_very_many_labels_is_left_out(self) -> None:
         many = [f"{number}" for number in range(65)]
-        clip = row("a", "a").model_copy(update={"label": "7"})
-        clip = clip.model_copy(update={"clean": clip.clean.model_copy(update={"label": "7"})})
+        seven = ClipPrediction(label="7", scores={one: float(one == "7") for one in many})
+        clip = row("a", "a").model_copy(update={"label": "7", "clean": seven})
         result = summarize([clip], many, [ATTACK], of=1, scale=SCALE, seconds={})
         assert (result.clean.confusion, result.clean.uar) == (None, 1.0)
         assert summarize([clip], many[:64], [ATTACK], of=1, scale=SCALE, seconds={}).clean.confusion
@@ -116,9 +117,10 @@ class TestSuccess:
         ]
         result = added(rows)
         assert result.n_unlabelled == 3
-        assert result.clean.model_dump() == dict.fromkeys(
+        assert result.clean.model_dump(exclude={"measures"}) == dict.fromkeys(
             ("uar", "accuracy", "recall", "confusion")
         )
+        assert {figure.value for figure in result.clean.measures.values()} == {None}
         point = result.curve[1]
         assert (point.uar, point.confusion) == (None, None)
         assert (point.right_before, point.success_rate) == (3, 2 / 3)
@@ -265,6 +267,12 @@ class TestSizesAndCosts:
             "l2": pytest.approx(2.5),
             "snr_db": None,
             "band_db": pytest.approx(25),
+            "quartiles": {
+                "linf": (pytest.approx(0.175), pytest.approx(0.325)),
+                "l2": (pytest.approx(1.75), pytest.approx(3.25)),
+                "snr_db": None,
+                "band_db": (pytest.approx(17.5), pytest.approx(32.5)),
+            },
         }
 
     def test_clips_without_a_direction_are_counted(self) -> None:
@@ -336,7 +344,7 @@ class TestPartOfAnAudit:
             (
                 "uar", "accuracy", "recall", "confusion", "success_rate",
                 "flip_rate", "mean_success_rate", "unlabelled", "distortion",
-                "survives_as_audio", "snr_db",
+                "survives_as_audio", "snr_db", "control", "flips",
             )
         )  # fmt: skip
 

@@ -10,19 +10,21 @@ from models.attacks import Attack, TargetLabel
 from models.attacks.fgsm import Fgsm
 from models.attacks.noise import Noise
 from models.attacks.pgd import Pgd
-from models.audit import AuditRow, summarize
+from models.audit import AuditRow, points, summarize
 from models.audit.result import AuditSummary, Scale, WorstCase
-from models.audit.worst_case import WorstCases
+from models.audit.table import Columns
+from models.audit.worst_case import worst_cases
 from tests.models.audit.rows import LABELS, row, under
 
 FGSM, PGD = Fgsm(epsilon=(0.1, 0.2)), Pgd(epsilon=(0.1, 0.3))
 
 
 def worst(attacks: Sequence[Attack], *rows: AuditRow) -> list[WorstCase]:
-    cases = WorstCases(LABELS, attacks)
+    curve = [(point.attack, point.strength) for point in points(attacks)]
+    columns = Columns(LABELS, attacks, curve)
     for one in rows:
-        cases.add(one)
-    return cases.result()
+        columns.add(one)
+    return worst_cases(columns, attacks, {point: place for place, point in enumerate(curve)})
 
 
 def clip(label: str | None, clean: str, fgsm: tuple[str, str], pgd: tuple[str, str]) -> AuditRow:

@@ -20,9 +20,25 @@ class TestReadIndex:
         (clip,) = read_index(HEADER + "a/b.wav,s1,f,anger,k7,2.5,train\n")
         assert clip == Clip("a/b.wav", "s1", "f", "anger", "k7", 2.5, "train")
 
-    def test_columns_may_come_in_any_order_and_others_are_ignored(self) -> None:
+    def test_columns_may_come_in_any_order_and_others_are_kept(self) -> None:
         (clip,) = read_index("age,Emotion,path, speaker\n41,anger,x.wav,s1\n")
-        assert clip == Clip("x.wav", "s1", "", "anger", "", 0.0, None)
+        assert clip == Clip("x.wav", "s1", "", "anger", "", 0.0, None, (("age", "41"),))
+        assert (clip.column("age"), clip.column("sentence"), clip.column("mood")) == (
+            "41", None, None,
+        )  # fmt: skip
+
+    def test_of_other_columns_what_is_no_label_is_left_out_and_so_are_those_beyond_eight(
+        self,
+    ) -> None:
+        names = ",".join(f"c{n}" for n in range(10))
+        values = ",".join(["x" * 65, "", "a\x07b", *"3456789"])
+        manifest = read_index(f"path,speaker,emotion,{names}\nx.wav,s1,anger,{values}\n")
+        assert manifest.clips[0].extra == tuple((f"c{n}", str(n)) for n in range(3, 8))
+        assert manifest.columns == ("c3", "c4", "c5", "c6", "c7")
+
+    def test_a_column_of_durations_is_not_grouped_by(self) -> None:
+        manifest = read_index("path,speaker,emotion,duration,split\nx.wav,s1,anger,long,test\n")
+        assert manifest.columns == ("split",)
 
     def test_labels_are_lower_case_and_genders_may_be_words(self) -> None:
         (clip,) = read_index(HEADER + "x.wav,S1,Female,Anger,K,,Train\n")

@@ -76,6 +76,11 @@ class TestArtifacts:
         assert told["adversarial.safetensors"].startswith("Clean and adversarial inputs of 8 clips")
         sounds = [name for name in told if name.startswith("adversarial-")]
         assert sounds
+        intelligible = {
+            one.name: one.stoi for one in files.read_artifacts(folder) if one.stoi is not None
+        }
+        assert set(intelligible) <= set(sounds)
+        assert all(-1 <= value <= 1 for value in intelligible.values())
         for name in sounds:
             _, index, place = Path(name).stem.split("-")
             row = clips[int(index)]

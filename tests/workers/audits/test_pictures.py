@@ -178,6 +178,20 @@ class TestUarCurves:
         assert axes.get_xlabel() == "ε (L∞) in standard deviations of a mel band"
         assert axes.get_title() == "a model"
 
+    def test_bars_are_the_intervals_and_the_legend_says_of_how_many_clips(self) -> None:
+        result = found([FGSM], {(0, 0.1): 6, (0, 0.02): 2})
+        (axes,) = draw_curves(result, [FGSM], title="a model").axes
+        drawn = {
+            segment[0][0]: (segment[0][1], segment[1][1])
+            for bars in axes.collections
+            for segment in bars.get_segments()  # type: ignore[attr-defined]
+        }
+        wanted = {one.strength: one.measures["uar"].interval for one in result.curve}
+        assert drawn == wanted | {0.0: result.clean.measures["uar"].interval}
+        legend = axes.get_legend()
+        assert legend is not None
+        assert legend.get_title().get_text() == f"n = {result.n}; bars: 95 % intervals"
+
     def test_a_strength_of_zero_is_the_beginning_itself(self) -> None:
         zero = parse({"type": "fgsm", "epsilon": [0, 0.1]})
         result = found([zero], {(0, 0): 0, (0, 0.1): 6})
