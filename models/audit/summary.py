@@ -148,7 +148,9 @@ class Summary:
                 broken_draws=draws if isinstance(draws, int) else None,
                 survived=self._survived(row, one),
                 played_snr_db=None if one.audio is None else one.audio.snr_db,
-                distortion=size and (size.linf, size.l2, size.snr_db, size.band_db),
+                distortion=None
+                if size is None
+                else (size.linf, size.l2, size.snr_db, size.band_db),
             )
         )
         for measure in self._measures[point]:
