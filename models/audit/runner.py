@@ -111,8 +111,7 @@ class Audit:
         if attack.domain == "waveform" and not self.clips.audible:
             raise AuditError(
                 "no_recordings",
-                f"{attack.type} (attack {number}) changes waveforms, and the clips' recordings are"
-                " not at hand."
+                f"Attack {number} changes waveforms, and the clips' recordings are not at hand."
                 " Give them, or attack the log-mels (domain features).",
             )
         if isinstance(attack, Corruption):
