@@ -114,8 +114,8 @@ class TestStability:
         ("women", "men", "seed", "expected"),
         [
             (20, 30, 0, "26fc7563a6331ea5"),
-            (20, 30, 1, "2e402dd873cf9520"),
-            (6, 6, 0, "e4034d820595fd14"),
+            (20, 30, 1, "cb08c596647d7cdc"),
+            (6, 6, 0, "14fe70973971c80a"),
             (3, 0, 0, "2611b6b0da16902b"),
             (1, 5, 7, "3de6299a1523e497"),
         ],
@@ -126,10 +126,10 @@ class TestStability:
         assert digest(speaker_independent(corpus(women, men), seed=seed)) == expected
 
     @pytest.mark.parametrize(
-        ("seed", "expected"), [(0, "9c9db5a236a61d67"), (31, "1b64fd227df7e52a")]
+        ("seed", "expected"), [(0, "e2df5dda923cee4c"), (31, "c1f76b8bfde97b94")]
     )
     def test_of_unequal_speakers_too(self, seed: int, expected: str) -> None:
-        """Of seed 31, one of the last fifteen draws is the best."""
+        """These are swapped, from the best eight draws."""
         assert digest(speaker_independent(uneven(), seed=seed)) == expected
 
 
