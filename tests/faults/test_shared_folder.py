@@ -126,6 +126,14 @@ def model(stack: Stack) -> str:
     return f"/v1/models/{answer.json()['id']}/weights"
 
 
+@pytest.fixture(scope="module")
+def training(stack: Stack) -> dict[str, Any]:
+    """Of a corpus that the first host took in."""
+    with stack.sessions() as session:
+        corpus = add_corpus(session, stack.storage)
+    return {"corpus": corpus.id, **TINY, "iterations": 4}
+
+
 class TestApi:
     def test_waits_for_files_that_it_does_not_see_yet(
         self, stack: Stack, api: tuple[Host, httpx.Client], model: str, hidden: Hidden
@@ -158,13 +166,6 @@ class TestApi:
 
 
 class TestWorker:
-    @pytest.fixture(scope="class")
-    def training(self, stack: Stack) -> dict[str, Any]:
-        """Of a corpus that the first host took in."""
-        with stack.sessions() as session:
-            corpus = add_corpus(session, stack.storage)
-        return {"corpus": corpus.id, **TINY, "iterations": 4}
-
     def test_waits_for_files_that_it_does_not_see_yet(
         self, stack: Stack, worker: Host, training: dict[str, Any], hidden: Hidden
     ) -> None:
