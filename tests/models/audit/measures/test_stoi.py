@@ -6,10 +6,9 @@ from models.audit.measures.stoi import stoi
 from models.features import SAMPLE_RATE
 
 DRAWS = np.random.default_rng(0)
-SPEECH = np.float32(
-    DRAWS.normal(size=2 * SAMPLE_RATE)
-    * (1.2 + np.sin(2 * np.pi * 4 * np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE))
-)
+TIME = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
+LEVEL = 1.2 + np.sin(2 * np.pi * 4 * TIME)
+SPEECH = (DRAWS.normal(size=len(TIME)) * LEVEL).astype(np.float32)
 """Noise whose level moves as that of syllables does."""
 
 
@@ -18,7 +17,7 @@ def test_a_clip_is_as_intelligible_as_itself() -> None:
 
 
 def test_the_more_noise_the_less() -> None:
-    noise = np.float32(DRAWS.normal(size=len(SPEECH)))
+    noise = DRAWS.normal(size=len(SPEECH)).astype(np.float32)
     little, much = stoi(SPEECH, SPEECH + 0.1 * noise), stoi(SPEECH, SPEECH + 5 * noise)
     assert little is not None
     assert much is not None
