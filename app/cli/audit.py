@@ -123,7 +123,7 @@ def audit(
     json: Json = False,
 ) -> None:
     """Attack a model on a corpus or on recordings, and follow the audit to its end."""
-    of_corpora = {"--partition": partition, "--limit": limit, "--fold": fold}
+    of_corpora: dict[str, Any] = {"--partition": partition, "--limit": limit, "--fold": fold}
     of_corpora |= {"--leave-out": leave_out, "--allow-partial": allow_partial or None}
     _check(clips, corpus, of_corpora, label, harden)
     on: dict[str, Any] = given(
