@@ -54,23 +54,24 @@ Chance is {1 / len(config.labels):.3f}. ε counts standard deviations of a mel b
 
 
 def _uars(metrics: Mapping[str, Any]) -> str:
-    """The table of UARs, and what another corpus gives."""
-    attacks = {"FGSM": "fgsm_uar", "PGD-10": "pgd_uar"}
-    columns = [f"{name} ε = {epsilon:g}" for name in attacks for epsilon in EPSILONS]
-    head = "| UAR | clean | " + " | ".join(columns) + " |"
-    lines = [head, "|---|" + "---|" * (1 + len(columns))]
-    abroad = []
+    """The tables of UARs, and what another corpus gives."""
+    lines = _table("FGSM", {split: metrics[split] for split in ("dev", "test")}, "fgsm_uar")
+    pgd = metrics["test"]["pgd"]
+    lines += ["", *_table("PGD-10", {f"{pgd['clips']} clips of test": pgd}, "pgd_uar")]
     for split, values in metrics.items():
-        if not values.keys() >= set(attacks.values()):
-            abroad.append(
-                f"On `{split}`, which it never learnt from, UAR is {values['clean_uar']:.3f}"
-                f" ({values['clips']} clips of {values['speakers']} speakers)."
-            )
-            continue
-        found = [values[key][f"{epsilon:g}"] for key in attacks.values() for epsilon in EPSILONS]
-        cells = [f"{value:.3f}" for value in (values["clean_uar"], *found)]
-        lines.append(f"| {split} | " + " | ".join(cells) + " |")
-    return "\n".join([*lines, *(["", *abroad] if abroad else [])])
+        if "speakers" in values:
+            told = f"On `{split}`, which it never learnt from, UAR is {values['clean_uar']:.3f}"
+            lines += ["", f"{told} ({values['clips']} clips of {values['speakers']} speakers)."]
+    return "\n".join(lines)
+
+
+def _table(attack: str, rows: Mapping[str, Any], key: str) -> list[str]:
+    columns = " | ".join(f"{attack} ε = {epsilon:g}" for epsilon in EPSILONS)
+    lines = [f"| UAR | clean | {columns} |", "|---|---|---|---|---|"]
+    for name, values in rows.items():
+        found = (values["clean_uar"], *(values[key][f"{epsilon:g}"] for epsilon in EPSILONS))
+        lines.append(f"| {name} | " + " | ".join(f"{value:.3f}" for value in found) + " |")
+    return lines
 
 
 def _nature(metrics: Mapping[str, Any]) -> str:

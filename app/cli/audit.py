@@ -150,7 +150,7 @@ def audit(
     json: Json = False,
 ) -> None:
     """Attack a model, or corrupt its clips, on a corpus or recordings, and follow the audit."""
-    of_corpora = {"--partition": partition, "--limit": limit, "--fold": fold}
+    of_corpora: dict[str, Any] = {"--partition": partition, "--limit": limit, "--fold": fold}
     of_corpora |= {"--leave-out": leave_out, "--allow-partial": allow_partial or None}
     _check(clips, corpus, of_corpora, label, harden)
     on: dict[str, Any] = given(

@@ -56,12 +56,13 @@ def balance(
     work, improved = 0, True
     while improved:
         improved = False
-        for group in map(np.array, groups):
-            for speaker in group:
+        for members in groups:
+            group = np.array(members, np.int64)
+            for speaker in members:
                 work += len(group) * clips.shape[1]
                 if work > MOST_WORK:
                     return assignment
-                other = _best_partner(int(speaker), group, clips, assignment, table, shares, totals)
+                other = _best_partner(speaker, group, clips, assignment, table, shares, totals)
                 if other is None:
                     continue
                 change = clips[other] - clips[speaker]

@@ -140,8 +140,9 @@ PLAN = TrainingPlan(
 )
 UARS = {"0.02": 0.4, "0.04": 0.3, "0.1": 0.2}
 METRICS: dict[str, Any] = {
-    split: {"clean_uar": 0.5, "fgsm_uar": UARS, "pgd_uar": UARS} for split in ("dev", "test")
+    split: {"clips": 6, "clean_uar": 0.5, "fgsm_uar": UARS} for split in ("dev", "test")
 }
+METRICS["test"]["pgd"] = {"clips": 4, "clean_uar": 0.5, "pgd_uar": UARS}
 METRICS["test"]["corruptions"] = [
     {
         "corruption": "gain", "strength": -26.0, "clips": 6, "changed": 0.25, "broken": 0.125,
@@ -337,7 +338,8 @@ class TestCard:
         assert "Acted speech of 4 speakers" in words
         assert "the clips that its index names" in words
         assert "40 frames (0.7 s)" in words
-        assert "| test | 0.500 | 0.400 | 0.300 | 0.200 | 0.400 | 0.300 | 0.200 |" in words
+        assert "| test | 0.500 | 0.400 | 0.300 | 0.200 |" in words
+        assert "| 4 clips of test | 0.500 | 0.400 | 0.300 | 0.200 |" in words
         assert "| gain | -26 | 0.250 | 0.125 (n = 4) | 0.438 |" in words
         assert (
             "On `emodb`, which it never learnt from, UAR is 0.375 (9 clips of 3 speakers)" in words
