@@ -12,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.errors import Invalid, NotFound, TooMany, Unavailable, shown
 from app.http.problems import field_problem
-from app.persistence.database import connect
+from app.persistence.database import connect, why_away
 from app.schemas import Metadata, Name, Schema
 from tests.app.state import state
 
@@ -151,7 +151,7 @@ class TestWhileTheDatabaseIsAway:
         problem = body(answer)
         assert (problem["status"], problem["code"]) == (503, "database_unavailable")
         assert int(answer.headers["retry-after"]) >= 1
-        assert type(self.away()[number]).__name__ in problem["detail"]
+        assert f"The database {why_away(self.away()[number])}." in problem["detail"]
         for secret in ("api_keys", "server closed", "QueuePool"):
             assert secret not in answer.text
 
