@@ -562,11 +562,10 @@ class TestOtherFields:
 
 
 class TestGroupBy:
-    @pytest.mark.parametrize("column", ["take", "split"])
-    def test_takes_a_column_of_the_corpus(self, client: TestClient, body: Any, column: str) -> None:
-        answer = client.post("/v1/audits", json=body | {"group_by": column})
+    def test_takes_a_column_of_the_corpus(self, client: TestClient, body: Any) -> None:
+        answer = client.post("/v1/audits", json=body | {"group_by": "split"})
         assert answer.status_code == 202
-        assert answer.json()["input"]["group_by"] == column
+        assert answer.json()["input"]["group_by"] == "split"
 
     @pytest.mark.usefixtures("_nothing_is_queued_and_the_next_works")
     @pytest.mark.parametrize("column", ["accent", "speaker", "duration", "sentence"])
@@ -576,8 +575,8 @@ class TestGroupBy:
         problem = refused(client, body | {"group_by": column})
         assert problem["code"] == "unknown_column"
         (fault,) = problem["errors"]
-        assert (fault["field"], fault["value"]) == ("group_by", column)
-        assert "split, take" in fault["remedy"]
+        assert (fault["field"], fault["value"]) == ("group_by", repr(column))
+        assert "give one of split" in fault["remedy"]
 
 
 class TestFit:

@@ -1,6 +1,7 @@
 """Controls, gaps, flips, calibration and detection, by hand of rows."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def audit(
     return summary.result(of=len(rows), scale=SCALE, seconds={}), summary.groups
 
 
-def both(label: str, attacked: str, noise: str, **facts: str) -> AuditRow:
+def both(label: str, attacked: str, noise: str, **facts: Any) -> AuditRow:
     """A clip that was right, under FGSM and under noise."""
     return row(label, label, [under(0, 0.1, attacked), under(1, 0.1, noise)], **facts)
 
@@ -249,10 +250,10 @@ class TestSmallestStrength:
         assert (median.value, median.n, median.n_speakers) == (found.median, 40, 10)
         assert median.interval is not None
         assert median.interval[0] < 0.205 <= median.interval[1]
-        shares = [(one.strength, one.surviving.value) for one in found.survival]
-        assert shares[0] == (0.01, 39 / 40)
-        assert shares[-1] == (0.4, 0)
-        assert len(shares) == 21
+        first, *_, last = found.survival
+        assert len(found.survival) == 21
+        assert (first.strength, last.strength) == (0.01, 0.4)
+        assert [first.surviving.value, last.surviving.value] == [39 / 40, 0]
 
     def test_an_interval_that_reaches_beyond_all_strengths_is_none(self) -> None:
         found = minimum(
