@@ -98,6 +98,7 @@ class TestCreateTraining:
             "frames": 373,
             "seed": 0,
             "train_on": "train",
+            "fold": None,
             "evaluate_every": None,
         }
 
