@@ -104,6 +104,7 @@ class TestCreateTraining:
             "precision": "float32",
             "seed": 0,
             "train_on": "train",
+            "fold": None,
             "evaluate_every": None,
         }
 
