@@ -103,7 +103,7 @@ class Corruption(BaseModel):
             raise PydanticCustomError(
                 "strength_twice",
                 "holds {value} more than once: give each strength once",
-                {"value": twice[0]},
+                {"value": f"{twice[0]:g}"},
             )
         return value
 

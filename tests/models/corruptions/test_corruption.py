@@ -107,7 +107,7 @@ class TestRefusals:
         assert refused.value.errors()[0]["loc"] == (name, 0)
 
     def test_a_strength_twice_is_named(self) -> None:
-        with pytest.raises(ValidationError, match=r"holds 6\.0 more than once"):
+        with pytest.raises(ValidationError, match="holds 6 more than once"):
             parse({"type": "gain", "db": [6, -6, 6.0]})
 
     def test_an_unknown_parameter_and_an_unknown_kind(self) -> None:
