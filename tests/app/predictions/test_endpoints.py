@@ -5,6 +5,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,7 +21,7 @@ from app.predictions.endpoints import AUDIO_TYPES
 from app.registry import loaded
 from app.settings import Settings
 from models.audio import decode, encode_wav
-from models.checkpoint import load_model, weights_bytes
+from models.checkpoint import ModelConfig, load_model, weights_bytes
 from models.features import LogMel, windows
 from tests.app.predictions.clips import BAD, good_wav, noise, wav
 from tests.app.tiny import tiny_config, tiny_net
@@ -143,6 +144,17 @@ class TestAnswer:
         assert right["warnings"][0]["value"] == "right"
         answer = predict(client, alone, "/v1/predict?channel=right")
         assert (answer.status_code, answer.json()["code"]) == (422, "no_such_channel")
+
+    def test_speech_outside_the_levels_that_the_model_learnt_from_is_told(
+        self, client: TestClient
+    ) -> None:
+        config = replace(tiny_config(), levels_dbfs=(-30.0, -10.0))
+        path = f"/v1/predict?model={uploaded(client, config=config).rsplit('/', 1)[-1]}"
+        assert predict(client, good_wav(loudness=0.1), path).json()["warnings"] == []
+        (warning,) = predict(client, good_wav(loudness=0.01), path).json()["warnings"]
+        assert warning["code"] == "level"
+        assert warning["value"] == pytest.approx(-40, abs=0.5)
+        assert "quieter than the -30.0 to -10.0 dBFS" in warning["message"]
 
     def test_what_hugging_faces_answer_has_no_place_for_is_a_header(
         self, client: TestClient
@@ -298,12 +310,15 @@ class TestModels:
 
 
 def uploaded(
-    client: TestClient, weights: bytes | None = None, headers: dict[str, str] | None = None
+    client: TestClient,
+    weights: bytes | None = None,
+    headers: dict[str, str] | None = None,
+    config: ModelConfig | None = None,
 ) -> str:
     made = client.post(
         "/v1/models",
         files={"weights": ("w", weights or weights_bytes(tiny_net()))},
-        data={"config": tiny_config().to_json()},
+        data={"config": (config or tiny_config()).to_json()},
         headers=headers,
     )
     path: str = made.headers["location"]
