@@ -32,6 +32,7 @@ MODULES = (
     "shards",
     "training",
     "corpus",
+    "mutations",
     "soak",
     "gpu",
 )
