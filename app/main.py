@@ -18,7 +18,7 @@ from app.audits import endpoints as audits
 from app.corpora import endpoints as corpora
 from app.corpora.tables import Corpus
 from app.erasure import endpoints as erasure
-from app.http import body_timeout, problems
+from app.http import body_timeout, cors, problems
 from app.jobs.endpoints import job_routes
 from app.jobs.events import Waiters, WaitersState
 from app.jobs.metrics import JobsCollector, WorkersCollector
@@ -80,6 +80,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     openapi.install(app)
     body_timeout.install(app)
     app.add_middleware(RequestContext, metrics=state.metrics)
+    cors.install(app, [one for one in settings.cors_origins.split(",") if one])
     for router in (documented_routes(settings), *ROUTERS):
         app.include_router(
             router,

@@ -110,6 +110,26 @@ def _device(name: str) -> str:
     return name
 
 
+def _origins(text: str) -> str:
+    """Origins as a browser sends them, separated by commas and nothing else."""
+    origins = [one.strip() for one in text.split(",") if one.strip()]
+    if not all(map(_origin, origins)):
+        raise ValueError(
+            "give origins as browsers send them, without a path and in lower case, such as"
+            " https://app.example,http://localhost:3000"
+        )
+    return ",".join(origins)
+
+
+_origin = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?").fullmatch
+
+
+def _root_path(path: str) -> str:
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", path):
+        raise ValueError("give a path such as /serval, with a slash before it and none behind")
+    return path
+
+
 Days = Annotated[float, Field(ge=0, le=36_500)]
 """A time to keep things for; 0 is for ever."""
 
@@ -125,6 +145,12 @@ class Settings(BaseSettings):
     data_dir: Path = Path(defaults.DATA_DIR)
     host: str = defaults.HOST
     port: int = Field(default=defaults.PORT, ge=0, le=65535)
+    root_path: Annotated[str, AfterValidator(_root_path)] = ""
+    """The path below which a proxy serves this service, such as /serval, if the proxy takes it off
+    what it passes on: links, redirects and /docs then lead there."""
+    cors_origins: Annotated[str, AfterValidator(_origins)] = ""
+    """Origins whose pages may use the service from a browser, separated by commas. Only where an
+    API key was made: without one, such a page would need none."""
     device: Annotated[str, AfterValidator(_device)] = "auto"
     """Where networks run: "auto" takes CUDA if there is one, else the CPU."""
     database_url_setting: Annotated[str | None, AfterValidator(_database_url)] = Field(

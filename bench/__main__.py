@@ -35,6 +35,7 @@ MODULES = (
     "shards",
     "training",
     "corpus",
+    "mutations",
     "soak",
     "gpu",
 )

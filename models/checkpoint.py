@@ -33,9 +33,18 @@ STD_RANGE: Final = (1e-6, 100.0)
 narrower ones would overflow float32 inside the network."""
 HALF: Final = (torch.float16, torch.bfloat16)
 """What weights may be stored in beside float32, in which they are used."""
-MAX_NESTING: Final = 16
 FIRST_FRONT_END: Final = "logmel-1"
 """Of a configuration that names none, or the log-mels alone, as the first ones did."""
+LEVEL_RANGE: Final = (-200.0, 100.0)
+"""dBFS. The last step of 24 bits lies at -138, and no decoded sample beyond 18."""
+MAX_NESTING: Final = 16
+LISTS: Final[dict[str, type | tuple[type, ...]]] = {
+    "labels": str,
+    "mean": (int, float),
+    "std": (int, float),
+    "levels_dbfs": (int, float),
+}
+"""Fields of ``config.json`` that are lists, and what they are lists of."""
 
 
 class CheckpointError(ValueError):
@@ -63,6 +72,8 @@ class ModelConfig:
         defense: the training loss and its weights, ``{"type": "single"}`` for none.
         training: corpus, seed, iterations and whatever else documents the run.
         metrics: ``{partition: {"clean_uar": x, "fgsm_uar": {"0.02": x}}}``.
+        levels_dbfs: lowest and highest active level of its training clips, as
+            `models.audio.active_level_dbfs` measures it; None if it is not known.
     """
 
     architecture: str
@@ -74,6 +85,7 @@ class ModelConfig:
     defense: dict[str, Any] = field(default_factory=lambda: {"type": "single"})
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+    levels_dbfs: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
@@ -102,6 +114,19 @@ class ModelConfig:
                 "bad_frames", f"frames is {self.frames}: give {MIN_FRAMES} to {MAX_FRAMES}"
             )
         self._check_statistics()
+        self._check_levels()
+
+    def _check_levels(self) -> None:
+        levels: tuple[float, ...] | None = self.levels_dbfs
+        if levels is None:
+            return
+        lowest, highest = LEVEL_RANGE
+        if len(levels) != 2 or not lowest <= levels[0] < levels[1] <= highest:
+            raise CheckpointError(
+                "bad_levels",
+                f"levels_dbfs holds {', '.join(str(level)[:20] for level in levels[:3])}: give the"
+                f" lowest and a higher level, from {lowest:g} to {highest:g} dBFS",
+            )
 
     def _check_statistics(self) -> None:
         ranges = {"mean": (-LARGEST_MEAN, LARGEST_MEAN), "std": STD_RANGE}
@@ -126,8 +151,11 @@ class ModelConfig:
         return Standardizer(torch.tensor(self.mean), torch.tensor(self.std))
 
     def to_json(self) -> str:
-        """The text of ``config.json``."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True, allow_nan=False) + "\n"
+        """The text of ``config.json``, as earlier versions wrote it where nothing is new."""
+        values = asdict(self)
+        if self.levels_dbfs is None:
+            del values["levels_dbfs"]
+        return json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -156,10 +184,11 @@ class ModelConfig:
         if missing := sorted({"architecture", "labels", "mean", "std"} - values.keys()):
             raise CheckpointError("bad_config", f"config.json lacks {missing}")
         _check_types(values)
-        for name in ("labels", "mean", "std"):
-            values[name] = tuple(values[name])
         if values.get("front_end") == LOG_MEL:
             values["front_end"] = FIRST_FRONT_END
+        for name in LISTS.keys() & values.keys():
+            if values[name] is not None:
+                values[name] = tuple(values[name])
         return cls(**values)
 
 
@@ -180,13 +209,10 @@ def _nesting(value: Any) -> int:
 
 def _check_types(values: Mapping[str, Any]) -> None:
     """Refuse ill-typed fields; JSON's true is an int in Python, so bool is refused by name."""
-    lists: dict[str, type | tuple[type, ...]] = {
-        "labels": str,
-        "mean": (int, float),
-        "std": (int, float),
-    }
-    for name, kind in lists.items():
-        items = values[name]
+    for name, kind in LISTS.items():
+        items = values.get(name)
+        if items is None and name == "levels_dbfs":
+            continue
         if not isinstance(items, list) or not all(
             isinstance(item, kind) and not isinstance(item, bool) for item in items
         ):

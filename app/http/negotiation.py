@@ -35,7 +35,7 @@ def best(accept: str | None, offers: Mapping[str, str]) -> str | None:
         offers: media types by name.
     """
     parts = [part for part in (accept or "").split(",") if part.strip()] or [EVERYTHING]
-    ranges = [_range(part) for part in parts]
+    ranges = [media_range(part) for part in parts]
     liked = {name: _liking(media_type, ranges) for name, media_type in offers.items()}
     name = max(liked, key=lambda name: liked[name])
     return name if liked[name][0] > 0 else None
@@ -50,7 +50,8 @@ def _liking(media_type: str, ranges: Sequence[Range]) -> tuple[float, int]:
     return 0.0, 0
 
 
-def _range(part: str) -> Range:
+def media_range(part: str) -> Range:
+    """One member of the header: the media range, and how much it is wanted."""
     pattern, *parameters = (piece.strip().lower() for piece in part.split(";"))
     weight = 1.0
     for parameter in parameters:

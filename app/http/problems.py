@@ -39,6 +39,9 @@ from app.persistence.database import is_away, why_away
 log = structlog.get_logger("serval.problems")
 
 MEDIA_TYPE = "application/problem+json"
+HUGGING_FACE = "/hf/"
+"""Where Hugging Face's clients ask. They show the members `error` and `errors` of an error's body,
+and nothing else of it."""
 DATABASE_RETRY_AFTER_SECONDS = 2  # a database server restarts in seconds
 MOST_ERRORS = 20  # of one request that are listed: a body of 10,000 bad items needs no more
 
@@ -53,11 +56,16 @@ class Problem(BaseModel):
     instance: str = Field(examples=["/v1/models/cnn5"])
     code: str = Field(examples=["not_found"])
     errors: list[FieldProblem] = Field(default_factory=list)
+    error: str = Field(
+        default="",
+        description="`detail` once more, below /hf alone: Hugging Face's clients show this.",
+    )
     request_id: str = Field(examples=["req_5f0c9b1d2e3a4f60"])
 
 
-def document(error: ServalError, *, instance: str, request_id: str) -> bytes:
+def document(error: ServalError, scope: Scope) -> bytes:
     """The problem document of ``error``. ASCII only, so no text in it can fail to encode."""
+    instance = scope["path"]
     body = {
         "type": f"urn:serval:problem:{error.code}",
         "title": error.title,
@@ -66,15 +74,16 @@ def document(error: ServalError, *, instance: str, request_id: str) -> bytes:
         "instance": instance,
         "code": error.code,
         "errors": [one.model_dump() for one in error.errors],
-        "request_id": request_id,
+        "request_id": scope.get("state", {}).get("request_id", ""),
     }
+    if instance.removeprefix(scope.get("root_path", "")).startswith(HUGGING_FACE):
+        body["error"] = error.detail
     return json.dumps(body).encode("ascii")
 
 
 def answer(request: Request, error: ServalError) -> Response:
     """The response for ``error``."""
-    request_id = getattr(request.state, "request_id", "")
-    content = document(error, instance=request.url.path, request_id=request_id)
+    content = document(error, request.scope)
     return Response(content, error.status, headers=error.headers, media_type=MEDIA_TYPE)
 
 

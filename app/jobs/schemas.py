@@ -33,7 +33,8 @@ class JobError(Schema):
 
 class JobUrls(Schema):
     """Where to go from here. `caused_by` and `caused` link an audit to the training that it asked
-    for with `harden`, and both to the audit of the new model. Of a deleted job nothing is named."""
+    for with `harden`, and both to the audit of the new model. Of a deleted job nothing is named.
+    Paths count from the service's address."""
 
     self: str = Field(examples=["/v1/audits/audit_01K9ZQ3W8M4V7T2X6B5N0C1DEF"])
     cancel: str

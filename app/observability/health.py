@@ -9,11 +9,12 @@ from typing import Final, Literal, NamedTuple
 import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import Field
 
 from app.errors import FieldProblem, ServalError, Unavailable
+from app.http.listed_headers import joined
 from app.http.problems import problems
+from app.observability.exposition import exposition
 from app.observability.metrics import Metrics
 from app.persistence.disk import is_full
 from app.schemas import Schema
@@ -155,10 +156,12 @@ def _why_not(name: str, check: Check) -> str | None:
     "/metrics",
     summary="How it goes",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {}}}},
+    responses={200: {"content": {"text/plain": {}, "application/openmetrics-text": {}}}},
 )
 async def metrics(request: Request) -> Response:
-    """Prometheus metrics of this process, and the jobs by status while the database answers."""
+    """Prometheus metrics of this process, and the jobs by status while the database answers; as
+    OpenMetrics 1.0.0 or as text 0.0.4 or 1.0.0, which the Accept header chooses."""
     registry = state_of(request, ObservabilityState).metrics.registry
-    content = await run_in_threadpool(generate_latest, registry)
-    return Response(content, media_type=CONTENT_TYPE_LATEST)
+    encode, content_type = exposition(joined(request.headers, "accept"))
+    content = await run_in_threadpool(encode, registry)
+    return Response(content, headers={"Content-Type": content_type, "Vary": "Accept"})

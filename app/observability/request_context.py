@@ -88,12 +88,16 @@ class _Reply:
                 await self.problem(over_limit_of_route(self._scope))
                 return
             self.status = message["status"]
-            message["headers"] = [*message["headers"], *self._headers()]
+            root = self._scope.get("root_path", "").encode()
+            message["headers"] = [
+                *(_below(root, *header) for header in message["headers"]),
+                *self._headers(),
+            ]
         await self._send(message)
 
     async def problem(self, error: ServalError) -> None:
         """Answer ``error`` from out here, where no handler of the framework reaches."""
-        body = document(error, instance=self._scope["path"], request_id=self.request_id)
+        body = document(error, self._scope)
         self.status = error.status
         headers = [
             (b"content-type", MEDIA_TYPE.encode()),
@@ -111,6 +115,11 @@ class _Reply:
             (b"x-request-id", self.request_id.encode()),
             (b"x-content-type-options", b"nosniff"),
         ]
+
+
+def _below(root: bytes, name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """The header; a Location as seen from outside, where a proxy serves all below ``root``."""
+    return name, root + value if name == b"location" and value.startswith(b"/") else value
 
 
 def _is_bare_413(message: Message) -> bool:

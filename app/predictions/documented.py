@@ -12,6 +12,7 @@ from app.http.examples import read_examples
 from app.http.problems import problems
 from app.predictions.endpoints import AUDIO_TYPES, classify, most_bytes_of_base64, predict
 from app.predictions.schemas import (
+    ChannelPredictions,
     HuggingFaceQuery,
     HuggingFaceRequest,
     ModelId,
@@ -31,7 +32,7 @@ def documented_routes(settings: Settings) -> APIRouter:
     @router.post(
         "/v1/predict",
         summary="Predict the emotion of a clip",
-        response_model=Prediction,
+        response_model=Prediction | ChannelPredictions,
         max_body_size=settings.max_predict_bytes,
         description="One recording, as the body or as the part `file` of a form."
         f" {_limits(settings)}",

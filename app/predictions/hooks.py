@@ -17,7 +17,7 @@ from torch import Tensor
 
 from app.predictions.schemas import Score
 from app.registry.loaded import LoadedModel
-from models.audio import AudioError, AudioWarning, Channel, decode
+from models.audio import AudioError, AudioWarning, Channel, decode, level_warnings
 from models.features import LogMel, windows
 
 _log_mel = LogMel()
@@ -73,7 +73,10 @@ def decode_request(
     return Clip(
         x=x,
         duration_s=waveform.duration_s,
-        warnings=waveform.warnings,
+        warnings=(
+            *waveform.warnings,
+            *level_warnings(waveform.samples, model.config.levels_dbfs),
+        ),
         decode_ms=1000 * (decoded - began),
         features_ms=1000 * (ended - decoded),
     )

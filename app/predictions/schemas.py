@@ -60,8 +60,55 @@ class Prediction(TypedDict):
     request_id: Annotated[str, Field(examples=["req_5f0c9b1d2e3a4f60"])]
 
 
+@with_config(ConfigDict(extra="forbid"))
+class ChannelFault(TypedDict):
+    """Why a channel has no prediction although the other one has."""
+
+    code: Annotated[str, Field(examples=["silent"])]
+    message: str
+
+
+@with_config(ConfigDict(extra="forbid"))
+class ChannelPrediction(TypedDict):
+    """What a model hears in one channel of a recording, or why it hears nothing."""
+
+    channel: Annotated[
+        Literal["left", "right"], Field(description="A lone channel is the left one.")
+    ]
+    label: Annotated[
+        str | None, Field(description="The most probable one. Null where `error` is not.")
+    ]
+    scores: Annotated[
+        list[Score], Field(description="Most probable first. Empty where `label` is null.")
+    ]
+    windows: Annotated[int, Field(examples=[1])]
+    warnings: list[Warned]
+    error: ChannelFault | None
+
+
+@with_config(ConfigDict(extra="forbid"))
+class ChannelPredictions(TypedDict):
+    """With `channel=each`: what a model hears in each channel, as of two parties on a line."""
+
+    object: Literal["channel_predictions"]
+    model: Annotated[str, Field(examples=["cnn4-single-cremad"])]
+    duration_s: Annotated[float, Field(examples=[2.53])]
+    channels: Annotated[
+        list[ChannelPrediction],
+        Field(min_length=1, max_length=2, description="Left before right. One has a prediction."),
+    ]
+    request_id: Annotated[str, Field(examples=["req_5f0c9b1d2e3a4f60"])]
+
+
 ModelId = Annotated[str, Field(max_length=100, examples=["cnn4-single-cremad"])]
 TopK = Annotated[int | None, Field(ge=1, le=1000, description="Only the most probable labels.")]
+
+
+_WHICH = "Which of two channels is scored; the loudest has the most energy above 100 Hz."
+_EACH = (
+    "`each` scores both, as those of two parties on a telephone line, and answers"
+    " `channel_predictions` in place of a `prediction`."
+)
 
 
 class PredictQuery(Schema):
@@ -71,10 +118,7 @@ class PredictQuery(Schema):
         default=None, description="A model's id; without it the default one's."
     )
     top_k: TopK = None
-    channel: Channel = Field(
-        default="loudest",
-        description="Which of two channels is scored; the loudest has the most energy above 100 Hz",
-    )
+    channel: Channel | Literal["each"] = Field(default="loudest", description=f"{_WHICH} {_EACH}")
 
 
 class HuggingFacePath(Schema):
@@ -84,9 +128,10 @@ class HuggingFacePath(Schema):
 
 
 class HuggingFaceQuery(Schema):
-    """How to answer."""
+    """How to score the clip, and to answer."""
 
     top_k: TopK = None
+    channel: Channel = Field(default="loudest", description=_WHICH)
 
 
 class HuggingFaceParameters(Schema):
@@ -100,4 +145,4 @@ class HuggingFaceRequest(Schema):
     """What Hugging Face's clients send when they send parameters: the clip as base64."""
 
     inputs: str
-    parameters: HuggingFaceParameters = Field(default_factory=HuggingFaceParameters)
+    parameters: HuggingFaceParameters | None = None

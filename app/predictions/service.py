@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final, Literal, TypeVar
 
 import structlog
 import torch
@@ -31,7 +32,7 @@ from app.predictions.request_queue import ClipScores
 from app.predictions.scorer import THREADS, WINDOWS_A_CORE, Scorer
 from app.registry.loaded import LoadedModel, LoadedModels
 from app.settings import Settings
-from models.audio import AudioError, Channel, encode_wav
+from models.audio import AudioError, Channel, encode_wav, read_header
 
 log = structlog.get_logger("serval.predictions")
 
@@ -39,6 +40,26 @@ PATIENCE_SECONDS = 0.1
 """A clip that takes longer is waiting for others: from then on its client is watched."""
 WARM_UP_AGAIN_SECONDS = 30.0
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
+
+T = TypeVar("T")
+Side = Literal["left", "right"]
+SIDES: Final[tuple[Side, Side]] = ("left", "right")
+"""The channels of a clip; a lone one is the left one."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A clip on its way.
+
+    Attributes:
+        size: bytes of the body, as announced.
+        body: reads the body, once there is a place for it.
+        gone: returns when nobody waits for the answer any more.
+    """
+
+    size: int
+    body: Callable[[], Awaitable[bytes]]
+    gone: Callable[[], Awaitable[None]]
 
 
 class Predictions:
@@ -161,22 +182,12 @@ class Predictions:
             ) from None
 
     async def score(
-        self,
-        model_id: str | None,
-        *,
-        owner: str,
-        size: int,
-        body: Callable[[], Awaitable[bytes]],
-        gone: Callable[[], Awaitable[None]],
-        channel: Channel = "loudest",
+        self, model_id: str | None, clip: Upload, *, owner: str, channel: Channel = "loudest"
     ) -> tuple[LoadedModel, ClipScores]:
         """Score one clip, within the time that a prediction may take.
 
         Args:
             model_id: None for the default model.
-            size: bytes of the body, as announced.
-            body: reads the body, once there is a place for it.
-            gone: returns when nobody waits for the answer any more.
             channel: which of two.
 
         Raises:
@@ -187,21 +198,73 @@ class Predictions:
             Unavailable: it took too long, or predictions do not work.
             ClientGone: nobody waits for the answer.
         """
-        clip: asyncio.Future[ClipScores] | None = None
+
+        def submit(model: LoadedModel, body: bytes) -> asyncio.Future[ClipScores]:
+            return self.engine.submit(model, body, channel)
+
+        model, outcome = await self._score(model_id, clip, owner, submit)
+        _check_finite(model, outcome)
+        return model, outcome
+
+    async def score_channels(
+        self, model_id: str | None, clip: Upload, *, owner: str
+    ) -> tuple[LoadedModel, dict[Side, ClipScores | AudioError]]:
+        """Score each channel of a clip as one of its own, as `score` does.
+
+        Returns:
+            The model, and for each channel its scores, or why it has none: of two parties on a
+            line, one may be silent. One channel at least has scores.
+
+        Raises:
+            As `score`; BadRequest or Invalid if no channel is accepted.
+        """
+        sides: tuple[Side, ...] = ()
+
+        def submit(
+            model: LoadedModel, body: bytes
+        ) -> asyncio.Future[list[ClipScores | BaseException]]:
+            nonlocal sides
+            layout = read_header(body, max_seconds=self._settings.max_clip_seconds)
+            sides = SIDES[: layout.channels]
+            each = [self.engine.submit(model, body, side) for side in sides]
+            return asyncio.gather(*each, return_exceptions=True)
+
+        model, outcomes = await self._score(model_id, clip, owner, submit)
+        found: dict[Side, ClipScores | AudioError] = {}
+        for side, outcome in zip(sides, outcomes, strict=True):
+            if isinstance(outcome, ClipScores):
+                _check_finite(model, outcome)
+            elif not isinstance(outcome, AudioError):
+                raise outcome
+            found[side] = outcome
+        faults = [one for one in found.values() if isinstance(one, AudioError)]
+        if len(faults) == len(found):
+            raise audio_problem(faults[0])
+        return model, found
+
+    async def _score(
+        self,
+        model_id: str | None,
+        clip: Upload,
+        owner: str,
+        submit: Callable[[LoadedModel, bytes], asyncio.Future[T]],
+    ) -> tuple[LoadedModel, T]:
+        """What ``submit`` hands to the engine, once there is a place and the body is there."""
+        scores: asyncio.Future[T] | None = None
         model: LoadedModel | None = None
         seconds = self._settings.predict_timeout_seconds
-        self.admission.take(size)
+        self.admission.take(clip.size)
         try:
             async with asyncio.timeout(seconds) as limit:
                 model = await self.model(model_id, owner=owner)
-                clip = self.engine.submit(model, await body(), channel)
-                outcome = await _unless(gone, clip)
+                scores = submit(model, await clip.body())
+                outcome = await _unless(clip.gone, scores)
         except AudioError as error:
             raise audio_problem(error) from None
         except TimeoutError:
             if not limit.expired():
                 raise
-            if model is not None and clip is None:
+            if model is not None and scores is None:
                 raise TooSlow(
                     f"The body was not here after {seconds:g} s. Send it over a faster line.",
                     code="upload_too_slow",
@@ -212,12 +275,7 @@ class Predictions:
                 code="predict_timeout",
             ) from None
         finally:
-            self.admission.give_back(size)
-        if not all(math.isfinite(each) for each in outcome.probabilities):
-            raise Invalid(
-                f"The model {model.id} gives NaN for this clip: its weights overflow.",
-                code="non_finite_scores",
-            )
+            self.admission.give_back(clip.size)
         return model, outcome
 
 
@@ -229,9 +287,15 @@ class PredictionState:
     predictions: Predictions
 
 
-async def _unless(
-    gone: Callable[[], Awaitable[None]], clip: "asyncio.Future[ClipScores]"
-) -> ClipScores:
+def _check_finite(model: LoadedModel, outcome: ClipScores) -> None:
+    if not all(math.isfinite(each) for each in outcome.probabilities):
+        raise Invalid(
+            f"The model {model.id} gives NaN for this clip: its weights overflow.",
+            code="non_finite_scores",
+        )
+
+
+async def _unless(gone: Callable[[], Awaitable[None]], clip: "asyncio.Future[T]") -> T:
     """The outcome of the clip, which is given up when nobody waits for it any more.
 
     Most clips are ready before anybody could leave: only those that wait are watched.

@@ -34,6 +34,11 @@ class Model(Schema):
         examples=["logmel-2"],
     )
     frames: int = Field(description="Frames of a window, 16 ms each.", examples=[187])
+    levels_dbfs: tuple[float, float] | None = Field(
+        description="Lowest and highest active level of the clips it was trained on; a prediction"
+        " of speech outside of them has the warning `level`. Null if the model does not say.",
+        examples=[[-42.0, -18.0]],
+    )
     defense: dict[str, Any] = Field(
         description="The loss it was trained with.", examples=[{"type": "similarity", "beta": 0.4}]
     )
@@ -66,6 +71,7 @@ class Model(Schema):
             labels=list(config.labels),
             front_end=config.front_end,
             frames=config.frames,
+            levels_dbfs=config.levels_dbfs,
             defense=config.defense,
             metrics=entry.metrics,
             claimed_metrics={} if config.metrics == entry.metrics else config.metrics,

@@ -40,13 +40,14 @@ def refuse_a_used_port(host: str, port: int) -> None:
 
 
 def require_key_beyond_loopback(settings: Settings) -> None:
-    """Return if the service may listen on its host: until a key exists, on loopback alone.
+    """Return if the service may listen on its host, for pages of other origins: until a key exists,
+    on loopback alone, and for none.
 
     Raises:
         CannotListen: with what to do.
         BadSetting: the database does not open.
     """
-    if is_loopback(settings.host):
+    if is_loopback(settings.host) and not settings.cors_origins:
         return
     # Not above: who starts on loopback does not wait for them.
     from app.access.keys.service import any_key
@@ -59,6 +60,12 @@ def require_key_beyond_loopback(settings: Settings) -> None:
             locked = any_key(session)
     finally:
         engine.dispose()
+    if not locked and is_loopback(settings.host):
+        raise CannotListen(
+            f"SERVAL_CORS_ORIGINS is {settings.cors_origins!r}, and there is no API key:"
+            " pages from there could use the service without one. Make one first:"
+            f" {serval_command('keys create --name NAME --scope admin')}"
+        )
     if not locked:
         raise CannotListen(
             f"Serval does not listen on {settings.host} while there is no API key: anybody who"

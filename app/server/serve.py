@@ -97,6 +97,7 @@ def config(app: "FastAPI", settings: Settings) -> "Config":
         log_level="warning",  # requests are logged by `app.observability.request_context`
         access_log=False,
         server_header=False,
+        root_path=settings.root_path,
         proxy_headers=False,  # nothing here asks who is behind a proxy: see `app.access.auth`
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,

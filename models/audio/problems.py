@@ -34,6 +34,7 @@ SEVERAL: Final = {
     "digital_silence": "a part is exactly constant, as a noise gate or padding leaves it",
     "clipped": "more than a hundredth of the samples are at full scale",
     "too_short": "the clip is so short that it is repeated",
+    "level": "the speech is quieter or louder than the model's training clips",
 }
 """What a warning's code says of several clips at once."""
 
@@ -47,7 +48,7 @@ class AudioWarning(NamedTuple):
             there), ``header_size`` (bytes that the header is off), ``resampled_from`` (Hz),
             ``band_limited`` (kHz above which there is nothing), ``one_channel_of_two`` (which was
             taken), ``digital_silence`` (seconds of constant samples), ``clipped`` (share of
-            samples at full scale), ``too_short`` (seconds).
+            samples at full scale), ``too_short`` (seconds), ``level`` (dBFS of the active parts).
         message: a sentence.
         value: the quantity that the code stands for.
     """

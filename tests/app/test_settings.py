@@ -1,5 +1,6 @@
 """Settings come from the environment."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -51,13 +52,21 @@ class TestLimits:
             ("PREDICT_RATE", "often"),
             ("MAX_WAIT_SECONDS", "-1"),
             ("LOG_LEVEL", "loud"),
+            ("ROOT_PATH", "serval"),
+            ("ROOT_PATH", "/serval/"),
+            ("ROOT_PATH", "/../x y"),
+            ("CORS_ORIGINS", "*"),
+            ("CORS_ORIGINS", "https://app.example/page"),
+            ("CORS_ORIGINS", "https://app.example,app.example"),
         ],
     )
     def test_a_value_that_makes_no_sense_is_refused_by_name(
         self, monkeypatch: pytest.MonkeyPatch, name: str, value: str
     ) -> None:
         monkeypatch.setenv(f"SERVAL_{name}", value)
-        with pytest.raises(BadSetting, match=f"^SERVAL_{name} is '{value}': ") as refused:
+        with pytest.raises(
+            BadSetting, match=f"^SERVAL_{name} is '{re.escape(value)}': "
+        ) as refused:
             load_settings()
         assert "\n" not in str(refused.value)
 
@@ -140,6 +149,11 @@ class TestPlaces:
         with pytest.raises(BadSetting, match="DATABASE_URL is 'mysql://…@db/serval'") as refused:
             load_settings()
         assert "hush" not in str(refused.value)
+
+    def test_origins_are_separated_by_commas(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert load_settings().cors_origins == ""
+        monkeypatch.setenv("SERVAL_CORS_ORIGINS", "https://app.example, http://[::1]:3000,")
+        assert load_settings().cors_origins == "https://app.example,http://[::1]:3000"
 
     @pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:1"])
     def test_a_device_that_can_be_is_taken(

@@ -132,6 +132,14 @@ class TestRoundTrip:
         torch.testing.assert_close(standardizer(features), torch.full((64,), 2.0))
         torch.testing.assert_close(standardizer.mean, torch.tensor(config().mean))
 
+    def test_the_levels_it_was_trained_on_travel_with_the_model(self, tmp_path: Path) -> None:
+        save_model(tmp_path, tiny_net(), config(levels_dbfs=(-42.5, -18.0)))
+        assert load_model(tmp_path)[1].levels_dbfs == (-42.5, -18.0)
+
+    def test_a_model_that_knows_no_levels_is_written_as_earlier_versions_read_it(self) -> None:
+        assert "levels_dbfs" not in as_json()
+        assert ModelConfig.from_json(json.dumps(as_json(levels_dbfs=None))) == config()
+
     def test_what_may_be_left_out_has_the_methods_values(self) -> None:
         plain = {name: value for name, value in as_json().items() if name in REQUIRED}
         read = ModelConfig.from_json(json.dumps(plain))
@@ -354,6 +362,9 @@ class TestHostileConfiguration:
             ("training", []),
             ("metrics", 0.5),
             ("front_end", 1),
+            ("levels_dbfs", -30),
+            ("levels_dbfs", ["-40", "-20"]),
+            ("levels_dbfs", [False, True]),
         ],
     )
     def test_an_ill_typed_field_is_refused_and_named(self, name: str, value: object) -> None:
@@ -374,6 +385,12 @@ class TestHostileConfiguration:
             ("bad_frames", "frames", 31),
             ("bad_frames", "frames", -1),
             ("bad_frames", "frames", 10**9),
+            ("bad_levels", "levels_dbfs", []),
+            ("bad_levels", "levels_dbfs", [-40.0]),
+            ("bad_levels", "levels_dbfs", [-40.0, -30.0, -20.0]),
+            ("bad_levels", "levels_dbfs", [-20.0, -40.0]),
+            ("bad_levels", "levels_dbfs", [-20.0, -20.0]),
+            ("bad_levels", "levels_dbfs", [-40, 10**400]),
             ("bad_statistics", "mean", [0.0] * 63),
             ("bad_statistics", "std", [1.0] * 65),
             ("bad_statistics", "std", [1.0] * 63 + [0.0]),

@@ -1,10 +1,13 @@
 """`serval` against a running service: what it sends, shows, and how it ends."""
 
+import csv
+import io
 import json
 import signal
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import typer
 from sqlalchemy import select
@@ -20,7 +23,9 @@ from models.attacks import ATTACKS
 from models.corpus import ADAPTERS
 from models.defenses import DEFENSES
 from tests.app.cli.conftest import Serval
-from tests.app.corpora.zips import corpus_zip, wav
+from tests.app.corpora.zips import corpus_zip
+from tests.app.corpora.zips import wav as corpus_wav
+from tests.app.predictions.clips import noise, wav
 from tests.conftest import MakeKey
 from tests.models.pages import added
 from tests.recorded import record
@@ -30,7 +35,7 @@ from workers.runtime.context import WorkerContext
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
     path = tmp_path / "clip.wav"
-    path.write_bytes(wav())
+    path.write_bytes(corpus_wav())
     return path
 
 
@@ -118,6 +123,67 @@ class TestPredict:
         said = serval("predict", "nothing.wav")
         assert said.status == 1
         assert "nothing.wav cannot be read" in said.err
+
+    def test_a_bad_recording_is_named_and_those_behind_it_are_predicted(
+        self, serval: Serval, url: str, clip: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "text.wav").write_text("this is text")
+        files = ("nothing.wav", tmp_path / "text.wav", clip)
+        said = serval("predict", *files, "--model", "tiny-a", "--jsonl")
+        missing, text, good = map(json.loads, said.out.splitlines())
+        assert said.status == 1
+        assert (missing["file"], missing["error"]["code"]) == ("nothing.wav", "unreadable")
+        assert text["error"]["code"] == "not_audio"
+        assert good["label"]
+        assert f"{tmp_path / 'text.wav'}: " in said.err
+        assert "2 of 3 recordings have no prediction." in said.err
+
+    def test_folders_stand_for_the_recordings_below_them(
+        self, serval: Serval, url: str, clip: Path, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "calls"
+        for name in ("b/two.wav", "a/one.WAV", "notes.txt"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(clip.read_bytes())
+        said = serval("predict", folder, "--model", "tiny-a", "--jsonl")
+        assert said.status == 0, said.err
+        found = [json.loads(line)["file"] for line in said.out.splitlines()]
+        assert found == [str(folder / "a/one.WAV"), str(folder / "b/two.wav")]
+        (tmp_path / "empty").mkdir()
+        assert "holds no WAV, FLAC or AIFF file" in serval("predict", tmp_path / "empty").err
+
+    def test_csv_has_a_row_for_each_channel(
+        self, serval: Serval, url: str, clip: Path, tmp_path: Path
+    ) -> None:
+        voice = (noise() * 32_767).astype("<i2")
+        call = np.stack([np.zeros_like(voice), voice], axis=1)
+        (tmp_path / "call.wav").write_bytes(wav(call.tobytes(), channels=2))
+        files = (clip, "nothing.wav", tmp_path / "call.wav")
+        said = serval("predict", *files, "--model", "tiny-a", "--channel", "each", "--csv")
+        only, missing, left, right = csv.DictReader(io.StringIO(said.out))
+        assert said.status == 1
+        assert (only["file"], only["channel"]) == (str(clip), "left")
+        assert float(only["score"]) == pytest.approx(
+            max(float(one.split("=")[1]) for one in only["scores"].split()), abs=1e-5
+        )
+        assert only["warnings"].startswith("too_short=")
+        assert (missing["label"], "cannot be read" in missing["error"]) == ("", True)
+        assert (left["channel"], left["label"]) == ("left", "")
+        assert "silent" in left["error"]
+        assert (right["channel"], right["error"]) == ("right", "")
+
+    def test_the_channels_of_a_call_are_shown(
+        self, serval: Serval, url: str, tmp_path: Path
+    ) -> None:
+        call = (np.stack([noise(seed=1), noise(seed=2)], axis=1) * 32_767).astype("<i2")
+        (tmp_path / "call.wav").write_bytes(wav(call.tobytes(), channels=2))
+        said = serval("predict", tmp_path / "call.wav", "--model", "tiny-a", "--channel", "each")
+        assert said.status == 0, said.err
+        assert "call.wav left  0.50 s" in said.out
+        assert "call.wav right  0.50 s" in said.out
+
+    def test_two_ways_to_print_are_refused(self, serval: Serval, clip: Path) -> None:
+        assert "give one" in serval("predict", clip, "--csv", "--json").err
 
     def test_the_key_is_sent(self, serval: Serval, url: str, clip: Path, make_key: MakeKey) -> None:
         key = make_key("predict")

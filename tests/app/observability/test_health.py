@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as openmetrics_families,
+)
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 from rq import Worker
@@ -23,6 +26,13 @@ from app.persistence.database import connect
 from tests.app.state import state
 
 Register = Callable[..., None]
+
+PROMETHEUS = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+    "application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;q=0.3,"
+    "text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
+)
+"""What Prometheus 3 sends."""
 
 
 @pytest.fixture
@@ -178,6 +188,35 @@ class TestMetrics:
         assert requests["/v1/jobs/{job_id}", "404"] == 1
         jobs = {(s.labels["kind"], s.labels["status"]) for s in samples if s.name == "serval_jobs"}
         assert ("training", "queued") in jobs
+
+    @pytest.mark.parametrize(
+        ("accept", "content_type"),
+        [
+            (None, "text/plain; version=0.0.4"),
+            ("*/*", "text/plain; version=0.0.4"),
+            ("text/html, */*;q=0.1", "text/plain; version=0.0.4"),
+            ("text/plain;version=0.0.4", "text/plain; version=0.0.4"),
+            ("text/plain;version=1.0.0", "text/plain; version=1.0.0"),
+            ("application/openmetrics-text", "application/openmetrics-text; version=1.0.0"),
+            (PROMETHEUS, "application/openmetrics-text; version=1.0.0"),
+            ("application/openmetrics-text;q=0.2, text/plain", "text/plain; version=0.0.4"),
+            ("application/openmetrics-text;version=9.0.0", "text/plain; version=0.0.4"),
+            ("application/openmetrics-text;version=x.y", "text/plain; version=0.0.4"),
+            ("text/plain;version=a", "text/plain; version=0.0.4"),
+            ("application/openmetrics-text;q=0", "text/plain; version=0.0.4"),
+        ],
+    )
+    def test_the_format_is_the_one_that_was_asked_for(
+        self, client: TestClient, accept: str | None, content_type: str
+    ) -> None:
+        headers = {"accept": accept} if accept else {}
+        answer = client.get("/metrics", headers=headers)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith(content_type)
+        assert answer.headers["vary"] == "Accept"
+        openmetrics = content_type.startswith("application/openmetrics-text")
+        parse = openmetrics_families if openmetrics else text_string_to_metric_families
+        assert "serval_http_requests" in {family.name for family in parse(answer.text)}
 
     def test_requests_that_are_being_answered_are_counted(self, client: TestClient) -> None:
         for _ in range(2):  # this one alone

@@ -67,6 +67,8 @@ REQUESTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "an unknown model": ("POST", "/v1/predict?model=tiny-z", {"content": good_wav()}),
     "another key": ("POST", "/v1/predict", {"headers": {"authorization": "Bearer sk_no"}}),
+    "each channel": ("POST", "/v1/predict?channel=each", {"content": good_wav()}),
+    "a channel that there is not": ("POST", "/v1/predict?channel=middle", {}),
     "another method": ("GET", "/v1/predict", {}),
     "the head": ("HEAD", "/v1/predict", {}),
     "the options": ("OPTIONS", "/v1/predict", {}),

@@ -5,6 +5,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,8 +20,8 @@ from app.predictions import service
 from app.predictions.endpoints import AUDIO_TYPES
 from app.registry import loaded
 from app.settings import Settings
-from models.audio import decode, encode_wav
-from models.checkpoint import load_model, weights_bytes
+from models.audio import Samples, decode, encode_wav
+from models.checkpoint import ModelConfig, load_model, weights_bytes
 from models.features import LogMel, windows
 from tests.app.predictions.clips import BAD, good_wav, noise, wav
 from tests.app.tiny import tiny_config, tiny_net
@@ -144,11 +145,105 @@ class TestAnswer:
         answer = predict(client, alone, "/v1/predict?channel=right")
         assert (answer.status_code, answer.json()["code"]) == (422, "no_such_channel")
 
+    def test_speech_outside_the_levels_that_the_model_learnt_from_is_told(
+        self, client: TestClient
+    ) -> None:
+        config = replace(tiny_config(), levels_dbfs=(-30.0, -10.0))
+        path = f"/v1/predict?model={uploaded(client, config=config).rsplit('/', 1)[-1]}"
+        assert predict(client, good_wav(loudness=0.1), path).json()["warnings"] == []
+        (warning,) = predict(client, good_wav(loudness=0.01), path).json()["warnings"]
+        assert warning["code"] == "level"
+        assert warning["value"] == pytest.approx(-40, abs=0.5)
+        assert "quieter than the -30.0 to -10.0 dBFS" in warning["message"]
+
     def test_what_hugging_faces_answer_has_no_place_for_is_a_header(
         self, client: TestClient
     ) -> None:
         answer = predict(client, good_wav(0.25), "/hf/tiny-a")
         assert answer.headers["serval-warnings"] == "too_short=0.25"
+
+
+def stereo(left: Samples, right: Samples) -> bytes:
+    steps = np.stack([left, right], axis=1) * 32_767
+    return wav(steps.astype("<i2").tobytes(), channels=2)
+
+
+class TestEachChannel:
+    """Two parties on a line: each has its own emotion."""
+
+    EACH = "/v1/predict?channel=each"
+
+    def test_both_are_predicted_as_if_they_came_alone(self, client: TestClient) -> None:
+        both = stereo(noise(seed=1), noise(loudness=0.01, seed=2))
+        answer = predict(client, both, self.EACH).json()
+        assert set(answer) == {"object", "model", "duration_s", "channels", "request_id"}
+        assert (answer["object"], answer["model"]) == ("channel_predictions", "tiny-a")
+        assert answer["duration_s"] == 0.5
+        for found, side in zip(answer["channels"], ("left", "right"), strict=True):
+            alone = predict(client, both, f"/v1/predict?channel={side}").json()
+            assert found["channel"] == side
+            assert found["label"] == alone["label"]
+            for mine, its in zip(found["scores"], alone["scores"], strict=True):
+                assert mine == pytest.approx(its, abs=1e-6)
+            assert found["windows"] == alone["windows"] == 1
+            assert found["error"] is None
+        assert answer["channels"][0]["scores"] != answer["channels"][1]["scores"]
+
+    def test_each_has_the_warnings_that_are_its_own(self, client: TestClient) -> None:
+        gated = noise(seed=1)
+        gated[2_000:4_000] = 0
+        both = stereo(gated, np.clip(noise(loudness=0.9), -1, 1))
+        left, right = predict(client, both, self.EACH).json()["channels"]
+        assert [one["code"] for one in left["warnings"]] == ["digital_silence"]
+        assert [one["code"] for one in right["warnings"]] == ["clipped"]
+
+    def test_a_silent_party_does_not_cost_the_other_ones_prediction(
+        self, client: TestClient
+    ) -> None:
+        both = stereo(np.zeros(8_000, np.float32), noise())
+        left, right = predict(client, both, self.EACH).json()["channels"]
+        assert (left["label"], left["scores"], left["windows"]) == (None, [], 0)
+        assert left["error"]["code"] == "silent"
+        assert "silent" in left["error"]["message"]
+        assert right["label"]
+
+    def test_two_silent_ones_are_refused_as_one_is(self, client: TestClient) -> None:
+        refused = predict(client, stereo(*np.zeros((2, 8_000), np.float32)), self.EACH)
+        assert (refused.status_code, refused.json()["code"]) == (422, "silent")
+
+    def test_a_lone_channel_is_the_left_one(self, client: TestClient) -> None:
+        (only,) = predict(client, path=self.EACH).json()["channels"]
+        assert only["channel"] == "left"
+        assert only["scores"] == predict(client).json()["scores"]
+
+    def test_top_k_holds_for_each(self, client: TestClient) -> None:
+        both = stereo(noise(seed=1), noise(seed=2))
+        channels = predict(client, both, f"{self.EACH}&top_k=1").json()["channels"]
+        assert [len(one["scores"]) for one in channels] == [1, 1]
+
+    def test_the_time_it_took_is_told_by_channel(self, client: TestClient) -> None:
+        timing = predict(client, stereo(noise(), noise()), self.EACH).headers["server-timing"]
+        assert "left-network;dur=" in timing
+        assert "right-decode;dur=" in timing
+
+    @pytest.mark.parametrize(("clip", "status", "code"), BAD.values(), ids=BAD)
+    def test_bad_audio_is_the_same_problem(
+        self, client: TestClient, clip: bytes, status: int, code: str
+    ) -> None:
+        refused = predict(client, clip, self.EACH)
+        assert (refused.status_code, refused.json()["code"]) == (status, code)
+        assert predict(client, path=self.EACH).status_code == 200
+
+    def test_more_windows_than_allowed_are_422(self, settings: Settings) -> None:
+        for client in limited(settings, max_clip_windows=3):
+            refused = predict(client, stereo(noise(1.5), noise(1.5)), self.EACH)
+            assert (refused.status_code, refused.json()["code"]) == (422, "too_long")
+
+    def test_hugging_faces_answer_has_room_for_one(self, client: TestClient) -> None:
+        assert predict(client, path="/hf/tiny-a?channel=each").status_code == 422
+        both = stereo(noise(seed=1), noise(loudness=0.01, seed=2))
+        right = predict(client, both, "/v1/predict?channel=right").json()["scores"]
+        assert predict(client, both, "/hf/tiny-a?channel=right").json() == right
 
 
 class TestWaysToSend:
@@ -187,6 +282,22 @@ class TestWaysToSend:
         refused = client.post("/v1/predict", files={"clip": ("x.wav", good_wav())})
         assert refused.status_code == 422
         assert "clip" in refused.json()["detail"]
+
+    @pytest.mark.parametrize("name", ["model", "top_k", "channel"])
+    def test_a_parameter_in_the_form_is_told_to_go_into_the_query(
+        self, client: TestClient, name: str
+    ) -> None:
+        refused = client.post(
+            "/v1/predict", files={"file": ("x.wav", good_wav())}, data={name: "tiny-b"}
+        )
+        assert refused.status_code == 422
+        assert f"/v1/predict?{name}=" in refused.json()["detail"]
+
+    def test_what_browsers_record_is_refused_with_a_recipe(self, client: TestClient) -> None:
+        headers = {"content-type": "audio/webm;codecs=opus"}
+        refused = client.post("/v1/predict", content=b"\x1aE\xdf\xa3", headers=headers)
+        assert refused.status_code == 415
+        assert "docs/recording-in-a-browser.md" in refused.json()["detail"]
 
     def test_a_broken_form_is_400(self, client: TestClient) -> None:
         refused = client.post(
@@ -298,12 +409,15 @@ class TestModels:
 
 
 def uploaded(
-    client: TestClient, weights: bytes | None = None, headers: dict[str, str] | None = None
+    client: TestClient,
+    weights: bytes | None = None,
+    headers: dict[str, str] | None = None,
+    config: ModelConfig | None = None,
 ) -> str:
     made = client.post(
         "/v1/models",
         files={"weights": ("w", weights or weights_bytes(tiny_net()))},
-        data={"config": tiny_config().to_json()},
+        data={"config": (config or tiny_config()).to_json()},
         headers=headers,
     )
     path: str = made.headers["location"]
@@ -341,6 +455,18 @@ class TestHuggingFace:
         }
         answer = client.post("/hf/tiny-a", json=asked)
         assert answer.json() == predict(client).json()["scores"][:1]
+
+    @pytest.mark.parametrize("parameters", [None, {}, {"top_k": None, "function_to_apply": None}])
+    def test_parameters_of_null_are_none(self, client: TestClient, parameters: object) -> None:
+        asked = {"inputs": base64.b64encode(good_wav()).decode(), "parameters": parameters}
+        answer = client.post("/hf/tiny-a", json=asked)
+        assert answer.json() == predict(client).json()["scores"]
+
+    def test_a_problem_says_error_too_and_only_here(self, client: TestClient) -> None:
+        for path in ("/hf/tiny-z", "/hf/tiny-a?top_k=0"):
+            problem = predict(client, path=path).json()
+            assert problem["error"] == problem["detail"]
+        assert "error" not in predict(client, path="/v1/predict?top_k=0").json()
 
     @pytest.mark.parametrize(
         ("asked", "status"),
@@ -382,7 +508,9 @@ class TestHuggingFace:
     ) -> None:
         clip = bytes(settings.max_predict_bytes + 1)
         asked = {"inputs": base64.b64encode(clip).decode()}
-        assert predict(client, clip, path="/hf/tiny-a").status_code == 413
+        refused = predict(client, clip, path="/hf/tiny-a")
+        assert refused.status_code == 413
+        assert refused.json()["error"] == refused.json()["detail"]
         assert client.post("/hf/tiny-a", json=asked).status_code == 413
 
     def test_an_unknown_model_is_404(self, client: TestClient) -> None:

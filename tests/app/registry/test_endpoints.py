@@ -88,6 +88,13 @@ class TestUpload:
         assert made.status_code == 201
         assert made.json()["name"] == "tiny"
 
+    def test_the_levels_it_was_trained_on_are_told_and_given_back(self, client: TestClient) -> None:
+        model = upload(client, config=config_json(levels_dbfs=[-42.5, -18])).json()
+        assert model["levels_dbfs"] == [-42.5, -18.0]
+        config = client.get(f"/v1/models/{model['id']}/config").json()
+        assert config["levels_dbfs"] == [-42.5, -18.0]
+        assert upload(client).json()["levels_dbfs"] is None
+
     def test_the_file_is_kept_as_it_came(self, client: TestClient, settings: Settings) -> None:
         header = json.dumps({"__metadata__": {"format": "pt"}, **_header()}).encode()
         weights = struct.pack("<Q", len(header)) + header + _body()
@@ -133,6 +140,7 @@ class TestUpload:
             ({"labels": ["a", "a", "b"]}, "bad_labels"),
             ({"std": [0.0] * 64}, "bad_statistics"),
             ({"frames": 10**9}, "bad_frames"),
+            ({"levels_dbfs": [-18, -42]}, "bad_levels"),
             ({"metrics": {"x": float("nan")}}, "bad_config"),
             ({"metrics": {"x": "\ud800"}}, "bad_config"),
         ],

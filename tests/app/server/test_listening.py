@@ -22,3 +22,12 @@ class TestListening:
         assert host in str(refused.value)
         make_key("admin")
         require_key_beyond_loopback(open_wide)
+
+    def test_pages_of_other_origins_are_refused_until_a_key_exists(
+        self, settings: Settings, make_key: MakeKey
+    ) -> None:
+        for_pages = settings.model_copy(update={"cors_origins": "https://app.example"})
+        with pytest.raises(CannotListen, match=r"'https://app\.example', and there is no API key"):
+            require_key_beyond_loopback(for_pages)
+        make_key("admin")
+        require_key_beyond_loopback(for_pages)

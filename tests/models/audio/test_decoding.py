@@ -62,8 +62,11 @@ class TestAccepted:
         assert len(decode(written(tone(0.032))).samples) == 512
         assert len(decode(written(tone(0.0321, 44_100), 44_100)).samples) >= 512
 
-    def test_hum_does_not_make_a_channel_loud(self) -> None:
-        both = np.stack([tone(hz=50.0), tone() * 0.2], axis=1)
+    @pytest.mark.parametrize("hz", [50.0, 50.3, 60.0, 61.7])
+    @pytest.mark.parametrize("seconds", [0.35, 2.0])
+    def test_hum_does_not_make_a_channel_loud(self, hz: float, seconds: float) -> None:
+        """Also where it is 40 dB above the voice, and no whole number of its periods."""
+        both = np.stack([tone(seconds, hz=hz), tone(seconds) * 0.01], axis=1)
         assert decode(written(both)).channel == 1
 
     @pytest.mark.parametrize(("channel", "number"), [("left", 0), ("right", 1)])
