@@ -37,7 +37,7 @@ CLIPS = 200
 TURNS = 2
 BAR: Final = 1.8
 MODEL: Final = "cnn4-single-cremad"
-ATTACKS: Final = [{"type": "pgd", "epsilon": [0.02], "steps": 20}]
+ATTACKS: Final = [{"type": "pgd", "epsilon": [0.02], "steps": 6}]
 PATIENCE: Final = 1800.0
 
 
