@@ -101,6 +101,7 @@ class TestResults:
             "label": "joy",
             "speaker": "speaker 1",
             "gender": "f",
+            "group": None,
             "duration_s": 0.6,
             "clean": {"label": "joy", "scores": scores},
             "attacked": [

@@ -97,6 +97,8 @@ class TestCreateAudit:
             "model": "knowing",
             "corpus": body["corpus"],
             "partition": "test",
+            "fold": None,
+            "allow_partial": False,
             "limit": None,
             "group_by": None,
             "windows": "all",

@@ -88,7 +88,9 @@ def context(
 ) -> Iterator[WorkerContext]:
     monkeypatch.setattr(forecast, "calibrate", lambda *_: Speed(forward=1e-3, gradient=3e-3))
     redis: Redis = brief_client(settings.redis_url, timeout_seconds=1)
-    made = WorkerContext.open(settings.model_copy(update={"audit_batch": 4}), redis)
+    made = WorkerContext.open(
+        settings.model_copy(update={"audit_batch": 4, "audit_shard_passes": 2_000}), redis
+    )
     quick = partial(audit_job.perform, pictures=NO_PICTURES)
     configure(made, {**PERFORM, JobKind.AUDIT: quick})
     yield made

@@ -22,7 +22,7 @@ from tests.workers.audits.audits import audited, claimed, done, performed, reque
 from tests.workers.audits.conftest import Passes
 from workers.runtime.context import WorkerContext
 from workers.runtime.run import run
-from workers.trainings import training_job
+from workers.trainings import training_data
 
 HARDEN = {
     "defense": {"type": "vanilla"},
@@ -231,7 +231,7 @@ class TestSecondAudit:
     ) -> None:
         audited(client, request(model, corpus, harden=HARDEN))
         (training,) = trainings(session)
-        monkeypatch.setattr(training_job, "public_speakers", lambda _: {"cremad": ["1001"]})
+        monkeypatch.setattr(training_data, "public_speakers", lambda _: {"cremad": ["1001"]})
         index = context.storage.corpus_dir(corpus.id) / INDEX_NAME
 
         def damage(_: int) -> None:
