@@ -142,7 +142,8 @@ class Invalid(ServalError):
         """That one field does not hold: its value, why, and what would."""
         problem = FieldProblem.of(field, value, message, remedy)
         advice = f": {remedy}" if remedy else ""
-        return cls(f"{field} {problem.value}: {message}{advice}.", code=code, errors=[problem])
+        told = f"{field} {problem.value}: {message.removesuffix('.')}{advice}."
+        return cls(told, code=code, errors=[problem])
 
 
 class ClientGone(ServalError):

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from app.cli.api import DEFAULT_URL, Api, Key, Url
+from app.cli.audit_result import show_audit
 from app.cli.corpus import Fold, LeaveOut, the_id
 from app.cli.corpus import fold as the_fold
 from app.cli.errors import CliError
 from app.cli.following import follow, succeeded
 from app.cli.objects import command_with, parse_object, parse_pairs
-from app.cli.output import Json, print_json, table
+from app.cli.output import Json, print_json
 from app.cli.predict import read
 from app.cli.train import NoWait, announce, given
 
@@ -26,12 +27,6 @@ PARTITION: Final = "test"
 STRENGTHS: Final = ("epsilon", "snr_db")
 HARDEN_AT: Final = 0.02
 HARDEN_ABOVE: Final = 0.3
-HEADS: Final = (
-    "attack", "strength", "n", "UAR", "success", "broken", "success over noise",
-    "survives as audio",
-)  # fmt: skip
-CASE: Final = {"UAR": "uar", "success": "success_rate", "over noise": "over_control"}
-"""What is told of a worst case."""
 
 
 class Windows(StrEnum):
@@ -193,7 +188,7 @@ def audit(
         print_json(job)
     result = succeeded(job)
     if not json:
-        _show(result, job, measure or [])
+        show_audit(result, job, measure or [])
 
 
 def _attacks(texts: list[str], epsilons: list[float]) -> list[dict[str, Any]]:
@@ -310,108 +305,3 @@ def _upload(api: Api, request: dict[str, Any], clips: list[Path], labels: list[s
         request |= {"labels": labels}
     files = [("file", (path.name, read(path), "audio/wav")) for path in clips]
     return api.post("/v1/audits", files=files, data={"request": dumps(request)})
-
-
-def _show(result: dict[str, Any], job: dict[str, Any], measures: list[str]) -> None:
-    clean = result["clean"]
-    title = f"{job['model']} on {result['n']} clips: "
-    if clean["uar"] is None:
-        title += "no labels, so no UAR"
-    else:
-        title += f"UAR {_figure(clean['measures'], 'uar')}{_speakers(clean['measures']['uar'])}"
-    attacks = result["attacks"]
-    rows = [
-        (
-            _name(attacks[point["attack"]]),
-            f"{point['strength']:g} {attacks[point['attack']]['threat']['unit']}",
-            point["n"],
-            *(_figure(point["measures"], name) for name in ("uar", "success_rate")),
-            f"{point['counts']['right_wrong']}/{point['right_before']}",
-            _figure(point["measures"], "over_control"),
-            point["survives_as_audio"],
-            *(_figure(point["measures"], name) for name in measures),
-        )
-        for point in result["curve"]
-    ]
-    heads = (*HEADS, *measures)
-    table(heads, rows, title=title)
-    for case in result["worst_case"]:
-        threat = case["threat"]
-        figures = ", ".join(
-            f"{name} {_figure(case['measures'], measure)}"
-            for name, measure in CASE.items()
-            if case["measures"][measure]["value"] is not None
-        )
-        typer.echo(
-            f"worst case, {threat['domain']} {threat['norm']} {case['strength']:g}"
-            f" {threat['unit']}: {figures} ({case['n']} clips)"
-        )
-    for gap in result["gaps"]:
-        if _differs(gap["gap"]):
-            typer.echo(_gap(gap, attacks))
-    for found in result["minimum"]:
-        typer.echo(_smallest(found, attacks[found["attack"]]))
-    hardening = result["hardening"]
-    if hardening:
-        told = {name: value for name, value in hardening.items() if value and name != "when"}
-        typer.echo("hardening: " + ", ".join(f"{name} {value}" for name, value in told.items()))
-    for warning in job["warnings"]:
-        typer.echo(warning, err=True)
-
-
-def _smallest(found: dict[str, Any], attack: dict[str, Any]) -> str:
-    """The strengths at which a quarter, half and three quarters of the clips break."""
-    unit, (first, last) = attack["threat"]["unit"], found["quartiles"]
-    told = ", ".join(
-        "unbroken" if one is None else f"{one:.3g} {unit}" for one in (first, found["median"], last)
-    )
-    return (
-        f"smallest strength that breaks, {_name(attack)}: quartiles {told}"
-        f" ({found['unbroken']} of {found['right_before']} clips unbroken)"
-    )
-
-
-def _speakers(figure: dict[str, Any]) -> str:
-    """Of how many speakers a figure is, where they are known."""
-    n = figure["n_speakers"]
-    return "" if n is None else f", {n} speaker{'' if n == 1 else 's'}"
-
-
-def _differs(gap: dict[str, Any]) -> bool:
-    """Whether the interval of a gap leaves out 0."""
-    low, high = gap["interval"] or (0.0, 0.0)
-    return bool(low > 0 or high < 0)
-
-
-def _gap(gap: dict[str, Any], attacks: list[dict[str, Any]]) -> str:
-    """Two groups that differ by more than chance makes of so many groups."""
-    at = "clean"
-    if gap["attack"] is not None:
-        attack = attacks[gap["attack"]]
-        at = f"{_name(attack)} {gap['strength']:g} {attack['threat']['unit']}"
-    return (
-        f"differs by {gap['by']}, {at}: {gap['figure']} of {gap['worst']} minus {gap['best']}"
-        f" {_figure({'gap': gap['gap']}, 'gap')} ({gap['groups']} groups)"
-    )
-
-
-def _figure(figures: dict[str, Any], name: str) -> str:
-    """A measure with its interval, such as ".31 [.20, .45]"."""
-    if name not in figures:
-        raise CliError(f"--measure is {name!r}; the audit has {', '.join(figures)}")
-    found = figures[name]
-    if found["value"] is None:
-        return "–"
-    low, high = found["interval"] or (None, None)
-    interval = "" if low is None else f" [{low:.3f}, {high:.3f}]"
-    return f"{found['value']:.3f}{interval}"
-
-
-def _name(attack: dict[str, Any]) -> str:
-    """The index, the type, and whether there is an adversary; of a corruption its parameters."""
-    if attack["threat"]["domain"] == "corruption":
-        return " ".join(
-            [str(attack["index"]), attack["type"], *map(str, attack["parameters"].values())]
-        )
-    control = " (control)" if attack["control"] else ""
-    return f"{attack['index']} {attack['type']}{control}"

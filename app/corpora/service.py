@@ -269,7 +269,7 @@ def numbers(storage: Storage, corpus: Corpus, partition: str, fold: Fold | None 
     """
     if fold is not None:
         folder = storage.published(storage.corpus_dir(corpus.id))
-        with _faults_of(corpus, "fold"):
+        with _faults_of(corpus, fold):
             manifest = read_manifest(folder, fold)
             return Part.of(manifest if partition == "all" else manifest.split(partition))
     parts = list(corpus.partitions.values())
@@ -292,12 +292,13 @@ def numbers(storage: Storage, corpus: Corpus, partition: str, fold: Fold | None 
 
 
 @contextmanager
-def _faults_of(corpus: Corpus, field: str) -> Iterator[None]:
-    """What is wrong with a corpus's files, as an error of the request."""
+def _faults_of(corpus: Corpus, fold: Fold) -> Iterator[None]:
+    """What is wrong with a corpus's files, or with a fold of it, as an error of the request."""
     try:
         yield
     except CorpusError as error:
-        raise Invalid.of(field, corpus.id, str(error), code=error.code) from error
+        asked = fold.model_dump(mode="json", exclude_none=True)
+        raise Invalid.of("fold", asked, str(error), code=error.code) from error
     except OSError as error:
         raise Invalid.of("corpus", corpus.id, "its files are gone", "upload it again") from error
 

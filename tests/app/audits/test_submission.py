@@ -627,6 +627,8 @@ class TestFit:
         assert client.post("/v1/audits", json=asked).status_code == 202
         problem = refused(client, body | {"fold": {"speaker": "nobody"}})
         assert problem["code"] == "unknown_speaker"
+        assert "'speaker': 'nobody'" in problem["errors"][0]["value"]
+        assert ".." not in problem["detail"]
 
 
 class TestHarden:

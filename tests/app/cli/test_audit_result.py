@@ -1,0 +1,58 @@
+"""What an audit found, in a terminal."""
+
+from typing import Any
+
+import pytest
+
+from app.cli.audit_result import FEW_SPEAKERS, show_audit
+from app.cli.errors import CliError
+from models.attacks.fgsm import Fgsm
+from models.attacks.noise import Noise
+from models.audit.result import Scale
+from models.audit.summary import summarize
+from tests.models.audit.rows import LABELS, row, under
+
+JOB: dict[str, Any] = {"model": "mine", "warnings": ["test has men only."]}
+
+
+def result(speakers: int) -> dict[str, Any]:
+    """Of an audit in which FGSM breaks every third clip, and noise none."""
+    rows = []
+    for clip in range(24):
+        said = LABELS[clip % 3]
+        wrong = "c" if said == "a" else said
+        attacked = [
+            under(0, 0.1, wrong, success=wrong != said),
+            under(1, 0.1, said, success=False),
+        ]
+        rows.append(row(said, said, attacked, index=clip, speaker=f"s{clip % speakers}"))
+    attacks = (Fgsm(epsilon=(0.1,)), Noise(epsilon=(0.1,)))
+    scale = Scale(lowest=1, median=1, highest=1)
+    found = summarize(rows, LABELS, attacks, of=24, scale=scale, seconds={})
+    return found.model_dump(mode="json") | {"hardening": None}
+
+
+class TestShownAudit:
+    def test_each_figure_stands_with_its_interval_and_its_control(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        show_audit(result(speakers=8), JOB, [])
+        shown = capsys.readouterr()
+        words = " ".join(shown.out.split())
+        assert "mine on 24 clips: UAR 1.000 [" in words
+        assert "8 speakers" in words
+        assert "0.333 [" in words
+        assert "8/24" in words
+        assert "worst case, features linf 0.1 sigma: UAR 0.667 [" in words
+        assert FEW_SPEAKERS not in shown.out
+        assert shown.err == "test has men only.\n"
+
+    def test_intervals_of_few_speakers_are_called_too_narrow(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        show_audit(result(speakers=2), JOB, [])
+        assert FEW_SPEAKERS in capsys.readouterr().out
+
+    def test_an_unknown_measure_is_refused_with_those_that_there_are(self) -> None:
+        with pytest.raises(CliError, match="--measure is 'wer'; the audit has accuracy, brier, "):
+            show_audit(result(speakers=8), JOB, ["wer"])
