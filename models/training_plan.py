@@ -21,12 +21,12 @@ from pydantic_core import PydanticCustomError
 from models.architectures import MIN_FRAMES, Architecture
 from models.attacks import AnyAttack, Attack, Listed
 from models.attacks.fgsm import Fgsm
-from models.checkpoint import MAX_CLASSES, MAX_FRAMES
+from models.checkpoint import FIRST_FRONT_END, MAX_CLASSES, MAX_FRAMES
 from models.corruptions import AnyCorruption
 from models.defenses import AnyDefense, Defense
 from models.defenses.single import Single
 from models.features import FRAMES
-from models.front_ends import FrontEndName
+from models.front_ends import FrontEndName, described
 
 Precision = Literal["float32", "bfloat16"]
 MAX_AUGMENT: Final = 32
@@ -86,11 +86,7 @@ class Recipe(BaseModel):
         le=MAX_FRAMES,
         description="Window of the network; 16 ms a frame. Shorter clips are repeated.",
     )
-    front_end: FrontEndName = Field(
-        "logmel-1",
-        description="What the network hears: logmel-1, the log-mels as they are; logmel-2, relative"
-        " to the recording's own level, so that neither level nor digital silence matters.",
-    )
+    front_end: FrontEndName = Field(FIRST_FRONT_END, description=described())
     augment: Annotated[tuple[AnyCorruption, ...], Listed] = Field(
         (),
         max_length=MAX_AUGMENT,

@@ -30,8 +30,9 @@ from app.trainings import service as trainings
 from app.trainings.schemas import TrainingRequest
 from models.audit.result import Threat
 from models.checkpoint import ModelConfig
+from models.provenance import Provenance
 from models.threats import ThreatModel
-from models.training_plan import DEFAULT_ATTACK
+from models.training_plan import DEFAULT_ATTACK, Recipe
 
 FEATURES: Final = ThreatModel()
 EPSILON: Final = 0.02
@@ -39,8 +40,10 @@ EPSILON: Final = 0.02
 
 
 def training(request: AuditRequest, harden: Harden, config: ModelConfig) -> TrainingRequest:
-    """The training that a too weak model calls for: its architecture, with the defence."""
+    """The training that a too weak model calls for: its architecture and front end, and what its
+    own training varied, with the defence. What else would change would be taken for the defence."""
     when = harden.when
+    known = Provenance.of(config).recipe or Recipe()
     own = when.strength if when.threat == FEATURES else EPSILON
     return TrainingRequest(
         corpus=request.corpus,
@@ -53,6 +56,10 @@ def training(request: AuditRequest, harden: Harden, config: ModelConfig) -> Trai
         iterations=harden.iterations,
         batch_size=harden.batch_size,
         frames=config.frames,
+        front_end=config.front_end,
+        augment=known.augment,
+        augment_share=known.augment_share,
+        precision=known.precision,
         seed=request.seed,
     )
 

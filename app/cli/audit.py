@@ -82,6 +82,9 @@ def audit(
             help="Also where the model does not know the emotions of most of the clips.",
         ),
     ] = False,
+    group_by: Annotated[
+        str | None, typer.Option(help="Also compare groups of this column of the corpus' index.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Audit so many clips only.")] = None,
     label: Annotated[
         list[str] | None, typer.Option(help="Emotion of a recording, once for each.")
@@ -147,12 +150,14 @@ def audit(
     """Attack a model, or corrupt its clips, on a corpus or recordings, and follow the audit."""
     of_corpora: dict[str, Any] = {"--partition": partition, "--limit": limit, "--fold": fold}
     of_corpora |= {"--leave-out": leave_out, "--allow-partial": allow_partial or None}
+    of_corpora |= {"--group-by": group_by}
     _check(clips, corpus, of_corpora, label, harden)
     on: dict[str, Any] = given(
         {
             "partition": partition or PARTITION,
             "fold": the_fold(fold, leave_out),
             "allow_partial": allow_partial or None,
+            "group_by": group_by,
             "limit": limit,
         }
     )

@@ -128,7 +128,11 @@ def _name(attack: dict[str, Any]) -> str:
     """The index, the type, and whether there is an adversary; of a corruption its parameters."""
     if attack["threat"]["domain"] == "corruption":
         return " ".join(
-            [str(attack["index"]), attack["type"], *map(str, attack["parameters"].values())]
+            [
+                str(attack["index"]),
+                attack["type"],
+                *(f"{name} {value}" for name, value in attack["parameters"].items()),
+            ]
         )
     control = " (control)" if attack["control"] else ""
     return f"{attack['index']} {attack['type']}{control}"

@@ -10,6 +10,7 @@ from app.cli.corpus import fold as the_fold
 from app.cli.following import follow, succeeded
 from app.cli.objects import command_with, parse_object
 from app.cli.output import Json, print_json, table
+from app.defaults import FRONT_END
 
 if TYPE_CHECKING:
     from models.attacks import Attack
@@ -85,7 +86,7 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Clips of one step.")] = None,
     front_end: Annotated[
         str | None,
-        typer.Option(help="One of the list below.", show_default="logmel-2"),
+        typer.Option(help="One of the list below.", show_default=FRONT_END),
     ] = None,
     augment: Annotated[
         list[str] | None,
@@ -93,6 +94,9 @@ def train(
             help='What recordings are varied with, such as "gain db=-20,6"; once for each: see the'
             " list below.",
         ),
+    ] = None,
+    augment_share: Annotated[
+        float | None, typer.Option(help="Share of the clips that each is applied to.")
     ] = None,
     precision: Annotated[
         str | None, typer.Option(help="float32 or bfloat16.", show_default="float32")
@@ -116,6 +120,7 @@ def train(
         "batch_size": batch_size,
         "front_end": front_end,
         "augment": [parse_object(one, "--augment") for one in augment] if augment else None,
+        "augment_share": augment_share,
         "precision": precision,
         "fold": the_fold(fold, leave_out),
         "seed": seed,

@@ -32,7 +32,7 @@ from app.persistence.kept import freed_bytes, tree_size
 from app.persistence.storage import Storage
 from app.settings import Settings
 from models.corpus.features import FeatureFile, read_skipped
-from models.corpus.folds import Fold
+from models.corpus.folds import OF_FOLDS, Fold
 from models.corpus.index import INDEX_NAME, read_index
 from models.corpus.manifest import Clip, CorpusError, Manifest, Skipped
 from models.corpus.remarks import Part
@@ -269,7 +269,7 @@ def numbers(storage: Storage, corpus: Corpus, partition: str, fold: Fold | None 
     """
     if fold is not None:
         folder = storage.published(storage.corpus_dir(corpus.id))
-        with _faults_of(corpus, fold):
+        with faults_of(corpus, fold):
             manifest = read_manifest(folder, fold)
             return Part.of(manifest if partition == "all" else manifest.split(partition))
     parts = list(corpus.partitions.values())
@@ -292,11 +292,13 @@ def numbers(storage: Storage, corpus: Corpus, partition: str, fold: Fold | None 
 
 
 @contextmanager
-def _faults_of(corpus: Corpus, fold: Fold) -> Iterator[None]:
+def faults_of(corpus: Corpus, fold: Fold | None) -> Iterator[None]:
     """What is wrong with a corpus's files, or with a fold of it, as an error of the request."""
     try:
         yield
     except CorpusError as error:
+        if fold is None or error.code not in OF_FOLDS:
+            raise Invalid.of("corpus", corpus.id, str(error), code=error.code) from error
         asked = fold.model_dump(mode="json", exclude_none=True)
         raise Invalid.of("fold", asked, str(error), code=error.code) from error
     except OSError as error:

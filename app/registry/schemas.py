@@ -6,6 +6,7 @@ from pydantic import Field
 
 from app.registry.service import Entry
 from app.schemas import Name, Schema, Timestamp
+from models.front_ends import described
 
 CNN4_METRICS = {"test": {"clean_uar": 0.63, "fgsm_uar": {"0.02": 0.38, "0.1": 0.03}}}
 
@@ -28,11 +29,7 @@ class Model(Schema):
         description="Emotions in the order of the network's outputs.",
         examples=[["anger", "disgust", "fear", "happiness", "neutral", "sadness"]],
     )
-    front_end: str = Field(
-        description="What the network hears of a recording: logmel-1, the log-mels as they are;"
-        " logmel-2, relative to the recording's own level.",
-        examples=["logmel-2"],
-    )
+    front_end: str = Field(description=described(), examples=["logmel-2"])
     frames: int = Field(description="Frames of a window, 16 ms each.", examples=[187])
     levels_dbfs: tuple[float, float] | None = Field(
         description="Lowest and highest active level of the clips it was trained on; a prediction"

@@ -3,13 +3,16 @@
 How to train is `models.training_plan.Recipe`: its fields are declared there, and only there.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self
 
 from pydantic import Field
 
+from app.defaults import FRONT_END
 from app.schemas import Metadata, Name, Schema
+from models.checkpoint import FIRST_FRONT_END
 from models.corpus.folds import Fold
-from models.front_ends import FrontEndName
+from models.front_ends import FrontEndName, described
 from models.provenance import TrainedOn
 from models.training_plan import MAX_ITERATIONS, Recipe, TrainingPlan
 
@@ -44,12 +47,12 @@ class TrainingRequest(Schema, Recipe):
         examples=[{"ticket": "QA-18"}],
     )
 
-    front_end: FrontEndName = Field(
-        "logmel-2",
-        description="What the network hears: logmel-1, the log-mels as they are, as in the paper;"
-        " logmel-2, relative to the recording's own level, so that neither level nor digital"
-        " silence matters.",
-    )
+    front_end: FrontEndName = Field(FRONT_END, description=described())
+
+    @classmethod
+    def of_stored(cls, request: Mapping[str, Any]) -> Self:
+        """What a job was asked for. One that names no front end is older than the second one."""
+        return cls.model_validate({"front_end": FIRST_FRONT_END, **request})
 
     def plan(self, n_classes: int) -> TrainingPlan:
         """The plan of the training for so many emotions.

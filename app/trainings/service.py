@@ -19,7 +19,7 @@ from app.jobs.tables import Job
 from app.persistence.storage import Storage
 from app.settings import Settings
 from app.trainings.schemas import TrainingRequest
-from models.corpus.manifest import CorpusError, Manifest
+from models.corpus.manifest import Manifest
 from models.corpus.partition import check_disjoint
 from models.corpus.remarks import Part, remarks
 
@@ -127,15 +127,11 @@ def _check_corpus(storage: Storage, corpus: Corpus, request: TrainingRequest) ->
     Raises:
         Invalid: it will not do.
     """
-    try:
-        folder = storage.published(storage.corpus_dir(corpus.id))
+    folder = storage.published(storage.corpus_dir(corpus.id))
+    with corpora.faults_of(corpus, request.fold):
         manifest = corpora.read_manifest(folder, request.fold)
         check_disjoint(manifest)
         learnt = manifest.split(*request.train_on.split("+"))
-    except CorpusError as error:
-        raise Invalid.of("corpus", corpus.id, str(error), code=error.code) from error
-    except OSError as error:
-        raise Invalid.of("corpus", corpus.id, "its files are gone", "upload it again") from error
     if request.augment:
         _check_recordings(storage, corpus, manifest, request)
     if len(learnt.emotions) < 2:

@@ -14,6 +14,8 @@ from models.corpus.partition import PartitionError, speaker_folds
 
 MOST_FOLDS: Final = 100
 MOST_NAMED: Final = 20
+OF_FOLDS: Final = frozenset({"unknown_speaker", "too_few_speakers", "unknown_split"})
+"""Codes of what is wrong with a fold and not with its corpus; a fold has no dev."""
 
 
 class Fold(BaseModel):

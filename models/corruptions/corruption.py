@@ -50,14 +50,12 @@ class Severity:
 
     unit: str
     smaller_is_harder: bool
-
-    def harder(self, a: float, b: float) -> bool:
-        """Whether strength ``a`` does more than ``b``; of a gain, whether it is louder."""
-        return self.order(a) > self.order(b)
+    either_way: bool = False
 
     def order(self, strength: float) -> float:
         """A sort key: the more a strength does, the larger."""
-        return -strength if self.smaller_is_harder else strength
+        size = abs(strength) if self.either_way else strength
+        return -size if self.smaller_is_harder else size
 
     def to_dict(self) -> dict[str, str]:
         """As reports show it, beside threat models."""
@@ -73,6 +71,7 @@ class Corruption(BaseModel):
         strength_name: the field that holds the strengths.
         unit: in which they count.
         smaller_is_harder: whether a smaller strength does more, as with an SNR.
+        either_way: whether a strength does as much as its negative, as with a gain.
         domain, control, goal, minimum: as those of an attack, beside which an audit runs it: it
             changes the recording, has no adversary and no goal but another label, and its strengths
             are never searched.
@@ -85,6 +84,7 @@ class Corruption(BaseModel):
     strength_name: ClassVar[str]
     unit: ClassVar[str]
     smaller_is_harder: ClassVar[bool] = False
+    either_way: ClassVar[bool] = False
 
     domain: ClassVar[Domain] = "waveform"
     control: ClassVar[bool] = True
@@ -115,7 +115,7 @@ class Corruption(BaseModel):
     @property
     def threat(self) -> Severity:
         """How its strengths count; no attack and no other unit is measured so."""
-        return Severity(self.unit, self.smaller_is_harder)
+        return Severity(self.unit, self.smaller_is_harder, self.either_way)
 
     def parameters(self) -> dict[str, Any]:
         """What makes it this corruption, its strengths left out: JSON's types, defaults spelt

@@ -16,6 +16,7 @@ class Gain(Corruption):
 
     strength_name: ClassVar[str] = "db"
     unit: ClassVar[str] = "dB"
+    either_way: ClassVar[bool] = True
 
     type: Literal["gain"] = "gain"
     db: Decibels = Field(

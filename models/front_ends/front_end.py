@@ -19,11 +19,13 @@ class FrontEnd(ABC):
 
     Class attributes:
         name: in configurations, requests and documents.
+        definition: the rest of a sentence that begins with the name.
         looks_at_all: what becomes of a frame depends on the whole recording, so that a part of one
             is heard otherwise than within it.
     """
 
     name: ClassVar[str]
+    definition: ClassVar[str]
     looks_at_all: ClassVar[bool]
 
     @abstractmethod
@@ -63,3 +65,9 @@ FRONT_ENDS: Final[Catalogue[FrontEnd]] = Catalogue("front_end")
 """Every front end by name."""
 
 FrontEndName = Annotated[str, NameIn(FRONT_ENDS)]
+
+
+def described() -> str:
+    """What there is to choose from, for requests and answers."""
+    told = "; ".join(f"{name}, {one.definition}" for name, one in sorted(FRONT_ENDS.items()))
+    return f"What the network hears of a recording: {told}."

@@ -16,6 +16,7 @@ class LogMel1(FrontEnd):
     """Nothing is changed, and every frame is heard."""
 
     name: ClassVar[str] = "logmel-1"
+    definition: ClassVar[str] = "the log-mels as they are, as in the paper"
     looks_at_all: ClassVar[bool] = False
 
     def frames(self, log_mels: Tensor) -> Tensor:

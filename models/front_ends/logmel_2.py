@@ -53,6 +53,10 @@ class LogMel2(FrontEnd):
     """See the module."""
 
     name: ClassVar[str] = "logmel-2"
+    definition: ClassVar[str] = (
+        "log-mels relative to the recording's own level, so that neither level nor digital silence"
+        " matters"
+    )
     looks_at_all: ClassVar[bool] = True
 
     def frames(self, log_mels: Tensor) -> Tensor:

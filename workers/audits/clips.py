@@ -6,7 +6,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-import torch
 from sqlalchemy.orm import Session
 from torch import Tensor
 
@@ -16,13 +15,10 @@ from app.audits.sample import sample
 from app.audits.schemas import AuditRequest
 from app.corpora import service as corpora
 from app.persistence.storage import Storage
-from models.audio import AudioError, decode
 from models.audit import ClipFacts
 from models.features import LogMel
-from workers.runtime.outcome import JobFailed
+from workers.runtime.recordings import recording
 
-# They were accepted once, under the limit of that day.
-ANY_LENGTH: Final = 24 * 3600.0
 KEPT: Final = 64
 """Recordings that stay decoded: a chunk's are asked for by each of its attacks."""
 
@@ -74,14 +70,7 @@ class AuditClips:
 
 @lru_cache(maxsize=KEPT)
 def _read(path: Path, index: int) -> Tensor:
-    try:
-        decoded = decode(path.read_bytes(), max_seconds=ANY_LENGTH)
-    except (OSError, AudioError) as error:
-        raise JobFailed(
-            "clip_damaged",
-            f"Clip {index} cannot be read any more: {error}. Upload the clips again.",
-        ) from error
-    return torch.from_numpy(decoded.samples)
+    return recording(path, f"Clip {index}", "Upload the clips again.")
 
 
 def from_corpus(

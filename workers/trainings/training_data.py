@@ -3,14 +3,12 @@ hears it."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 import torch
 from torch import Tensor
 
 from app.corpora.importing import audio_file
 from app.trainings.schemas import TrainingRequest
-from models.audio import AudioError, decode
 from models.corpus import public_speakers
 from models.corpus.dataset import Dataset
 from models.corpus.features import FeatureSet
@@ -19,9 +17,7 @@ from models.features import Standardizer
 from models.front_ends import FRONT_ENDS
 from models.training import TrainingClips
 from workers.runtime.outcome import JobFailed
-
-# They were accepted once, under the limit of that day.
-ANY_LENGTH: Final = 24 * 3600.0
+from workers.runtime.recordings import recording
 
 
 @dataclass(frozen=True)
@@ -99,15 +95,8 @@ def _varied(
 
     def read(index: int) -> Tensor:
         path, clip = chosen[index]
-        try:
-            decoded = decode(path.read_bytes(), max_seconds=ANY_LENGTH)
-        except (OSError, AudioError) as error:
-            raise JobFailed(
-                "clip_damaged",
-                f"The recording of {clip.path} cannot be read any more: {error}. Upload the corpus"
-                " again, or leave augment out.",
-            ) from error
-        return torch.from_numpy(decoded.samples)
+        remedy = "Upload the corpus again, or leave augment out."
+        return recording(path, f"The recording of {clip.path}", remedy)
 
     y = torch.tensor([labels.index(clip.emotion) for _, clip in chosen])
     return VariedDataset(

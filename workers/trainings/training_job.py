@@ -64,7 +64,7 @@ def perform(context: WorkerContext, attempt: Attempt, watchdog: Watchdog) -> Job
         AuditError, CheckpointError, CorpusError, JobFailed, FloatingPointError: the request cannot
             be fulfilled.
     """
-    request = TrainingRequest.model_validate(attempt.request)
+    request = TrainingRequest.of_stored(attempt.request)
     corpus = _corpus(context, attempt, request)
     device = context.device()
     folder = context.storage.published(context.storage.corpus_dir(corpus.id))

@@ -40,7 +40,7 @@ Compared = Literal["uar", "success_rate", "flip_rate"]
 class Group(Figures):
     """Some clips that have something in common."""
 
-    group: str = Field(examples=["female"])
+    group: str = Field(examples=["f"])
     n: int
     uar: Figure = Field(description="Of an emotion, its recall.")
     success_rate: Figure | None = Field(description="Null for the clips as they are.")

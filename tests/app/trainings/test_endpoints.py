@@ -446,6 +446,8 @@ class TestTheCorpus:
         answer = client.post("/v1/trainings", json={"corpus": corpus.id, "fold": fold})
         assert (answer.status_code, answer.json()["code"]) == (422, code)
         assert told in answer.text
+        (fault,) = answer.json()["errors"]
+        assert fault["field"].split(".")[0] == "fold"
 
     def test_one_in_use_is_not_deleted(
         self, client: TestClient, post: Post, corpus: Corpus

@@ -113,6 +113,7 @@ class TestTraining:
         assert training.request["epsilon"] == 0.6
         assert training.request["attack"]["type"] == "fgsm"
         assert training.request["frames"] == spoken.FRAMES
+        assert training.request["front_end"] == "logmel-1"  # the model's, not a training's default
         assert training.metadata_ == {"ticket": 7}
 
         hardened = trained(client, training.id)

@@ -76,6 +76,13 @@ def test_varied_recordings_have_other_statistics(context: WorkerContext, corpus:
     assert plain.mean != varied.mean
 
 
+def test_a_training_of_before_front_ends_stays_what_it_was() -> None:
+    stored = TrainingRequest(corpus="its").to_request()
+    del stored["front_end"]
+    assert TrainingRequest.of_stored(stored).front_end == "logmel-1"
+    assert TrainingRequest.of_stored(stored | {"front_end": "logmel-2"}).front_end == "logmel-2"
+
+
 def test_recordings_that_are_gone_are_refused_by_name(
     context: WorkerContext, corpus: Corpus
 ) -> None:
