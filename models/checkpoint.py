@@ -151,7 +151,7 @@ class ModelConfig:
         return Standardizer(torch.tensor(self.mean), torch.tensor(self.std))
 
     def to_json(self) -> str:
-        """The text of ``config.json``, as earlier versions wrote it where nothing is new."""
+        """The text of ``config.json``, without ``levels_dbfs`` where they are not known."""
         values = asdict(self)
         if self.levels_dbfs is None:
             del values["levels_dbfs"]

@@ -51,11 +51,11 @@ class CorruptedClips:
                 f"corruption {self.corruption.type!r} answers {found.dtype} {tuple(found.shape)}:"
                 " give (samples,) float32, finite"
             )
-        self.made[index] = found
         return found
 
     def log_mels(self, index: int) -> Tensor:
         """Of the whole clip, (frames, mels), before z-scoring."""
         waveform = self.victim.waveform(self.waveform(index))
+        self.made[index] = waveform.cpu()
         features: Tensor = self.victim.log_mel(waveform)
         return features

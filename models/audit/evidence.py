@@ -39,8 +39,8 @@ class Distortion(Evidence):
         description="Energy of the clip over that of the change; null for log-mels."
     )
     band_db: float = Field(
-        description="Root mean square of the log-mel change, in dB, of the band that has the"
-        " largest."
+        description="Root mean square of the change, in dB, of the band that has the largest: of"
+        " what the front end gives for log-mels, of the log-mels themselves for waveforms."
     )
 
 

@@ -104,7 +104,7 @@ class SpectrogramVictim:
         """How many of its windows a clip of this shape, ``(n, 64)`` or ``(samples,)``, has; fewer
         if the front end does not hear the ends of a recording."""
         n = shape[0] if domain == "features" else 1 + (shape[0] - WINDOW) // HOP
-        if n <= self.frames:
+        if self.windows == "first" or n <= self.frames:
             return 1
         return 1 + math.ceil((n - self.frames) / (self.frames // 2))
 

@@ -36,7 +36,6 @@ from models.audit.perturbation import Perturbation
 from models.audit.sound import played
 from models.budget import within_full_scale
 from models.corruptions import Corruption
-from models.features import HOP, WINDOW
 from workers.audits.clips import AuditClips
 from workers.audits.pictures import Half, spectrogram_pair, uar_curves
 from workers.audits.record import Record
@@ -264,9 +263,8 @@ class Gallery:
         return victim.standardizer.inverse(x).cpu()
 
     def _frames(self, index: int) -> int:
-        if self.clips.audible:
-            return 1 + (len(self.clips.waveform(index)) - WINDOW) // HOP
-        return len(self.clips.log_mels(index))
+        """Of a clip as the model hears it, before it is repeated."""
+        return len(self.audit.victim.front_end(self.clips.log_mels(index)))
 
 
 def make(

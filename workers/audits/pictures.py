@@ -91,7 +91,7 @@ def draw_pair(
             extent=(0, len(half.log_mel) * HOP / SAMPLE_RATE, 0, MELS),
         )
         _title(axes, f"{name}: {half.label} ({half.score:.2f})")
-        axes.set_xlabel("time in s")
+        axes.set_xlabel("time in s, as the network hears it")
         _mark_repeats(axes, len(half.log_mel), clip_frames)
     _hertz(left)
     bar = figure.colorbar(image, ax=[left, right], pad=0.015, aspect=25)
