@@ -237,6 +237,15 @@ class TestExamples:
                 stored = value["input"]
                 assert model.model_validate(stored).to_request() == stored
 
+    def test_the_result_of_an_audit_has_all_that_there_is(self, document: dict[str, Any]) -> None:
+        (value,) = (
+            one
+            for one in answers(document, "/v1/audits/{job_id}", "get", 200)
+            if one["status"] == "succeeded"
+        )
+        whole = AuditResult.model_validate(value["result"]).model_dump(mode="json")
+        assert value["result"] == whole
+
     def test_a_result_is_an_audits_or_a_trainings(self, document: dict[str, Any]) -> None:
         kinds = document["components"]["schemas"]["Job"]["properties"]["result"]["anyOf"]
         assert [kind.get("$ref", "").rpartition("/")[2] for kind in kinds] == [

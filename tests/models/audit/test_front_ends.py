@@ -21,7 +21,9 @@ class Loudest(nn.Module):
     """Compares three parts of the spectrum."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.stack([part.mean(dim=(1, 2)) for part in x.split([20, 20, 24], dim=2)], dim=1)
+        return torch.stack(
+            [part.mean(dim=(1, 2)) for part in torch.split(x, [20, 20, 24], dim=2)], dim=1
+        )
 
 
 def fading(seed: int) -> Tensor:
