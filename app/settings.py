@@ -276,7 +276,7 @@ class Settings(BaseSettings):
     max_audit_passes: int = Field(default=50_000_000, gt=0)
     """Forward and backward passes of a clip, all attacks together: 5,000 clips under a search of
     5,000 queries take half of them, and days on two cores."""
-    audit_shard_passes: int = Field(default=500, gt=0)
+    audit_shard_passes: int = Field(default=250, gt=0)
     """Passes of a clip in a shard. An audit that needs twice as many is split, so that several
     workers share it. On a CPU these take 20 s with CNN-4 and one thread, which is long beside the
     second in which a worker begins; on a GPU take more."""
