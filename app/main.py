@@ -37,7 +37,9 @@ from app.predictions.service import Predictions, PredictionState
 from app.registry import endpoints as registry
 from app.registry.loaded import RegistryState
 from app.registry.tables import Model
+from app.replay import endpoints as replay
 from app.settings import Settings, load_settings
+from app.signing import endpoints as signing
 from app.state import install_state, state_of
 from app.trainings import endpoints as trainings
 
@@ -45,6 +47,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     registry.router,
     job_routes(None, may(), audits.JOBS | trainings.JOBS),
     audits.router,
+    replay.router,
+    signing.router,
     trainings.router,
     corpora.router,
     keys.router,

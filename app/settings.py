@@ -80,16 +80,21 @@ def _redis_url(url: str | None) -> str | None:
 LONGEST_PASSWORD_BYTES = 4096
 
 
+def _read(path: str, most: int) -> bytes:
+    """What stands in the file at ``path``, or the beginning of it."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(most)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no path"
+        raise ValueError(f"it cannot be read ({why}); give the path of a file") from None
+
+
 def _password(path: str | None) -> SecretStr | None:
     """What stands in the file at ``path``, without white space around it."""
     if not path:
         return None
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(LONGEST_PASSWORD_BYTES + 1)
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "no path"
-        raise ValueError(f"it cannot be read ({why}); give the path of a file") from None
+    content = _read(path, LONGEST_PASSWORD_BYTES + 1)
     try:
         password = content.decode().strip()
     except UnicodeDecodeError:
@@ -101,6 +106,33 @@ def _password(path: str | None) -> SecretStr | None:
 
 PasswordFile = Annotated[SecretStr | None, BeforeValidator(_password)]
 """A setting that is the path of a file, and whose value is what stands there."""
+
+LONGEST_KEY_BYTES = 4096
+
+
+def _signing_key(path: str | None) -> SecretStr | None:
+    """The Ed25519 key that stands in the file at ``path``."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    if not path:
+        return None
+    content = _read(path, LONGEST_KEY_BYTES + 1)
+    try:
+        key = load_pem_private_key(content, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = None
+    if len(content) > LONGEST_KEY_BYTES or not isinstance(key, Ed25519PrivateKey):
+        raise ValueError(
+            "the file must hold an Ed25519 private key in PEM without a passphrase, as"
+            " `openssl genpkey -algorithm ed25519` makes one"
+        )
+    return SecretStr(content.decode("ascii", "ignore"))
+
+
+SigningKeyFile = Annotated[SecretStr | None, BeforeValidator(_signing_key)]
+"""Likewise, of a key that signs."""
 
 
 def _device(name: str) -> str:
@@ -169,6 +201,11 @@ class Settings(BaseSettings):
         default=None,
         validation_alias=AliasChoices("SERVAL_REDIS_PASSWORD_FILE", "REDIS_PASSWORD_FILE"),
     )
+    signing_key: SigningKeyFile = Field(
+        default=None, validation_alias=AliasChoices("SERVAL_SIGNING_KEY_FILE")
+    )
+    """The file of the key that reports and replay bundles are signed with (docs/signatures.md).
+    Without one, the data folder holds a key that was made at its first use."""
     shared_folder_wait_seconds: float = Field(default=5.0, ge=0, le=60)
     """How long a host waits for a folder whose row it sees, with PostgreSQL alone: the client of a
     shared folder caches for a second or two with the mount options of docs/deployment.md. A request

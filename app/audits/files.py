@@ -5,6 +5,7 @@
         rows.jsonl        one clip a line, see `app.audits.rows`
         rows.index        where each of them begins
         report.json       all that is needed to do the audit again, and its result
+        materials.json    models and clips by their SHA-256, see `app.replay.schemas`
         artifacts.json    what lies in artifacts/
         artifacts/        log-mels, pictures, sounds
 
@@ -27,6 +28,7 @@ from app.schemas import Schema
 INPUTS: Final = "inputs"
 ROWS: Final = "rows.jsonl"
 REPORT: Final = "report.json"
+MATERIALS: Final = "materials.json"
 ARTIFACTS: Final = "artifacts"
 
 MEDIA_TYPES: Final = {

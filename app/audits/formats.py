@@ -5,11 +5,12 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from app.audits.rows import read_lines, read_rows
 from app.errors import NotAcceptable, shown
 from app.http.negotiation import best
+from app.signing.schemas import Kind
 from models.audit.result import AttackOfResult
 
 ROWS: Final = {
@@ -17,7 +18,7 @@ ROWS: Final = {
     "ndjson": "application/x-ndjson",
     "csv": "text/csv",
 }
-REPORTS: Final = {"json": "application/json"}
+REPORTS: Final[dict[Kind, str]] = {"json": "application/json"}
 # A row of 65 strengths and 1,000 labels takes two MiB.
 PAGE_BYTES: Final = 8 * 1024 * 1024
 FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -25,22 +26,28 @@ SIZES: Final = ("linf", "l2", "snr_db", "band_db")
 """Of a distortion, which a corruption has not."""
 CHUNK_CHARACTERS: Final = 256 * 1024
 
+K = TypeVar("K", bound=str)
 
-def chosen(accept: str | None, offers: Mapping[str, str], *, wanted: str | None = None) -> str:
+
+def report_name(kind: Kind) -> str:
+    """What a report in that form is called, as a file and as the part that is signed."""
+    return f"report.{kind}"
+
+
+def chosen(accept: str | None, offers: Mapping[K, str], *, wanted: str | None = None) -> K:
     """The ``wanted`` offer; else the one that the Accept header likes best.
 
     Raises:
         NotAcceptable: there is no such offer, or the header allows none.
     """
     if wanted is not None:
-        if wanted not in offers:
-            raise NotAcceptable(
-                f"format={shown(wanted)} is not there: ask for {', '.join(offers)}."
-            )
-        return wanted
-    name = best(accept, offers)
-    if name is not None:
-        return name
+        for name in offers:
+            if name == wanted:
+                return name
+        raise NotAcceptable(f"format={shown(wanted)} is not there: ask for {', '.join(offers)}.")
+    liked = best(accept, offers)
+    if liked is not None:
+        return liked
     raise NotAcceptable(
         f"Accept: {shown(accept)} allows nothing that there is. Accept {', '.join(offers.values())}"
         f", or say ?format={'|'.join(offers)}."

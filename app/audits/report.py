@@ -8,6 +8,7 @@ from app.audits.files import ArtifactFile
 from app.audits.result import AuditResult
 from app.corpora.schemas import Partition
 from app.schemas import Schema
+from app.signing.signatures import DOES_NOT_SAY
 from models.audit.measures.gaps import GroupTable
 from models.corpus.folds import Fold
 
@@ -73,3 +74,7 @@ class Report(Schema):
     )
     artifacts: list[ArtifactFile]
     environment: Environment
+    signature: str = Field(
+        default=DOES_NOT_SAY,
+        description="What its signature, which comes beside it, says and does not say.",
+    )

@@ -26,6 +26,7 @@ from app.persistence.storage import Storage
 from app.registry import service as registry
 from app.registry.service import Entry
 from app.settings import Settings
+from app.signing.schemas import Kind
 from models.audio import SEVERAL, AudioError, decode
 from models.features import SAMPLE_RATE
 
@@ -315,6 +316,12 @@ def report(folder: Path, job: Job) -> Report:
     found = Report.model_validate_json((folder / files.REPORT).read_bytes())
     found.result.hardening = AuditResult.model_validate(job.result).hardening
     return found
+
+
+def rendered(folder: Path, job: Job, kind: Kind) -> bytes:
+    """The report in one of its forms. The same audit gives the same bytes: they are signed."""
+    assert kind == "json"
+    return report(folder, job).model_dump_json().encode()
 
 
 def artifact(folder: Path, name: str, job: Job) -> tuple[files.ArtifactFile, Path]:

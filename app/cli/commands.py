@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from app.cli import audit, corpus, keys, operations, predict, processes, purge, train
+from app.cli import (
+    audit,
+    corpus,
+    keys,
+    operations,
+    predict,
+    processes,
+    purge,
+    replay,
+    signing_key,
+    train,
+)
 from app.cli.errors import CliError
 from app.settings import BadSetting
 
@@ -25,8 +36,11 @@ app.command()(operations.doctor)
 app.command()(predict.predict)
 app.command(cls=audit.AuditCommand)(audit.audit)
 app.command(cls=train.TrainCommand)(train.train)
+app.command()(replay.replay)
+app.command()(replay.verify)
 app.add_typer(corpus.app)
 app.add_typer(keys.app)
+app.add_typer(signing_key.app)
 app.command()(purge.purge)
 app.command()(purge.deletions)
 

@@ -25,6 +25,7 @@ TOLD: Final = (
     "Location",
     "Preference-Applied",
     "Retry-After",
+    "Serval-Signature",
     "Serval-Warnings",
     "Server-Timing",
     "X-Request-ID",

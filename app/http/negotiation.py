@@ -1,13 +1,15 @@
 """In which of its forms something is answered: the Accept header (RFC 9110, Sec. 12.5.1)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from fastapi.routing import APIRoute
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Receive, Scope, Send
 
 EVERYTHING: Final = "*/*"
+
+K = TypeVar("K", bound=str)
 
 Range = tuple[str, float]
 """A media range, and how much it is wanted: 0 is not at all."""
@@ -25,7 +27,7 @@ class NegotiatedRoute(APIRoute):
         await super().handle(scope, receive, varying)
 
 
-def best(accept: str | None, offers: Mapping[str, str]) -> str | None:
+def best(accept: str | None, offers: Mapping[K, str]) -> K | None:
     """The name of the offer that the header likes best; None if it allows none.
 
     Of offers that it likes as much, the one that it names first; then the one offered first.

@@ -36,6 +36,7 @@ from models.audit.measures.gaps import GroupTable
 from models.audit.scale import scale
 from workers.audits import artifacts, findings, shards
 from workers.audits.clips import AuditClips
+from workers.audits.materials import materials
 from workers.audits.pacing import Pacing
 from workers.audits.record import Record
 from workers.audits.scored import AuditAttempt, Scored, clips_shown
@@ -94,6 +95,8 @@ def perform(
         )  # fmt: skip
         scored.finish(complete=result.complete)
         files.write_artifacts(folder, made)
+        used = materials(setup, context.settings.audit_batch, watchdog)
+        (folder / files.MATERIALS).write_text(used.model_dump_json(indent=1), encoding="utf-8")
         report = _report(
             attempt, entry, clips, result, made, audit.victim.device, scored.summary.groups
         )

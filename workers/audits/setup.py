@@ -1,5 +1,6 @@
 """What an audit is done with: the model, the clips, the attacks. The same for all its shards."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -26,12 +27,17 @@ class Asked(Protocol):
 
 @dataclass(frozen=True)
 class Setup:
-    """What an audit is done with."""
+    """What an audit is done with.
+
+    Attributes:
+        sources: models that transfer attacks are crafted on, by what the request calls them.
+    """
 
     request: AnyAuditRequest
     entry: Entry
     clips: AuditClips
     audit: Audit
+    sources: Mapping[str, Entry]
 
 
 def set_up(context: WorkerContext, attempt: Asked) -> Setup:
@@ -44,7 +50,8 @@ def set_up(context: WorkerContext, attempt: Asked) -> Setup:
     entry = retry_while_database_is_away(lambda: _find(context, attempt, request.model))
     clips = _clips(context, attempt, request, entry)
     _check_recordings(request, clips)
-    return Setup(request, entry, clips, _audit(context, attempt, request, entry, clips))
+    sources = _sources(context, attempt, request)
+    return Setup(request, entry, clips, _audit(context, request, entry, clips, sources), sources)
 
 
 def group_by(request: AnyAuditRequest) -> str | None:
@@ -84,19 +91,22 @@ def _check_recordings(request: AnyAuditRequest, clips: AuditClips) -> None:
         )
 
 
-def _audit(
-    context: WorkerContext,
-    attempt: Asked,
-    request: AnyAuditRequest,
-    entry: Entry,
-    clips: AuditClips,
-) -> Audit:
-    device = context.device()
+def _sources(context: WorkerContext, attempt: Asked, request: AnyAuditRequest) -> dict[str, Entry]:
     sources = {name for attack in request.attacks for name in attack.sources}
-    found = {
+    return {
         name: retry_while_database_is_away(partial(_find, context, attempt, name))
         for name in sorted(sources)
     }
+
+
+def _audit(
+    context: WorkerContext,
+    request: AnyAuditRequest,
+    entry: Entry,
+    clips: AuditClips,
+    sources: Mapping[str, Entry],
+) -> Audit:
+    device = context.device()
     return Audit(
         load_victim(context.storage, entry, request, device),
         clips,
@@ -104,6 +114,7 @@ def _audit(
         seed=request.seed,
         batch=batch_size(context.settings, entry.config.frames),
         others={
-            name: load_victim(context.storage, one, request, device) for name, one in found.items()
+            name: load_victim(context.storage, one, request, device)
+            for name, one in sources.items()
         },
     )
