@@ -4,10 +4,19 @@ import re
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from redis import ConnectionPool
 from sqlalchemy import make_url
 
 from app.settings import BadSetting, load_settings
+from app.signing.ed25519 import private_pem, public_pem
 
 
 @pytest.fixture(autouse=True)
@@ -224,3 +233,52 @@ class TestPasswordFiles:
         with pytest.raises(BadSetting, match="must hold the password, one line") as refused:
             load_settings()
         assert "two" not in str(refused.value)
+
+
+class TestSigningKeyFile:
+    @pytest.fixture
+    def secret(self, tmp_path: Path) -> Path:
+        path = tmp_path / "signing.pem"
+        path.write_bytes(private_pem(Ed25519PrivateKey.generate()))
+        return path
+
+    def test_its_content_becomes_the_key(
+        self, monkeypatch: pytest.MonkeyPatch, secret: Path
+    ) -> None:
+        assert load_settings().signing_key is None
+        monkeypatch.setenv("SERVAL_SIGNING_KEY_FILE", "")
+        assert load_settings().signing_key is None
+        monkeypatch.setenv("SERVAL_SIGNING_KEY_FILE", str(secret))
+        settings = load_settings()
+        assert settings.signing_key is not None
+        assert settings.signing_key.get_secret_value() == secret.read_text()
+        assert "PRIVATE" not in repr(settings)
+
+    def test_one_that_cannot_be_read_is_named(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setenv("SERVAL_SIGNING_KEY_FILE", f"{tmp_path}/none")
+        with pytest.raises(BadSetting) as refused:
+            load_settings()
+        assert str(refused.value) == (
+            f"SERVAL_SIGNING_KEY_FILE is '{tmp_path}/none': it cannot be read (No such file or"
+            " directory); give the path of a file."
+        )
+
+    def test_what_is_no_ed25519_key_is_refused_and_not_shown(
+        self, monkeypatch: pytest.MonkeyPatch, secret: Path
+    ) -> None:
+        locked = Ed25519PrivateKey.generate().private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"hush")
+        )
+        public = public_pem(Ed25519PrivateKey.generate().public_key()).encode()
+        another = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        )
+        monkeypatch.setenv("SERVAL_SIGNING_KEY_FILE", str(secret))
+        for content in (b"", b"hush", b"\xff\xfe", locked, public, another, b"x" * 5000):
+            secret.write_bytes(content)
+            with pytest.raises(BadSetting, match="must hold an Ed25519 private key") as refused:
+                load_settings()
+            assert "hush" not in str(refused.value)
+            assert "BEGIN" not in str(refused.value)

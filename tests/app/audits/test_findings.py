@@ -23,7 +23,14 @@ from tests.app.state import state
 from tests.conftest import MakeKey
 from tests.recorded import record
 
-PATHS = ("results", "report", "artifacts", "artifacts/uar-curve.png")
+PATHS = (
+    "results",
+    "report",
+    "report/signature",
+    "bundle",
+    "artifacts",
+    "artifacts/uar-curve.png",
+)
 
 
 class TestAccess:
