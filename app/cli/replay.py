@@ -154,7 +154,7 @@ def _namer(prepared: "Replay") -> Callable[[int], str]:
             return "clean"
         point = places[place]
         attack = prepared.attacks[point.attack]
-        return f"{attack.describe()}, {point.strength:g}"
+        return f"{attack.describe()}, {point.strength:g} {attack.threat.unit}"
 
     return said
 

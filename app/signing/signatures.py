@@ -121,7 +121,10 @@ def verify(document: bytes, found: Sequence[Part], known: Collection[str] = ()) 
         where = ".".join(map(str, first["loc"]))
         why = f"cannot be read: {where + ': ' if where else ''}{first['msg']}"
         return Verdict(None, (Fault(SIGNATURE, why),), None)
-    faults = [*_about_parts(signature.parts, found), *_about_signature(signature, document)]
+    if digest_of(signature) == signature.digest:
+        faults = [*_about_parts(signature.parts, found), *_about_signature(signature, document)]
+    else:  # what it says of the parts is not what was signed
+        faults = [Fault(SIGNATURE, "its digest is not that of its parts")]
     trusted = signature.key in known if known else None
     return Verdict(signature, tuple(faults), trusted)
 
@@ -144,8 +147,6 @@ def _about_parts(signed: Sequence[Part], found: Sequence[Part]) -> list[Fault]:
 
 
 def _about_signature(signature: Signature, document: bytes) -> list[Fault]:
-    if digest_of(signature) != signature.digest:
-        return [Fault(SIGNATURE, "its digest is not that of its parts")]
     try:
         key = read_public(signature.public_key.encode())
         value = base64.b64decode(signature.signature, validate=True)
