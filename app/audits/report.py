@@ -74,7 +74,7 @@ class Report(Schema):
     )
     artifacts: list[ArtifactFile]
     environment: Environment
-    signature: str = Field(
+    about_signature: str = Field(
         default=DOES_NOT_SAY,
-        description="What its signature, which comes beside it, says and does not say.",
+        description="What the signature that comes beside it says, and does not say.",
     )

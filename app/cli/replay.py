@@ -160,16 +160,15 @@ def _namer(prepared: "Replay") -> Callable[[int], str]:
 
 
 def _show_outcome(outcome: "Outcome", said: Callable[[int], str]) -> None:
-    out = console()
     if outcome.same:
-        out.print(
+        _say(
             f"The same counts: {outcome.clips} clips, clean and at {len(outcome.points)} points of"
             " the curve, each prediction as in the bundle. Largest difference of a score:"
             f" {outcome.largest:.6f}."
         )
     else:
-        clips = len({one.index for one in outcome.differences})
-        out.print(f"It differs: {clips} of {outcome.clips} clips came out otherwise.")
+        clips = len({one.number for one in outcome.differences})
+        _say(f"It differs: {clips} of {outcome.clips} clips came out otherwise.")
     table(
         ("point", "clips", "succeeded then", "now", "right to wrong then", "now"),
         [
@@ -188,19 +187,29 @@ def _show_outcome(outcome: "Outcome", said: Callable[[int], str]) -> None:
         shown = outcome.differences[:MOST_SHOWN]
         table(
             ("clip", "name", "at", "what", "then", "now"),
-            [(one.index, one.clip, said(one.place), one.what, one.then, one.now) for one in shown],
+            [
+                (
+                    one.number,
+                    printable(one.clip),
+                    said(one.place),
+                    one.what,
+                    printable(str(one.then)),
+                    printable(str(one.now)),
+                )
+                for one in shown
+            ],
             title=f"{len(shown)} of {len(outcome.differences)} differences (all: --json)",
         )
     for place in outcome.unlike_rows:
-        out.print(f"The report's counts at {said(place)} are not those of its own rows.")
+        _say(f"The report's counts at {said(place)} are not those of its own rows.")
     for name, (then, now) in outcome.versions.items():
-        out.print(f"{name}: {then} then, {now} now")
+        _say(f"{name}: {then} then, {now} now")
 
 
 def _verdict(file: Path, signature: Path | None, known: set[str]) -> "Verdict":
     from app.replay.container import looks_like_one
     from app.replay.reading import verify_bundle
-    from app.signing.signatures import MOST_BYTES, measured
+    from app.signing.signatures import MOST_BYTES, measured_file
     from app.signing.signatures import verify as hold
 
     beside = signature or file.with_name(f"{file.name}.sig")
@@ -209,18 +218,16 @@ def _verdict(file: Path, signature: Path | None, known: set[str]) -> "Verdict":
             if signature is not None:
                 _fail(f"{file} is a bundle, whose signature is inside: leave --signature out.")
             return verify_bundle(file, known)
-        content = file.read_bytes()
-    except OSError as error:
-        _fail(f"{file} cannot be read: {error.strerror or error}.")
-    try:
         with beside.open("rb") as opened:
             document = opened.read(MOST_BYTES + 1)
+        return hold(document, [measured_file(_part_name(document), file)], known)
     except OSError as error:
+        if error.filename != str(beside):
+            _fail(f"{file} cannot be read: {error.strerror or error}.")
         _fail(
             f"{beside} cannot be read: {error.strerror or error}. Save the report's signature"
             " there, byte for byte: GET /v1/audits/ID/report/signature?format=json (or html, pdf)."
         )
-    return hold(document, [measured(_part_name(document), content)], known)
 
 
 def _part_name(document: bytes) -> str:
@@ -256,17 +263,16 @@ def _fingerprints(keys: list[str]) -> set[str]:
 
 
 def _show(file: Path, verdict: "Verdict") -> None:
-    out = console()
     for fault in verdict.faults[:MOST_SHOWN]:
-        out.print(f"CHANGED  {fault.part}: {fault.why}")
+        _say(f"CHANGED  {fault.part}: {fault.why}")
     if verdict.faults:
-        out.print(f"{file} is not as it was signed.")
+        _say(f"{file} is not as it was signed.")
         return
     if verdict.signature is not None:
         parts = len(verdict.signature.parts)
         what = "1 part" if parts == 1 else f"{parts} parts"
-        out.print(f"{file}: {what} of {verdict.signature.audit}, unchanged since they were signed.")
-    out.print(_about_key(verdict))
+        _say(f"{file}: {what} of {verdict.signature.audit}, unchanged since they were signed.")
+    _say(_about_key(verdict))
 
 
 def _about_key(verdict: "Verdict") -> str:
@@ -282,10 +288,22 @@ def _about_key(verdict: "Verdict") -> str:
     return f"NOT TRUSTED: signed by key {name}, which is none of those that you named."
 
 
+def _say(text: str) -> None:
+    console().print(printable(text), soft_wrap=True)
+
+
 def _remark(text: str) -> None:
-    err_console().print(text, soft_wrap=True)
+    err_console().print(printable(text), soft_wrap=True)
 
 
 def _fail(message: str) -> NoReturn:
-    sys.stderr.write(f"{message}\n")
+    sys.stderr.write(f"{printable(message)}\n")
     raise typer.Exit(UNUSABLE)
+
+
+def printable(text: str) -> str:
+    """Text from a file of others as a terminal may have it: what would steer it is spelt out."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )

@@ -46,13 +46,14 @@ class Difference(NamedTuple):
     """A clip that came out differently.
 
     Attributes:
+        number: index of its row.
         place: of the point in the curve, or :data:`CLEAN`.
         what: differs: label, success, no_direction, played (the label of its sound), smallest.
         then: in the bundle.
         now: in the replay.
     """
 
-    index: int
+    number: int
     clip: str
     place: int
     what: str
@@ -171,7 +172,7 @@ class Outcome:
             ],
             "differences": [
                 {
-                    "index": one.index,
+                    "index": one.number,
                     "clip": one.clip,
                     "at": said(one.place),
                     "what": one.what,

@@ -1,10 +1,10 @@
 """Runs a bundle's audit again on the CPU, clip by clip beside what its rows say."""
 
+import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import torch
@@ -21,8 +21,6 @@ from models.audit.forecast import total
 from models.audit.minimum import smallest_strengths
 from models.victims import Cost, OnPass, SpectrogramVictim
 
-MOST_THREADS: Final = 256
-
 
 class Replay:
     """A bundle, ready to be run again.
@@ -38,8 +36,12 @@ class Replay:
     def __init__(self, bundle: OpenBundle, models: Sequence[Path]) -> None:
         self._bundle = bundle
         self._victims = victims(bundle, models)
-        self._facts = _facts(bundle, self._victim)
         self.attacks = bundle.request.perturbations
+        missing = {name for one in bundle.request.attacks for name in one.sources}
+        missing -= self._victims.keys()
+        if missing:
+            raise Unusable(f"materials.json lacks the model {min(missing)!a}, of an attack.")
+        self._facts = _facts(bundle, self._victim)
 
     @property
     def _victim(self) -> SpectrogramVictim:
@@ -67,11 +69,11 @@ class Replay:
         """
         # A sum of floats depends on how many threads share it.
         before = torch.get_num_threads()
-        torch.set_num_threads(min(MOST_THREADS, max(1, self._bundle.report.environment.threads)))
+        torch.set_num_threads(_threads(self._bundle))
         try:
             with recordings(self._bundle, corpus) as read:
                 return self._run(self._audit(read, on_pass))
-        except (AuditError, ValueError) as error:
+        except (AuditError, ValueError, LookupError) as error:
             raise Unusable(f"The audit cannot be run: {error}") from error
         finally:
             torch.set_num_threads(before)
@@ -155,6 +157,11 @@ def _facts(bundle: OpenBundle, victim: SpectrogramVictim) -> dict[int, ClipFacts
     return found
 
 
+def _threads(bundle: OpenBundle) -> int:
+    """As many as the audit had, but no more than there are cores to run them."""
+    return max(1, min(bundle.report.environment.threads, os.cpu_count() or 1))
+
+
 def _versions(bundle: OpenBundle) -> dict[str, tuple[str, str]]:
     then: Mapping[str, object] = bundle.report.environment.model_dump()
     now = {
@@ -163,5 +170,6 @@ def _versions(bundle: OpenBundle) -> dict[str, tuple[str, str]]:
         "torch": torch.__version__,
         "numpy": np.__version__,
         "device": "cpu",
+        "threads": str(_threads(bundle)),
     }
     return {name: (str(then[name]), here) for name, here in now.items() if str(then[name]) != here}

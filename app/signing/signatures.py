@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
@@ -41,6 +42,17 @@ DOES_NOT_SAY: Final = (
 def measured(name: str, content: bytes) -> Part:
     """These bytes as a part."""
     return Part(name=name, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+def measured_file(name: str, path: Path) -> Part:
+    """The bytes of a file as a part.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return Part(name=name, bytes=file.tell(), sha256=digest)
 
 
 def sign(key: Ed25519PrivateKey, kind: Kind, audit: str, parts: Sequence[Part]) -> Signature:

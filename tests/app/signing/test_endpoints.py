@@ -58,7 +58,7 @@ class TestReport:
         assert verdict.signature.key == key["fingerprint"]
 
     def test_it_says_what_its_signature_does_not(self, client: TestClient, finished: str) -> None:
-        assert client.get(f"/v1/audits/{finished}/report").json()["signature"] == DOES_NOT_SAY
+        assert client.get(f"/v1/audits/{finished}/report").json()["about_signature"] == DOES_NOT_SAY
 
     def test_what_was_signed_before_a_rotation_is_unchanged_still(
         self, client: TestClient, finished: str, app_storage: Storage

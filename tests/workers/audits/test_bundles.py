@@ -35,6 +35,7 @@ from tests.workers.audits.audits import (
 from tests.workers.audits.bundles import Said, Serval, fetched, forged, unpacked
 from tests.workers.audits.conftest import NO_PICTURES, Passes
 from workers.audits import audit_job, shards
+from workers.audits.scored import Scored
 from workers.jobs import PERFORM, PERFORM_SHARD
 from workers.runtime.context import WorkerContext
 from workers.runtime.run import configure
@@ -245,8 +246,13 @@ class TestReplay:
         self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext,
         serval: Serval, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     ) -> None:  # fmt: skip
-        merged, merge = list[object](), shards.merge
-        monkeypatch.setattr(shards, "merge", lambda *a: merged.append(a) or merge(*a))
+        merged, merge = list[Scored](), shards.merge
+
+        def noted(*arguments: Any) -> Scored:
+            merged.append(merge(*arguments))
+            return merged[-1]
+
+        monkeypatch.setattr(shards, "merge", noted)
         settings = context.settings.model_copy(update={"audit_shard_passes": 1})
         quick = partial(audit_job.perform, pictures=NO_PICTURES)
         configure(
@@ -389,6 +395,7 @@ class TestUnusable:
             ("report.json", b"{}", "report.json cannot be read"),
             ("request.json", b"{}", "is not the request of"),
             ("materials.json", b'{"format":"serval-materials-2"}', "materials.json cannot be read"),
+            ("materials.json", b'{"format":', "materials.json cannot be read"),
             (MODEL[0], b"{}", "is not that of materials.json"),
             (MODEL[1], b"\x80\x04.", "is not that of materials.json"),
             ("clips/000000.wav", None, "not their sound"),
@@ -402,6 +409,29 @@ class TestUnusable:
         said = serval("replay", path)
         assert (said.status, said.out) == (2, ""), said.err
         assert told in said.err
+
+    def test_an_audit_of_log_mels_alone_is_told(
+        self, client: TestClient, audit: str, serval: Serval, tmp_path: Path
+    ) -> None:
+        path = fetched(client, audit, tmp_path)
+        told = json.loads(unpacked(path)["materials.json"])
+        told["clips"] = [one | {"bytes": None, "sha256": None} for one in told["clips"]]
+        said = serval("replay", forged(path, {"materials.json": json.dumps(told).encode()}))
+        assert said.status == 2
+        assert "log-mels, without recordings" in said.err
+
+    def test_nothing_in_a_bundle_steers_a_terminal(
+        self, client: TestClient, audit: str, serval: Serval, tmp_path: Path
+    ) -> None:
+        path = fetched(client, audit, tmp_path, audio=True)
+        rows = [json.loads(line) for line in unpacked(path)["rows.jsonl"].splitlines()]
+        rows[0]["clip"] = "\x1b]0;owned\x07\x9b2J\u202e.wav"
+        rows[0]["attacked"][3]["no_direction"] = True
+        lines = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+        said = serval("replay", forged(path, {"rows.jsonl": lines}))
+        assert said.status == 1
+        assert r"\x1b]0;owned\x07\x9b2J\u202e.wav" in said.out
+        assert all(letter.isprintable() or letter == "\n" for letter in said.out + said.err)
 
     def test_a_model_that_is_none_is_refused_and_never_unpickled(
         self, client: TestClient, audit: str, serval: Serval, tmp_path: Path
