@@ -28,6 +28,7 @@ from app.http.downloads import DOWNLOADED, download
 from app.http.etags import IfNoneMatch
 from app.http.examples import read_examples
 from app.http.forms import ANY_SIZE, multipart, no_others, the_request
+from app.http.headers import SIGNATURE
 from app.http.idempotency import IdempotencyKey
 from app.http.listed_headers import listed
 from app.http.negotiation import NegotiatedRoute
@@ -297,7 +298,7 @@ router.add_api_route(
     "/{job_id}/report",
     summary="Its report: all that is needed to do it again, and its result",
     response_model=Report,
-    responses=problems(404, 406, 409, 410, 422),
+    responses={200: {"headers": SIGNATURE}, **problems(404, 406, 409, 410, 422)},
 )
 def get_report(
     job_id: JobId,

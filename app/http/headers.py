@@ -20,6 +20,13 @@ RETRY_AFTER: Final = _header(
     "Retry-After", "Seconds after which it is worth to ask again.", "2", "integer"
 )
 
+SIGNATURE: Final = _header(
+    "Serval-Signature",
+    "The detached signature of this answer, a JSON document in base64. Missing if the service's key"
+    " cannot be had.",
+    "eyJmb3JtYXQiOiAic2VydmFsLXNpZ25hdHVyZS0xIn0K",
+)
+
 
 def location(example: str) -> Headers:
     """Where the thing is that was made, such as ``example``."""

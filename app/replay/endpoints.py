@@ -7,6 +7,7 @@ from fastapi.responses import StreamingResponse
 
 from app.access.auth import MayAudit
 from app.http.etags import IfNoneMatch, unchanged
+from app.http.headers import ETAG
 from app.http.problems import problems
 from app.jobs.endpoints import JobId
 from app.jobs.services import ServicesDep
@@ -18,7 +19,7 @@ router = APIRouter(prefix="/v1/audits", tags=["audits"])
 
 ZIP: Final = "application/zip"
 ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"content": {ZIP: {"schema": {"type": "string", "format": "binary"}}}},
+    200: {"headers": ETAG, "content": {ZIP: {"schema": {"type": "string", "format": "binary"}}}},
     304: {"description": "Not changed since that ETag."},
     **problems(404, 409, 410),
 }
