@@ -311,6 +311,32 @@ class TestDifferences:
         assert f"It differs: 1 of {CLIPS} clips" in said.out
         assert "FGSM, 0.6 sigma" in said.out
 
+    def test_each_thing_that_may_differ_is_told_by_its_name(
+        self, client: TestClient, model: str, corpus: Corpus, serval: Serval, tmp_path: Path
+    ) -> None:
+        job = audited(client, request(model, corpus, attacks=[FGSM, SMALLEST]))
+        path = fetched(client, job["id"], tmp_path, audio=True)
+        rows = [json.loads(line) for line in unpacked(path)["rows.jsonl"].splitlines()]
+        broken = [row for row in rows if row["attacked"][3]["success"]]
+        played = next(row for row in broken if row["attacked"][3]["audio"])
+        others = [row for row in broken if row is not played]
+        others[0]["attacked"][3]["success"] = False
+        others[1]["attacked"][3]["no_direction"] = True
+        others[2]["minimum"][0]["strength"] *= 0.9
+        others[3]["clean"]["label"] = others[3]["attacked"][3]["label"]
+        played["attacked"][3]["audio"]["label"] = "nothing"
+        lines = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+        said = serval("replay", forged(path, {"rows.jsonl": lines}), "--json")
+        assert said.status == 1, said.err
+        told = {(one["index"], one["what"]) for one in json.loads(said.out)["differences"]}
+        assert told == {
+            (others[0]["index"], "success"),
+            (others[1]["index"], "no_direction"),
+            (others[2]["index"], "smallest"),
+            (others[3]["index"], "label"),
+            (played["index"], "played"),
+        }
+
     def test_a_report_whose_counts_are_not_those_of_its_rows_is_told(
         self, client: TestClient, audit: str, serval: Serval, tmp_path: Path
     ) -> None:
