@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CHANGED: Final = 1
 UNUSABLE: Final = 2
+INTERRUPTED: Final = 130
 MOST_SHOWN: Final = 20
 
 Known = Annotated[
@@ -113,6 +114,8 @@ def replay(
         _fail(str(error))
     except OSError as error:
         _fail(f"{bundle} cannot be read: {error.strerror or error}.")
+    except KeyboardInterrupt:  # which is no difference
+        raise typer.Exit(INTERRUPTED) from None
     said = _namer(prepared)
     if json:
         print_json(outcome.to_dict(said))

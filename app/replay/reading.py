@@ -123,6 +123,8 @@ def open_bundle(path: Path, known: Collection[str] = ()) -> OpenBundle:
     request = _request(container)
     if _Json.validate_python(report.request) != request:
         raise Unusable(f"{names.REQUEST} is not the request of {names.REPORT}.")
+    if verdict.signature is not None and report.audit != verdict.signature.audit:
+        raise Unusable(f"{names.REPORT} is of another audit than {names.SIGNATURE} says.")
     if report.model.sha256 != materials.models[0].weights_sha256:
         raise Unusable(f"{names.MATERIALS} has another model than {names.REPORT}.")
     try:

@@ -73,7 +73,8 @@ class Replay:
         try:
             with recordings(self._bundle, corpus) as read:
                 return self._run(self._audit(read, on_pass))
-        except (AuditError, ValueError, LookupError) as error:
+        # Of a bundle that somebody made up; torch says RuntimeError of want of memory, too.
+        except (AuditError, ValueError, LookupError, RuntimeError, MemoryError) as error:
             raise Unusable(f"The audit cannot be run: {error}") from error
         finally:
             torch.set_num_threads(before)

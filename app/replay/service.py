@@ -1,7 +1,7 @@
 """The replay bundle of an audit: what goes into it, and where it is found."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ from app.jobs.tables import Job
 from app.registry import service as registry
 from app.replay import names
 from app.replay.making import Bundle, Piece, signed
+from app.replay.names import clip_file
 from app.replay.schemas import BundleQuery, ClipUsed, Materials
 from app.signing.key_store import KeyStore
 from models.checkpoint import CONFIG, WEIGHTS
@@ -115,39 +116,36 @@ def _model_gone(model: str, why: str) -> Gone:
 def _recordings(
     session: Session, services: Services, job: Job, report: Report, materials: Materials
 ) -> Iterator[Piece]:
-    paths = _paths(session, services, job, report)
+    find = _finder(session, services, job, report)
     for clip in materials.clips:
         if clip.sha256 is None:
             raise _audio_gone("The audit had no recordings, log-mels alone")
-        yield _recording(clip, paths)
+        path = find(clip)
+        try:
+            piece = None if path is None else Piece.of(clip_file(clip.index, path.suffix), path)
+        except FileNotFoundError:
+            piece = None
+        if piece is None or piece.sha256 != clip.sha256:
+            raise _audio_gone(f"Recordings of the audit were removed, clip {clip.index} among them")
+        yield piece
 
 
-def _recording(clip: ClipUsed, paths: dict[str | int, Path]) -> Piece:
-    path = paths.get(clip.index, paths.get(clip.clip))
-    try:
-        if path is None:
-            raise FileNotFoundError
-        piece = Piece.of(names.clip_file(clip.index, path.suffix), path)
-    except FileNotFoundError as error:
-        raise _audio_gone("Recordings of the audit were removed") from error
-    if piece.sha256 != clip.sha256:
-        raise _audio_gone(f"Clip {clip.index} is another recording now")
-    return piece
-
-
-def _paths(session: Session, services: Services, job: Job, report: Report) -> dict[str | int, Path]:
-    """Where recordings lie: of an upload by index, of a corpus by what a clip is called."""
+def _finder(
+    session: Session, services: Services, job: Job, report: Report
+) -> Callable[[ClipUsed], Path | None]:
+    """Tells where a recording lies: an uploaded one by its index, one of a corpus by its name."""
     storage = services.storage
     if not isinstance(report.clips, CorpusClips):
-        folder = files.inputs_dir(storage, job.id)
-        return {index: files.input_path(folder, index) for index in range(report.clips.uploaded)}
+        uploads = files.inputs_dir(storage, job.id)
+        return lambda clip: files.input_path(uploads, clip.index)
     try:
         corpus = corpora.get(session, report.clips.corpus, owner=job.owner)
         folder = storage.published(storage.corpus_dir(corpus.id))
         manifest = corpora.read_manifest(folder)
     except (NotFound, CorpusError, OSError) as error:
         raise _audio_gone("The corpus of the audit was deleted") from error
-    return {clip.path: audio_file(folder, number, clip) for number, clip in enumerate(manifest)}
+    paths = {clip.path: audio_file(folder, number, clip) for number, clip in enumerate(manifest)}
+    return lambda clip: paths.get(clip.clip)
 
 
 def _audio_gone(why: str) -> Gone:

@@ -477,6 +477,34 @@ class TestUnusable:
         assert said.status == 2
         assert "not a safetensors file" in said.err
 
+    def test_an_end_by_hand_is_neither_the_same_nor_a_difference(
+        self, client: TestClient, audit: str, passes: Passes, serval: Serval, tmp_path: Path
+    ) -> None:
+        def interrupt(_: int) -> None:
+            raise KeyboardInterrupt
+
+        path = fetched(client, audit, tmp_path, audio=True)
+        passes.before = interrupt
+        assert serval("replay", path).status == 130
+
+    def test_a_lack_of_memory_is_no_difference(
+        self, client: TestClient, audit: str, passes: Passes, serval: Serval, tmp_path: Path
+    ) -> None:
+        path = fetched(client, audit, tmp_path, audio=True)
+        passes.most = 1
+        said = serval("replay", path)
+        assert said.status == 2
+        assert "The audit cannot be run" in said.err
+
+    def test_a_report_of_another_audit_is_told(
+        self, client: TestClient, audit: str, serval: Serval, tmp_path: Path
+    ) -> None:
+        path = fetched(client, audit, tmp_path)
+        report = json.loads(unpacked(path)["report.json"]) | {"audit": "audit_0"}
+        said = serval("replay", forged(path, {"report.json": json.dumps(report).encode()}))
+        assert said.status == 2
+        assert "is of another audit" in said.err
+
     def test_what_is_no_bundle_is_refused(self, serval: Serval, tmp_path: Path) -> None:
         for content in (b"", b"text", b"PK\3\4" + b"\0" * 100):
             (tmp_path / "file").write_bytes(content)
