@@ -88,12 +88,12 @@ def perform(
         shutil.copyfile(scored.record.path / files.ROWS, folder / files.ROWS)
         write_index(folder / files.ROWS)
         made = artifacts.make(
-            audit, scored.record, scored.shown, clips, entry, result, folder / files.ARTIFACTS,
+            audit, scored, clips, entry, result, folder / files.ARTIFACTS,
             save=request.save_adversarial, settings=context.settings, watchdog=watchdog,
             pictures=pictures,
         )  # fmt: skip
         scored.finish(complete=result.complete)
-        files.write_artifacts(folder, made)
+        files.write_artifacts(folder, made.artifacts)
         report = _report(
             attempt, entry, clips, result, made, audit.victim.device, scored.summary.groups
         )
@@ -126,7 +126,9 @@ def _score_alone(job: AuditAttempt) -> Scored:
         lambda text: _warn(attempt, text), group_by=group_by(setup.request),
     )  # fmt: skip
     in_time = scoring.run_in_time()
-    return Scored(scoring.summary, record, scoring.shown, scoring.done, in_time, pacing.finish)
+    return Scored(
+        scoring.summary, record, scoring.shown, scoring.broken, scoring.done, in_time, pacing.finish
+    )
 
 
 def _tell_of_time(scored: Scored, attempt: Attempt, request: AnyAuditRequest) -> None:
@@ -181,7 +183,7 @@ def _report(
     entry: Entry,
     clips: AuditClips,
     result: AuditResult,
-    artifacts: list[files.ArtifactFile],
+    made: artifacts.Made,
     device: torch.device,
     groups: Sequence[GroupTable],
 ) -> Report:
@@ -205,7 +207,8 @@ def _report(
         clips=clips.description,
         result=result,
         groups=list(groups),
-        artifacts=artifacts,
+        exhibits=made.exhibits,
+        artifacts=made.artifacts,
         environment=Environment(
             serval=app.__version__,
             python=platform.python_version(),
