@@ -354,5 +354,8 @@ class TestArtifacts:
         assert files.is_artifact(files.picture_name(1))
         assert files.is_artifact(files.sound_name(7, 3))
         assert files.is_artifact(files.clean_name(7))
+        for suffix in (".png", ".svg", ".flac"):
+            assert files.is_artifact(files.exhibit_name("easiest", "difference", suffix))
+        assert not files.is_artifact("exhibit-easiest-difference.html")
         assert not files.is_artifact("adversarial-000001-01.wav\n")
         assert not files.is_artifact("../adversarial.safetensors")

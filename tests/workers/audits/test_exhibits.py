@@ -1,6 +1,7 @@
 """The easiest, the median and the hardest broken clip of an audit, to be looked at and heard."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -209,8 +210,6 @@ class TestWavs:
     def test_are_no_more_than_the_setting_allows_those_of_exhibits_first(
         self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext, most: int
     ) -> None:
-        from dataclasses import replace
-
         few = context.settings.model_copy(update={"max_saved_wavs": most})
         limited = replace(context, settings=few)
         attempt = claimed(context, submit(client, request(model, corpus)))
@@ -229,7 +228,7 @@ class TestPictures:
         generator = torch.Generator().manual_seed(0)
         original = torch.randn(60, MELS, generator=generator) - 8
         titles = {view: f"{view}: anger (0.91)" for view in VIEWS}
-        notes = {view: "clip 12, labelled anger; easiest of n = 34 broken clips" for view in VIEWS}
+        notes = dict.fromkeys(VIEWS, "clip 12, labelled anger; easiest of n = 34 broken clips")
         given: dict[str, Any] = {
             "original": original,
             "adversarial": original + 0.1,
