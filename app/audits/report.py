@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from app.audits.exhibits import Exhibit
 from app.audits.files import ArtifactFile
 from app.audits.result import AuditResult
 from app.corpora.schemas import Partition
@@ -70,6 +71,11 @@ class Report(Schema):
         default_factory=list,
         description="The figures of each group of clips, as they are and at each point of the"
         " curve: those that `result.gaps` has the largest differences of.",
+    )
+    exhibits: list[Exhibit] = Field(
+        default_factory=list,
+        description="The easiest, the median and the hardest of the broken clips, fewer if fewer"
+        " were broken: of the first threat model of the request of which an attack broke one.",
     )
     artifacts: list[ArtifactFile]
     environment: Environment
