@@ -51,15 +51,16 @@ def _escaped(letter: str) -> str:
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    """A figure by itself, such as "0.42"."""
+    """A figure by itself, such as ".42": the zero before the point is left out, as findings do."""
     if value is None:
         return NOTHING
-    text = f"{value:.{digits}f}"
-    return text.removeprefix("-") if float(text) == 0 else text.replace("-", "−")
+    text = f"{abs(value):.{digits}f}"
+    sign = "−" if value < 0 and float(text) else ""
+    return sign + (text[1:] if text.startswith("0.") else text)
 
 
 def interval(figure: Figure | None, digits: int = 2) -> str:
-    """Its interval, such as "[0.33, 0.51]"."""
+    """Its interval, such as "[.33, .51]"."""
     if figure is None or figure.interval is None:
         return NOTHING
     low, high = figure.interval
@@ -67,7 +68,7 @@ def interval(figure: Figure | None, digits: int = 2) -> str:
 
 
 def with_interval(figure: Figure | None, digits: int = 2) -> str:
-    """Both, such as "0.42 [0.33, 0.51]"."""
+    """Both, such as ".42 [.33, .51]"."""
     if figure is None or figure.value is None:
         return NOTHING
     if figure.interval is None:
@@ -100,8 +101,9 @@ def compact(value: float) -> str:
 
 
 def strength(value: float, threat: Threat) -> str:
-    """A strength with its unit, such as "0.02 σ" or "40 dB"."""
-    return f"{compact(value)}{UNITS.get(threat.unit, f' {threat.unit}')}"
+    """A strength with its unit, such as "0.02 σ" or "40 dB SNR"."""
+    unit = " dB SNR" if threat.domain == "waveform" and threat.unit == "dB" else f" {threat.unit}"
+    return f"{compact(value)}{UNITS.get(threat.unit, unit)}"
 
 
 def axis(threat: Threat) -> str:
@@ -119,12 +121,12 @@ def threat_name(threat: Threat) -> str:
 
 def attack_names(attacks: Sequence[AttackOfResult]) -> list[str]:
     """A name for each attack and corruption: its type, and the parameters that are not their
-    defaults. Two that would be called the same have their numbers behind them."""
-    plain = [_attack_name(attack) for attack in attacks]
+    defaults. Two of a threat model that would be called the same have their numbers behind them."""
+    plain = [(_attack_name(attack), attack.threat.model_dump_json()) for attack in attacks]
     seen = Counter(plain)
     return [
-        f"{name} (no. {attack.index + 1})" if seen[name] > 1 else name
-        for name, attack in zip(plain, attacks, strict=True)
+        f"{one[0]} (no. {attack.index + 1})" if seen[one] > 1 else one[0]
+        for one, attack in zip(plain, attacks, strict=True)
     ]
 
 

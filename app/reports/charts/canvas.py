@@ -26,7 +26,8 @@ WIDE_LETTER: Final = 1.05
 """The same of Chinese, Japanese and Korean ones."""
 COLOURS: Final = ("#0b57a4", "#b5390c", "#00705a", "#86348c", "#7a5900", "#475569")
 """On white, each with a contrast of 4.5 or more."""
-DASHES: Final = ("", "7 4", "2 3", "9 3 2 3", "4 2", "12 4")
+DASHES: Final = ("", "7 4", "3 2", "9 3 2 3", "12 4", "9 2 2 2 2 2")
+OF_CONTROLS: Final = "1.5 3"
 MARKS: Final = ("circle", "square", "triangle", "diamond", "wedge", "cross", "plus", "star")
 
 
@@ -54,7 +55,7 @@ class Style:
         return cls(
             number % len(COLOURS),
             MARKS[(number + number // len(MARKS)) % len(MARKS)],
-            DASHES[2] if control else DASHES[number % len(DASHES)],
+            OF_CONTROLS if control else DASHES[number % len(DASHES)],
             filled=not control,
         )
 
