@@ -112,10 +112,9 @@ def _of_log_mels(report: Report, threat: Threat, strength: float) -> str:
 
 
 def _of_snr(strength: float) -> str:
-    amplitude = 10 ** (-strength / 20)
     return (
-        f"{words.compact(strength)} dB SNR: the change has {_percent(amplitude)} of the clip's"
-        f" amplitude and {_percent(amplitude**2)} of its energy."
+        f"{words.compact(strength)} dB SNR: the change has 1/{_times(strength / 20)} of the clip's"
+        f" amplitude and 1/{_times(strength / 10)} of its energy."
     )
 
 
@@ -132,6 +131,7 @@ def _db(value: float) -> str:
     return f"{value:.2g}"
 
 
-def _percent(share: float) -> str:
-    """A share, such as "1 %"; small ones with as many digits as they need."""
-    return f"{share * 100:.2g} %" if share >= 0.0001 else f"{share:.1e}"
+def _times(power: float) -> str:
+    """10 to that power, in digits."""
+    times = 10**power
+    return f"{times:,.0f}" if times >= 10 else f"{times:.2g}"

@@ -95,6 +95,11 @@ def speakers(n: int | None) -> str:
     return "speakers not known" if n is None else count(n, "speaker")
 
 
+def tick(value: float) -> str:
+    """A share below an axis, such as ".2"."""
+    return "0" if value == 0 else number(value, 1).removesuffix(".0")
+
+
 def compact(value: float) -> str:
     """A strength, without digits that say nothing."""
     return f"{value:.4g}".replace("-", "−")

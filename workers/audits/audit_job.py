@@ -5,8 +5,10 @@ takes it over and scores the rest: on one CPU it ends with the very rows of an a
 interrupted.
 """
 
+import hashlib
 import platform
 import shutil
+import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,7 +22,7 @@ from torch import Tensor
 
 import app
 from app.audits import files, hardening
-from app.audits.report import Environment, Report, ReportedModel
+from app.audits.report import Deviations, Environment, Report, ReportedModel
 from app.audits.result import AuditResult
 from app.audits.rows import write_index
 from app.audits.schemas import AnyAuditRequest, UploadedAuditRequest
@@ -32,8 +34,10 @@ from app.persistence.database import now
 from app.registry.service import Entry
 from models.audit import Audit
 from models.audit.forecast import Forecast, forecast
+from models.audit.measures import BREAKDOWNS, MEASURES
 from models.audit.measures.gaps import GroupTable
 from models.audit.scale import scale
+from models.checkpoint import ModelConfig
 from workers.audits import artifacts, findings, shards
 from workers.audits.clips import AuditClips
 from workers.audits.pacing import Pacing
@@ -76,7 +80,7 @@ def perform(
     job = AuditAttempt(context, attempt, watchdog, setup, expected, clock)
     scored = shards.score(job) if shards.is_worth_it(job) else _score_alone(job)
     _tell_of_time(scored, attempt, request)
-    result = _result(scored, audit, clips, expected, watchdog)
+    result, clips_sha256 = _result(scored, audit, clips, expected, watchdog)
     for warning in findings.warnings(result):
         _warn(attempt, warning)
     harden = None if isinstance(request, UploadedAuditRequest) else request.harden
@@ -95,8 +99,9 @@ def perform(
         scored.finish(complete=result.complete)
         files.write_artifacts(folder, made)
         report = _report(
-            attempt, entry, clips, result, made, audit.victim.device, scored.summary.groups
-        )
+            attempt, entry, clips, clips_sha256, result, made, audit.victim.device,
+            scored.summary.groups,
+        )  # fmt: skip
         (folder / files.REPORT).write_text(report.model_dump_json(indent=1), encoding="utf-8")
         _publish(context, attempt, folder)
     return _outcome(context, attempt, request, entry, result)
@@ -157,29 +162,36 @@ def _result(
     clips: AuditClips,
     expected: Forecast,
     watchdog: Watchdog,
-) -> AuditResult:
+) -> tuple[AuditResult, str]:
+    """The result, and the SHA-256 of the clips: they are read once for both."""
+    digest = hashlib.sha256()
+
     def log_mels() -> Iterator[Tensor]:
         for index in range(len(clips)):
             watchdog.check()
-            yield audit.victim.front_end(clips.log_mels(index))
+            found = clips.log_mels(index)
+            digest.update(clips.told(index) + found.numpy().astype("<f4").tobytes())
+            yield audit.victim.front_end(found)
 
     found = scored.summary.result(
         of=len(clips),
         scale=scale(log_mels(), audit.victim.standardizer),
         seconds=scored.record.seconds,
     )
-    return AuditResult(
+    result = AuditResult(
         **found.model_dump(),
         forecast=expected.to_dict(),
         windows=audit.victim.windows,
         precision="float32" if audit.victim.exact else "tf32",
     )
+    return result, digest.hexdigest()
 
 
 def _report(
     attempt: Attempt,
     entry: Entry,
     clips: AuditClips,
+    clips_sha256: str,
     result: AuditResult,
     artifacts: list[files.ArtifactFile],
     device: torch.device,
@@ -201,10 +213,13 @@ def _report(
             front_end=config.front_end,
             defense=config.defense,
             training=config.training,
+            deviations=_deviations(config),
         ),
-        clips=clips.description,
+        clips=clips.description.model_copy(update={"sha256": clips_sha256}),
         result=result,
         groups=list(groups),
+        warnings=retry_while_database_is_away(attempt.warnings),
+        measures={name: one.version for name, one in sorted((MEASURES | BREAKDOWNS).items())},
         artifacts=artifacts,
         environment=Environment(
             serval=app.__version__,
@@ -214,6 +229,16 @@ def _report(
             device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
             threads=torch.get_num_threads(),
         ),
+    )
+
+
+def _deviations(config: ModelConfig) -> Deviations:
+    loudest = max(range(len(config.mean)), key=config.mean.__getitem__)
+    return Deviations(
+        loudest=config.std[loudest],
+        lowest=min(config.std),
+        median=statistics.median(config.std),
+        highest=max(config.std),
     )
 
 

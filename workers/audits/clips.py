@@ -1,5 +1,6 @@
 """The clips of an audit, from a corpus or from an upload, read one by one."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -58,6 +59,12 @@ class AuditClips:
     def log_mels(self, index: int) -> Tensor:
         """Of the whole clip, (frames, mels), before z-scoring."""
         return self.read_log_mels(index)
+
+    def told(self, index: int) -> bytes:
+        """What a clip adds to the SHA-256 of all of them, its log-mels left out: see
+        `app.audits.report`."""
+        one = self.known[index]
+        return json.dumps([one.name, one.label, one.speaker]).encode() + b"\n"
 
     def waveform(self, index: int) -> Tensor:
         """Its samples, (n,) float32 at 16 kHz.

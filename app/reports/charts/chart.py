@@ -40,6 +40,7 @@ class Chart:
         svg: `WIDE` or as wide as it needs; a document of its own.
         narrow: the same for `NARROW` columns.
         table: the figures.
+        shrinks: whether it may be drawn smaller than it is; else it is to be scrolled.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Chart:
     svg: Markup
     narrow: Markup
     table: Table
+    shrinks: bool = True
 
     @classmethod
     def drawn(
@@ -57,6 +59,8 @@ class Chart:
         description: str,
         draw: Callable[[str, int], Markup],
         table: Table,
+        *,
+        shrinks: bool = True,
     ) -> "Chart":
         """Drawn in both widths.
 
@@ -64,5 +68,11 @@ class Chart:
             draw: given the name of the drawing and its width in pixels.
         """
         return cls(
-            name, title, description, draw(name, WIDE), draw(f"{name}-narrow", NARROW), table
+            name,
+            title,
+            description,
+            draw(name, WIDE),
+            draw(f"{name}-narrow", NARROW),
+            table,
+            shrinks,
         )

@@ -41,4 +41,5 @@ def _chart(name: str, of: str, quality: Quality, result: AuditSummary) -> Chart 
         matrix.description,
         lambda name, width: draw(matrix, name, width),
         matrix.table(),
+        shrinks=False,
     )

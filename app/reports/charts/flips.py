@@ -37,6 +37,7 @@ def _drawn(name: str, matrix: Matrix) -> Chart:
         matrix.description,
         lambda name, width: draw(matrix, name, width),
         matrix.table(),
+        shrinks=False,
     )
 
 

@@ -64,7 +64,7 @@ def draw(forest: Forest, name: str, width: int) -> Markup:
     _key(canvas, forest, width)
     for tick in _ticks(low, high):
         canvas.line((x(tick), TOP - 8), (x(tick), height), faint=tick != 0 or not forest.signed)
-        canvas.text(x(tick), height + 16, words.number(tick, 1), anchor="middle", size=11)
+        canvas.text(x(tick), height + 16, words.tick(tick), anchor="middle", size=11)
     for n, row in enumerate(forest.rows):
         middle = TOP + each * (n + 0.5)
         canvas.text(side, middle + 4, fitting(row.name, side), anchor="end")

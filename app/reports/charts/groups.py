@@ -65,7 +65,7 @@ def _chart(name: str, by: str, clean: GroupTable, attacked: GroupTable | None, w
     forest = Forest(
         title=f"UAR by {by}",
         description=description,
-        quantity=f"UAR by {by}",
+        quantity="UAR",
         series=[("as they are", Style.of(0, control=True)), (worst, Style.of(1))],
         rows=[
             Row(

@@ -6,6 +6,7 @@ from typing import Final
 
 from markupsafe import Markup
 
+from app.reports import words
 from app.reports.charts.canvas import SIZE, Canvas, Point, Style, fitting, width_of
 from app.reports.charts.strengths import StrengthAxis
 from models.audit.figure import Figure
@@ -17,6 +18,8 @@ HEIGHT: Final = 250.0
 """Of the part with the curves."""
 LINE: Final = 16.0
 """From a name to the next one below."""
+ASIDE: Final = 5.0
+"""Pixels between the bars of two series at one strength."""
 TICKS: Final = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
@@ -78,8 +81,9 @@ def draw(plot: Plot, name: str, width: int) -> Markup:
     names = [*(one.name for one in plot.series), *(one.name for one in plot.levels)]
     room = min(max(map(width_of, names)) + 26, width * 0.34)
     height = max(HEIGHT, LINE * len(names))
+    bottom = BOTTOM if told_above(plot, width) else BOTTOM + 28
     canvas = Canvas(
-        name, width, TOP + height + BOTTOM, title=plot.title, description=plot.description
+        name, width, TOP + height + bottom, title=plot.title, description=plot.description
     )
     axis = StrengthAxis.of(
         plot.strengths,
@@ -89,6 +93,11 @@ def draw(plot: Plot, name: str, width: int) -> Markup:
     )
     _Drawing(canvas, plot, axis, height, width - room).draw(room)
     return canvas.svg()
+
+
+def told_above(plot: Plot, width: float) -> bool:
+    """Whether what the figures are taken of has room beside the quantity."""
+    return width_of(plot.quantity) + 14 + width_of(plot.taken_of, 11) <= width
 
 
 @dataclass(frozen=True)
@@ -116,23 +125,32 @@ class _Drawing:
     def _y(self, value: float) -> float:
         return TOP + self.height * (1 - min(max(value, 0.0), 1.0))
 
-    def _x(self, strength: float | None) -> float:
-        return self.axis.clean if strength is None else self.axis.at(strength)
+    def _x(self, strength: float | None, aside: float = 0.0) -> float:
+        return self.axis.clean if strength is None else self.axis.at(strength) + aside
+
+    def _aside(self, one: Series) -> float:
+        """By how much the bars of a series stand aside, so that none lies on another's."""
+        barred = [series for series in self.plot.series if not series.banded]
+        if one.banded or len(barred) < 2:
+            return 0.0
+        return (barred.index(one) - (len(barred) - 1) / 2) * min(ASIDE, 16 / len(barred))
+
+    def _ordered(self, one: Series) -> list[tuple[float | None, Figure]]:
+        """From left to right: a gain has the clips as they are in the middle."""
+        return sorted(one.points, key=lambda point: self._x(point[0]))
 
     def _frame(self) -> None:
         canvas, bottom = self.canvas, TOP + self.height
         canvas.text(0, 12, self.plot.quantity, bold=True)
         quantity = width_of(self.plot.quantity) + 14
-        canvas.text(
-            quantity,
-            12,
-            fitting(self.plot.taken_of, canvas.width - quantity, 11),
-            size=11,
-            faint=True,
-        )
+        if told_above(self.plot, canvas.width):
+            canvas.text(quantity, 12, self.plot.taken_of, size=11, faint=True)
+        else:
+            for n, line in enumerate(self.plot.taken_of.split("; ")):
+                canvas.text(0, bottom + 56 + 14 * n, line, size=11, faint=True)
         for tick in TICKS:
             canvas.line((LEFT, self._y(tick)), (self.right, self._y(tick)), faint=True)
-            canvas.text(LEFT - 6, self._y(tick) + 4, f"{tick:.1f}", anchor="end", size=11)
+            canvas.text(LEFT - 6, self._y(tick) + 4, words.tick(tick), anchor="end", size=11)
         canvas.line((LEFT, bottom), (self.right, bottom))
         for place, text in self.axis.ticks(self.plot.strengths):
             canvas.line((place, bottom), (place, bottom + 4))
@@ -144,18 +162,28 @@ class _Drawing:
         canvas.text(LEFT, bottom + 38, fitting(self.plot.across, canvas.width - LEFT), faint=True)
 
     def _intervals(self, one: Series) -> None:
-        known = [(s, f.interval) for s, f in one.points if f.interval is not None]
+        known = [(s, f.interval) for s, f in self._ordered(one) if f.interval is not None]
         if one.banded and len(known) > 1:
             sides = [[(self._x(s), self._y(ends[side])) for s, ends in known] for side in (0, 1)]
-            low, high = (_steps(side) if one.stepped else side for side in sides)
-            self.canvas.band(low, high, one.style)
+            lower, upper = (_steps(side) if one.stepped else side for side in sides)
+            self.canvas.band(lower, upper, one.style)
             return
-        for s, (low_end, high_end) in known:
-            if s is not None:  # that of the clips as they are is drawn once, below
-                self.canvas.whisker(self._x(s), self._y(low_end), self._y(high_end), one.style)
+        aside = self._aside(one)
+        for s, (low, high) in known:
+            if s is not None or self._has_the_clean_bar(one):
+                self.canvas.whisker(self._x(s, aside), self._y(low), self._y(high), one.style)
+
+    def _has_the_clean_bar(self, one: Series) -> bool:
+        """The interval of the clips as they are is drawn once: by a band, or else by the first."""
+        return one is self.plot.series[0] and not any(each.banded for each in self.plot.series)
 
     def _line(self, one: Series) -> None:
-        told = [(self._x(s), self._y(f.value)) for s, f in one.points if f.value is not None]
+        aside = self._aside(one)
+        told = [
+            (self._x(s, aside), self._y(f.value))
+            for s, f in self._ordered(one)
+            if f.value is not None
+        ]
         self.canvas.curve(_steps(told) if one.stepped else told, one.style)
         for x, y in told:
             self.canvas.mark(x, y, one.style)
@@ -164,7 +192,7 @@ class _Drawing:
         """At the ends of the lines, moved apart where they would lie over each other."""
         ends: list[tuple[float, float, str, Style | None]] = []
         for one in self.plot.series:
-            last = [(s, f.value) for s, f in one.points if f.value is not None]
+            last = [(s, f.value) for s, f in self._ordered(one) if f.value is not None]
             if last:
                 ends.append((self._x(last[-1][0]), self._y(last[-1][1]), one.name, one.style))
         ends.extend(

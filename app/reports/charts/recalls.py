@@ -38,7 +38,7 @@ def recalls(result: AuditSummary, tables: Sequence[GroupTable]) -> Chart | None:
     forest = Forest(
         title="Recall of each emotion",
         description=description,
-        quantity="Recall of each emotion",
+        quantity="Recall",
         series=[("as they are", Style.of(0, control=True)), (name_of_worst, Style.of(1))],
         rows=[Row(_counted(name, clean[name]), [clean[name], after.get(name)]) for name in shown],
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from app.audits.files import ArtifactFile
-from app.audits.report import CorpusClips, Environment, Report, ReportedModel
+from app.audits.report import CorpusClips, Deviations, Environment, Report, ReportedModel
 from app.audits.result import AuditResult
 from app.audits.schemas import ForecastFigures
 from models.attacks import parse as attack
@@ -107,6 +107,7 @@ def made(
             front_end="logmel-2",
             defense={"type": "single"},
             training={"corpus": "cremad", "seed": 0, "iterations": 4000},
+            deviations=Deviations(loudest=2.41, lowest=2.02, median=2.36, highest=2.78),
         ),
         clips=CorpusClips(
             corpus="corpus_01M8FHKCYTX5W2Q016W3G881W2",
@@ -114,6 +115,7 @@ def made(
             partition="test",
             of=clips,
             left_out={},
+            sha256="77d1" * 16,
         ),
         result=result,
         groups=list(summary.groups),
