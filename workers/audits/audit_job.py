@@ -5,7 +5,6 @@ takes it over and scores the rest: on one CPU it ends with the very rows of an a
 interrupted.
 """
 
-import hashlib
 import platform
 import shutil
 import statistics
@@ -39,8 +38,10 @@ from models.audit.measures.gaps import GroupTable
 from models.audit.scale import scale
 from models.checkpoint import ModelConfig
 from workers.audits import artifacts, findings, shards
-from workers.audits.clips import AuditClips
+from workers.audits.clips import AuditClips, ClipsDigest
+from workers.audits.judged import judge_result
 from workers.audits.pacing import Pacing
+from workers.audits.probe import SilenceCounter
 from workers.audits.record import Record
 from workers.audits.scored import AuditAttempt, Scored, clips_shown
 from workers.audits.scoring import Scoring
@@ -80,12 +81,8 @@ def perform(
     job = AuditAttempt(context, attempt, watchdog, setup, expected, clock)
     scored = shards.score(job) if shards.is_worth_it(job) else _score_alone(job)
     _tell_of_time(scored, attempt, request)
-    result, clips_sha256 = _result(scored, audit, clips, expected, watchdog)
-    for warning in findings.warnings(result):
-        _warn(attempt, warning)
-    harden = None if isinstance(request, UploadedAuditRequest) else request.harden
-    if harden is not None:
-        result.hardening = hardening.verdict(harden, result)
+    silence, digest = SilenceCounter(), ClipsDigest(clips)
+    result = _result(scored, audit, clips, expected, watchdog, silence, digest)
     with context.storage.staging() as staged:
         folder = staged / "findings"
         folder.mkdir()
@@ -96,10 +93,16 @@ def perform(
             save=request.save_adversarial, settings=context.settings, watchdog=watchdog,
             pictures=pictures,
         )  # fmt: skip
+        judge_result(result, setup, scored, silence, folder / files.ARTIFACTS)
+        for warning in findings.warnings(result):
+            _warn(attempt, warning)
+        harden = None if isinstance(request, UploadedAuditRequest) else request.harden
+        if harden is not None:
+            result.hardening = hardening.verdict(harden, result)
         scored.finish(complete=result.complete)
         files.write_artifacts(folder, made)
         report = _report(
-            attempt, entry, clips, clips_sha256, result, made, audit.victim.device,
+            attempt, entry, clips, digest, result, made, audit.victim.device,
             scored.summary.groups,
         )  # fmt: skip
         (folder / files.REPORT).write_text(report.model_dump_json(indent=1), encoding="utf-8")
@@ -162,36 +165,32 @@ def _result(
     clips: AuditClips,
     expected: Forecast,
     watchdog: Watchdog,
-) -> tuple[AuditResult, str]:
-    """The result, and the SHA-256 of the clips: they are read once for both."""
-    digest = hashlib.sha256()
-
+    silence: SilenceCounter,
+    digest: ClipsDigest,
+) -> AuditResult:
     def log_mels() -> Iterator[Tensor]:
         for index in range(len(clips)):
             watchdog.check()
-            found = clips.log_mels(index)
-            digest.update(clips.told(index) + found.numpy().astype("<f4").tobytes())
-            yield audit.victim.front_end(found)
+            yield audit.victim.front_end(digest.watch(index, clips.log_mels(index)))
 
     found = scored.summary.result(
         of=len(clips),
-        scale=scale(log_mels(), audit.victim.standardizer),
+        scale=scale(silence.watch(log_mels()), audit.victim.standardizer),
         seconds=scored.record.seconds,
     )
-    result = AuditResult(
+    return AuditResult(
         **found.model_dump(),
         forecast=expected.to_dict(),
         windows=audit.victim.windows,
         precision="float32" if audit.victim.exact else "tf32",
     )
-    return result, digest.hexdigest()
 
 
 def _report(
     attempt: Attempt,
     entry: Entry,
     clips: AuditClips,
-    clips_sha256: str,
+    digest: ClipsDigest,
     result: AuditResult,
     artifacts: list[files.ArtifactFile],
     device: torch.device,
@@ -215,7 +214,7 @@ def _report(
             training=config.training,
             deviations=_deviations(config),
         ),
-        clips=clips.description.model_copy(update={"sha256": clips_sha256}),
+        clips=clips.description.model_copy(update={"sha256": digest.sha256}),
         result=result,
         groups=list(groups),
         warnings=retry_while_database_is_away(attempt.warnings),
