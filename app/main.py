@@ -37,6 +37,7 @@ from app.predictions.service import Predictions, PredictionState
 from app.registry import endpoints as registry
 from app.registry.loaded import RegistryState
 from app.registry.tables import Model
+from app.reports import endpoints as reports
 from app.settings import Settings, load_settings
 from app.state import install_state, state_of
 from app.trainings import endpoints as trainings
@@ -45,6 +46,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     registry.router,
     job_routes(None, may(), audits.JOBS | trainings.JOBS),
     audits.router,
+    reports.router,
     trainings.router,
     corpora.router,
     keys.router,

@@ -19,7 +19,6 @@ from app.access.keys.scopes import Scope
 from app.access.quotas import ConcurrencyLimit
 from app.audits import files, formats, service
 from app.audits.dry_run import dry_run
-from app.audits.report import Report
 from app.audits.result import AuditResult
 from app.audits.schemas import Artifact, AuditRequest, ForecastAnswer, UploadedAuditRequest
 from app.audits.service import Upload
@@ -234,12 +233,6 @@ class ResultsQuery(Schema):
     )
 
 
-class ReportQuery(Schema):
-    """In which form."""
-
-    format: str | None = Field(default=None, max_length=20, examples=["json"])
-
-
 def get_results(
     job_id: JobId,
     session: SessionDep,
@@ -287,28 +280,6 @@ router.add_api_route(
         **problems(404, 406, 409, 410, 422),
     },
 )
-
-
-@router.get(
-    "/{job_id}/report",
-    summary="Its report: all that is needed to do it again, and its result",
-    response_model=Report,
-    responses=problems(404, 406, 409, 410, 422),
-)
-def get_report(
-    job_id: JobId,
-    session: SessionDep,
-    services: ServicesDep,
-    caller: MayAudit,
-    query: Annotated[ReportQuery, Query()],
-    accept: Accept = None,
-) -> Response:
-    """The model with the SHA-256 of its weights, the clips, the attacks, the versions of what
-    computed it, the result and the artifacts with their SHA-256. JSON only."""
-    job, folder = service.findings(session, services.storage, job_id, owner=caller.owner)
-    kind = formats.chosen(accept, formats.REPORTS, wanted=query.format)
-    report = service.report(folder, job)
-    return Response(report.model_dump_json(), media_type=formats.REPORTS[kind])
 
 
 @router.get(

@@ -17,7 +17,6 @@ ROWS: Final = {
     "ndjson": "application/x-ndjson",
     "csv": "text/csv",
 }
-REPORTS: Final = {"json": "application/json"}
 # A row of 65 strengths and 1,000 labels takes two MiB.
 PAGE_BYTES: Final = 8 * 1024 * 1024
 FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")

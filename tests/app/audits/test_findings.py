@@ -10,13 +10,9 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from app.audits import files
-from app.audits.report import Report
-from app.audits.result import Hardening
 from app.audits.rows import write_index
-from app.audits.schemas import When
 from app.jobs.service import Submission
 from app.jobs.states import JobKind
-from app.jobs.tables import Job
 from app.persistence.ids import new_id
 from app.persistence.storage import Storage
 from tests.app.state import state
@@ -244,32 +240,6 @@ class TestResults:
     ) -> None:
         answer = client.get(f"/v1/audits/{finished}/results", params=params)
         assert answer.status_code == 422
-
-
-class TestReport:
-    def test_is_json(self, client: TestClient, finished: str) -> None:
-        answer = client.get(f"/v1/audits/{finished}/report", params={"format": "json"})
-        report = Report.model_validate(answer.json())
-        assert (report.object, report.audit) == ("report", finished)
-        assert report.result.n == 12
-        assert [one.name for one in report.artifacts] == [files.CURVE]
-
-    def test_names_what_the_audit_has_caused_since(
-        self, client: TestClient, finished: str, session: Session
-    ) -> None:
-        job = session.get_one(Job, finished)
-        when = When(epsilon=0.1, success_rate_above=0.3)
-        caused = Hardening(when=when, success_rate=0.5, triggered=True, training="train_1")
-        job.result = {**(job.result or {}), "hardening": caused.model_dump(mode="json")}
-        session.commit()
-        report = client.get(f"/v1/audits/{finished}/report").json()
-        assert report["result"]["hardening"]["training"] == "train_1"
-
-    @pytest.mark.parametrize("wanted", ["html", "pdf"])
-    def test_is_nothing_else(self, client: TestClient, finished: str, wanted: str) -> None:
-        path = f"/v1/audits/{finished}/report"
-        assert client.get(path, params={"format": wanted}).status_code == 406
-        assert client.get(path, headers={"Accept": f"text/{wanted}"}).status_code == 406
 
 
 class TestArtifacts:
