@@ -32,6 +32,8 @@ MOST_LINES: Final = 60
 MOST_RAISED: Final = 5
 """Of checks on the first page; all of them follow."""
 
+SHOWABLE: Final = {ord("✕"): "×"}
+"""A mark that the typesetter's fonts do not have, and what it has."""
 
 _WIDTH: Final = re.compile(r'<svg [^>]*width="([0-9.]+)"')
 
@@ -91,7 +93,7 @@ class _Document:
             "subtitle": f"{report.audit} · {_day(report.created_at)} · report"
             f" {report.schema_version}",
             "footer": f"{report.model.name} under attack · {report.audit}",
-            "mark": judged.mark,
+            "mark": judged.mark.translate(SHOWABLE),
             "evidence": judged.evidence,
             "counted": judged.counted,
             "meaning": f"{_sentence(judged.meaning)}.",
@@ -110,7 +112,7 @@ class _Document:
         """What stands below the verdict on the first page."""
         yield from self._charts(charts.curves(self._result)[:1], tabled=False)
         if judged.raised:
-            yield _heading("What speaks against relying on this")
+            yield _heading("What speaks against relying on this", level=2)
             yield from map(_check, judged.raised[:MOST_RAISED])
             more = len(judged.raised) - MOST_RAISED
             if more > 0:
@@ -118,11 +120,11 @@ class _Document:
 
     def _sections(self, judged: Verdict) -> Iterator[tuple[str, Iterable[Part]]]:
         report, result = self._report, self._result
-        yield "Broken clips", map(self._exhibit, shown(self._material), report.exhibits)
         yield "What was audited", [_facts(facts.facts(report))]
         yield "What the attacker may do", _threats(self._material)
         yield "Clean beside attacked", _tables(tables.attacked(result))
         yield "More curves", self._charts(charts.curves(result)[1:], tabled=False)
+        yield "Broken clips", map(self._exhibit, shown(self._material), report.exhibits)
         yield "Flips and recalls", self._flips()
         yield "Gaps between groups", self._gaps()
         yield (
@@ -286,7 +288,8 @@ def _short(table: Table) -> Table:
 
 def _check(one: Checked) -> Part:
     status = one.status.replace("_", " ")
-    told = {"mark": one.mark, "title": one.title, "severity": one.severity, "status": status}
+    mark = one.mark.translate(SHOWABLE)
+    told = {"mark": mark, "title": one.title, "severity": one.severity, "status": status}
     return {"kind": "check", "check": told | {"said": one.text, "remedy": one.remedy}}
 
 
@@ -298,8 +301,8 @@ def _note(text: str) -> Part:
     return {"kind": "note", "text": text}
 
 
-def _heading(text: str) -> Part:
-    return {"kind": "heading", "text": text}
+def _heading(text: str, level: int = 3) -> Part:
+    return {"kind": "heading", "text": text, "level": level}
 
 
 def _list(items: Sequence[str]) -> Part:

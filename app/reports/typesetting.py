@@ -202,8 +202,8 @@ def _escape(letter: str) -> str:
 
 def _said_of(letters: int) -> str:
     return (
-        f"{letters} letters of names in this report are not in its fonts: each stands as its"
-        " Unicode number, such as \\u6124. The attached report.json has them as they are."
+        "Letters that this report's fonts do not have stand as their Unicode numbers, such as"
+        f" \\u6124: {letters} different ones. The attached report.json has them as they are."
     )
 
 

@@ -25,7 +25,7 @@ DPI: Final = 150
 DB: Final = 20 / math.log(10)
 SMALLEST_RANGE_DB: Final = 0.01
 """Of a scale of colours: a clip may be flat, and a difference tiny."""
-MARGINS: Final = {"left": 0.125, "right": 0.985, "bottom": 0.145, "top": 0.855}
+MARGINS: Final = {"left": 0.125, "right": 0.955, "bottom": 0.145, "top": 0.855}
 """Of all pictures alike, so that they can be laid over each other."""
 
 
@@ -108,7 +108,7 @@ def _draw(shown: Exhibited, view: View, values: NDArray[np.float64], scale: _Sca
         vmax=scale.high,
         extent=(shown.start_s, end, 0, MELS),
     )
-    figure.suptitle(drawable(shown.titles[view]), x=0.48, y=0.97, fontsize=9, parse_math=False)
+    figure.suptitle(drawable(shown.titles[view]), x=0.46, y=0.97, fontsize=9, parse_math=False)
     set_title(axes, shown.notes[view])
     axes.title.set_fontsize(7.5)
     axes.set_xlabel("time in s, as the network hears it", fontsize=8)

@@ -19,6 +19,7 @@ from app.audits.exhibits import Exhibit, Heard, Views
 from app.errors import Unavailable
 from app.reports import pdf, typesetting
 from app.reports.material import Material
+from models.audit.checks import CheckResult, Evidence
 from tests.app.reports.made import Made, made
 from workers.audits.exhibit_pictures import VIEWS
 
@@ -34,6 +35,7 @@ HOSTILE = (
     '#import "@preview/cetz:0.1.0"',
     "a\x00b\x1b[31m",
     "\u202egnp.exe",
+    "x" * 300,
 )
 
 
@@ -160,6 +162,30 @@ class TestPdf:
         assert (first["file"], second["file"]) == ("", "exhibit-easiest-adversarial.png")
 
 
+class TestVerdict:
+    @pytest.mark.parametrize("evidence", ["sound", "weak", "invalid"])
+    def test_stands_first_with_the_raised_checks_and_its_mark(
+        self, audit: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evidence: Evidence
+    ) -> None:
+        result = audit.report.result
+        result.evidence, result.finding = evidence, "At ±0.02 σ UAR falls from .71 to .42."
+        result.checks = [
+            CheckResult(
+                id=f"check-{n}", version=1, title=f"Check {n}", severity="weak", status=status,
+                measured="34 clips", reason=None, remedy=None,
+            )
+            for n, status in enumerate(("raised",) * 7 + ("not_run", "clear"))
+        ]  # fmt: skip
+        told = set_as(material(audit, tmp_path), monkeypatch)
+        assert told["evidence"] == evidence
+        assert told["finding"] == "At ±0.02 σ UAR falls from .71 to .42."
+        assert "fonts do not have" not in json.dumps(told)
+        checks = [part["check"]["title"] for part in told["first"] if part["kind"] == "check"]
+        assert checks == [f"Check {n}" for n in range(5)]
+        (every,) = [one["parts"] for one in told["sections"] if one["title"] == "Checks"]
+        assert [part["check"]["status"] for part in every] == [*["raised"] * 7, "not run", "clear"]
+
+
 class TestNames:
     @pytest.mark.parametrize("clip", ["愤怒/{n}.wav", "กา-{n}-👍🏽.wav", "한국어 日本語 हिन्दी {n}"])
     def test_in_any_script_survive(self, clip: str, tmp_path: Path) -> None:
@@ -178,13 +204,14 @@ class TestNames:
         assert "愤" not in json.dumps(told, ensure_ascii=False)
         assert "ярость" in json.dumps(told, ensure_ascii=False)
         note = told["first"][-1]["text"]
-        assert note.startswith("4 letters of names in this report are not in its fonts")
+        assert note.startswith("Letters that this report's fonts do not have")
+        assert ": 4 different ones." in note
 
     def test_need_no_escape_where_all_letters_are_in_a_font(
         self, audit: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         told = set_as(material(audit, tmp_path), monkeypatch)
-        assert "are not in its fonts" not in json.dumps(told)
+        assert "fonts do not have" not in json.dumps(told)
 
     def test_a_folder_of_fonts_has_more_letters(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
