@@ -38,6 +38,7 @@ from app.registry import endpoints as registry
 from app.registry.loaded import RegistryState
 from app.registry.tables import Model
 from app.replay import endpoints as replay
+from app.reports import endpoints as reports
 from app.settings import Settings, load_settings
 from app.signing import endpoints as signing
 from app.state import install_state, state_of
@@ -49,6 +50,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     audits.router,
     replay.router,
     signing.router,
+    reports.router,
     trainings.router,
     corpora.router,
     keys.router,

@@ -19,7 +19,6 @@ from app.access.keys.scopes import Scope
 from app.access.quotas import ConcurrencyLimit
 from app.audits import files, formats, service
 from app.audits.dry_run import dry_run
-from app.audits.report import Report
 from app.audits.result import AuditResult
 from app.audits.schemas import Artifact, AuditRequest, ForecastAnswer, UploadedAuditRequest
 from app.audits.service import Upload
@@ -28,7 +27,6 @@ from app.http.downloads import DOWNLOADED, download
 from app.http.etags import IfNoneMatch
 from app.http.examples import read_examples
 from app.http.forms import ANY_SIZE, multipart, no_others, the_request
-from app.http.headers import SIGNATURE
 from app.http.idempotency import IdempotencyKey
 from app.http.listed_headers import listed
 from app.http.negotiation import NegotiatedRoute
@@ -41,10 +39,6 @@ from app.jobs.states import JobKind
 from app.persistence.database import SessionDep
 from app.schemas import Page, Schema
 from app.settings import Settings
-from app.signing.key_store import KeyStore
-from app.signing.schemas import Signature
-from app.signing.service import sign_file, signed_headers
-from app.signing.signatures import to_bytes
 from models.audit import AuditRow
 
 # The figures are those of a real audit, of 24 clips of CREMA-D.
@@ -239,12 +233,6 @@ class ResultsQuery(Schema):
     )
 
 
-class ReportQuery(Schema):
-    """In which form."""
-
-    format: str | None = Field(default=None, max_length=20, examples=["json"])
-
-
 def get_results(
     job_id: JobId,
     session: SessionDep,
@@ -292,55 +280,6 @@ router.add_api_route(
         **problems(404, 406, 409, 410, 422),
     },
 )
-
-
-@router.get(
-    "/{job_id}/report",
-    summary="Its report: all that is needed to do it again, and its result",
-    response_model=Report,
-    responses={200: {"headers": SIGNATURE}, **problems(404, 406, 409, 410, 422)},
-)
-def get_report(
-    job_id: JobId,
-    session: SessionDep,
-    services: ServicesDep,
-    caller: MayAudit,
-    query: Annotated[ReportQuery, Query()],
-    accept: Accept = None,
-) -> Response:
-    """The model with the SHA-256 of its weights, the clips, the attacks, the versions of what
-    computed it, the result and the artifacts with their SHA-256. JSON only. Its bytes are signed:
-    see `report/signature`."""
-    job, folder = service.findings(session, services.storage, job_id, owner=caller.owner)
-    kind = formats.chosen(accept, formats.REPORTS, wanted=query.format)
-    content = service.rendered(folder, job, kind)
-    store = KeyStore.of(services.storage, services.settings)
-    headers = signed_headers(store, kind, job_id, formats.report_name(kind), content)
-    return Response(content, media_type=formats.REPORTS[kind], headers=headers)
-
-
-@router.get(
-    "/{job_id}/report/signature",
-    summary="Who vouches for its report: a detached signature",
-    response_model=Signature,
-    responses=problems(404, 406, 409, 410, 422),
-)
-def get_report_signature(
-    job_id: JobId,
-    session: SessionDep,
-    services: ServicesDep,
-    caller: MayAudit,
-    query: Annotated[ReportQuery, Query()],
-) -> Response:
-    """Of the bytes that the report answers in that `format` (json if none is said). Save it as
-    `FILE.sig`, byte for byte: `serval verify FILE` takes both, offline. The header
-    `Serval-Signature` of the report is the same document in base64."""
-    job, folder = service.findings(session, services.storage, job_id, owner=caller.owner)
-    kind = formats.chosen(None, formats.REPORTS, wanted=query.format)
-    content = service.rendered(folder, job, kind)
-    store = KeyStore.of(services.storage, services.settings)
-    signature = sign_file(store, kind, job_id, formats.report_name(kind), content)
-    return Response(to_bytes(signature), media_type="application/json")
 
 
 @router.get(

@@ -10,7 +10,6 @@ from typing import Any, Final, TypeVar
 from app.audits.rows import read_lines, read_rows
 from app.errors import NotAcceptable, shown
 from app.http.negotiation import best
-from app.signing.schemas import Kind
 from models.audit.result import AttackOfResult
 
 ROWS: Final = {
@@ -18,7 +17,6 @@ ROWS: Final = {
     "ndjson": "application/x-ndjson",
     "csv": "text/csv",
 }
-REPORTS: Final[dict[Kind, str]] = {"json": "application/json"}
 # A row of 65 strengths and 1,000 labels takes two MiB.
 PAGE_BYTES: Final = 8 * 1024 * 1024
 FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -27,11 +25,6 @@ SIZES: Final = ("linf", "l2", "snr_db", "band_db")
 CHUNK_CHARACTERS: Final = 256 * 1024
 
 K = TypeVar("K", bound=str)
-
-
-def report_name(kind: Kind) -> str:
-    """What a report in that form is called, as a file and as the part that is signed."""
-    return f"report.{kind}"
 
 
 def chosen(accept: str | None, offers: Mapping[K, str], *, wanted: str | None = None) -> K:

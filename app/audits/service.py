@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.access.allowance import Allowance
 from app.audits import acceptance, files, fit
 from app.audits.files import Input
-from app.audits.report import Report
+from app.audits.report import SCHEMA_VERSION, Report
 from app.audits.result import AuditResult
 from app.audits.schemas import AuditRequest, UploadedAuditRequest
 from app.corpora import service as corpora
@@ -26,7 +26,6 @@ from app.persistence.storage import Storage
 from app.registry import service as registry
 from app.registry.service import Entry
 from app.settings import Settings
-from app.signing.schemas import Kind
 from models.audio import SEVERAL, AudioError, decode
 from models.features import SAMPLE_RATE
 
@@ -312,16 +311,13 @@ def findings(session: Session, storage: Storage, audit_id: str, *, owner: str) -
 
 
 def report(folder: Path, job: Job) -> Report:
-    """The report. What an audit has caused stands in its row alone, which is told of it later."""
+    """The report, in today's shape. What an audit has caused, and what its owner was told of it,
+    stands in its row, which learns of both later."""
     found = Report.model_validate_json((folder / files.REPORT).read_bytes())
     found.result.hardening = AuditResult.model_validate(job.result).hardening
+    found.warnings = list(job.warnings)
+    found.schema_version = SCHEMA_VERSION
     return found
-
-
-def rendered(folder: Path, job: Job, kind: Kind) -> bytes:
-    """The report in one of its forms. The same audit gives the same bytes: they are signed."""
-    assert kind == "json"
-    return report(folder, job).model_dump_json().encode()
 
 
 def artifact(folder: Path, name: str, job: Job) -> tuple[files.ArtifactFile, Path]:

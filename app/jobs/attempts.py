@@ -128,6 +128,12 @@ class Attempt:
                     warnings=[*warnings, text],
                 )
 
+    def warnings(self) -> list[str]:
+        """What the job's owner has been told so far; nothing if the job was deleted."""
+        with self.sessions() as session:
+            found = session.scalar(select(Job.warnings).where(Job.id == self.job_id))
+        return list(found or ())
+
     def succeed(
         self,
         result: dict[str, Any],

@@ -21,6 +21,8 @@ from app.replay import names
 from app.replay.making import Bundle, Piece, signed
 from app.replay.names import clip_file
 from app.replay.schemas import BundleQuery, ClipUsed, Materials
+from app.reports import json as json_report
+from app.reports.material import Material
 from app.signing.key_store import KeyStore
 from models.checkpoint import CONFIG, WEIGHTS
 from models.corpus.manifest import CorpusError
@@ -62,7 +64,7 @@ def bundle(
         Piece.of(names.REQUEST, _json(report.request)),
         Piece.of(names.MATERIALS, folder / files.MATERIALS),
         Piece.of(names.ROWS, folder / files.ROWS),
-        Piece.of(names.REPORT, audits.rendered(folder, job, "json")),
+        Piece.of(names.REPORT, json_report.write(Material(report, folder, ""))),
     ]
     if query.model == "files":
         pieces += _models(session, services, materials, owner)

@@ -1,6 +1,7 @@
 """What the service signs, and with which keys."""
 
 import base64
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -19,22 +20,26 @@ HEADER: Final = "Serval-Signature"
 """Of an answer that is signed: the whole document of the signature, in base64."""
 
 
-def sign_file(store: KeyStore, kind: Kind, audit: str, name: str, content: bytes) -> Signature:
-    """The signature of a report in one of its forms.
+@dataclass(frozen=True)
+class Written:
+    """A report of an audit in one of its forms: what is answered, byte for byte."""
 
-    Args:
-        name: of the file, such as ``report.json``.
-        content: what is answered, byte for byte.
+    audit: str
+    kind: Kind
+    content: bytes
+
+
+def sign_written(store: KeyStore, written: Written) -> Signature:
+    """Its signature.
 
     Raises:
         ServalError, OSError: the key cannot be had.
     """
-    return sign(store.current(), kind, audit, [measured(name, content)])
+    part = measured(f"report.{written.kind}", written.content)
+    return sign(store.current(), written.kind, written.audit, [part])
 
 
-def signed_headers(
-    store: KeyStore, kind: Kind, audit: str, name: str, content: bytes
-) -> dict[str, str]:
+def signed_headers(store: KeyStore, written: Written) -> dict[str, str]:
     """The header that carries the signature of what is answered beside it: no other request can
     come in between, after which both would not fit.
 
@@ -42,9 +47,9 @@ def signed_headers(
     and who asks for the signature is told.
     """
     try:
-        document = to_bytes(sign_file(store, kind, audit, name, content))
+        document = to_bytes(sign_written(store, written))
     except (ServalError, OSError) as error:
-        log.error("a report is not signed", audit=audit, reason=str(error))
+        log.error("a report is not signed", audit=written.audit, reason=str(error))
         return {}
     return {HEADER: base64.b64encode(document).decode()}
 

@@ -7,6 +7,7 @@ interrupted.
 
 import platform
 import shutil
+import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from torch import Tensor
 
 import app
 from app.audits import files, hardening
-from app.audits.report import Environment, Report, ReportedModel
+from app.audits.report import Deviations, Environment, Report, ReportedModel
 from app.audits.result import AuditResult
 from app.audits.rows import write_index
 from app.audits.schemas import AnyAuditRequest, UploadedAuditRequest
@@ -32,12 +33,16 @@ from app.persistence.database import now
 from app.registry.service import Entry
 from models.audit import Audit
 from models.audit.forecast import Forecast, forecast
+from models.audit.measures import BREAKDOWNS, MEASURES
 from models.audit.measures.gaps import GroupTable
 from models.audit.scale import scale
+from models.checkpoint import ModelConfig
 from workers.audits import artifacts, findings, shards
-from workers.audits.clips import AuditClips
+from workers.audits.clips import AuditClips, ClipsDigest
+from workers.audits.judged import judge_result
 from workers.audits.materials import materials
 from workers.audits.pacing import Pacing
+from workers.audits.probe import SilenceCounter
 from workers.audits.record import Record
 from workers.audits.scored import AuditAttempt, Scored, clips_shown
 from workers.audits.scoring import Scoring
@@ -77,29 +82,32 @@ def perform(
     job = AuditAttempt(context, attempt, watchdog, setup, expected, clock)
     scored = shards.score(job) if shards.is_worth_it(job) else _score_alone(job)
     _tell_of_time(scored, attempt, request)
-    result = _result(scored, audit, clips, expected, watchdog)
-    for warning in findings.warnings(result):
-        _warn(attempt, warning)
-    harden = None if isinstance(request, UploadedAuditRequest) else request.harden
-    if harden is not None:
-        result.hardening = hardening.verdict(harden, result)
+    silence, digest = SilenceCounter(), ClipsDigest(clips)
+    result = _result(scored, audit, clips, expected, watchdog, silence, digest)
     with context.storage.staging() as staged:
         folder = staged / "findings"
         folder.mkdir()
         shutil.copyfile(scored.record.path / files.ROWS, folder / files.ROWS)
         write_index(folder / files.ROWS)
         made = artifacts.make(
-            audit, scored.record, scored.shown, clips, entry, result, folder / files.ARTIFACTS,
+            audit, scored, clips, entry, result, folder / files.ARTIFACTS,
             save=request.save_adversarial, settings=context.settings, watchdog=watchdog,
             pictures=pictures,
         )  # fmt: skip
+        judge_result(result, setup, scored, silence, folder / files.ARTIFACTS)
+        for warning in findings.warnings(result):
+            _warn(attempt, warning)
+        harden = None if isinstance(request, UploadedAuditRequest) else request.harden
+        if harden is not None:
+            result.hardening = hardening.verdict(harden, result)
         scored.finish(complete=result.complete)
-        files.write_artifacts(folder, made)
+        files.write_artifacts(folder, made.artifacts)
         used = materials(setup, context.settings.audit_batch, watchdog)
         (folder / files.MATERIALS).write_text(used.model_dump_json(indent=1), encoding="utf-8")
         report = _report(
-            attempt, entry, clips, result, made, audit.victim.device, scored.summary.groups
-        )
+            attempt, entry, clips, digest, result, made, audit.victim.device,
+            scored.summary.groups,
+        )  # fmt: skip
         (folder / files.REPORT).write_text(report.model_dump_json(indent=1), encoding="utf-8")
         _publish(context, attempt, folder)
     return _outcome(context, attempt, request, entry, result)
@@ -129,7 +137,9 @@ def _score_alone(job: AuditAttempt) -> Scored:
         lambda text: _warn(attempt, text), group_by=group_by(setup.request),
     )  # fmt: skip
     in_time = scoring.run_in_time()
-    return Scored(scoring.summary, record, scoring.shown, scoring.done, in_time, pacing.finish)
+    return Scored(
+        scoring.summary, record, scoring.shown, scoring.broken, scoring.done, in_time, pacing.finish
+    )
 
 
 def _tell_of_time(scored: Scored, attempt: Attempt, request: AnyAuditRequest) -> None:
@@ -160,15 +170,17 @@ def _result(
     clips: AuditClips,
     expected: Forecast,
     watchdog: Watchdog,
+    silence: SilenceCounter,
+    digest: ClipsDigest,
 ) -> AuditResult:
     def log_mels() -> Iterator[Tensor]:
         for index in range(len(clips)):
             watchdog.check()
-            yield audit.victim.front_end(clips.log_mels(index))
+            yield audit.victim.front_end(digest.watch(index, clips.log_mels(index)))
 
     found = scored.summary.result(
         of=len(clips),
-        scale=scale(log_mels(), audit.victim.standardizer),
+        scale=scale(silence.watch(log_mels()), audit.victim.standardizer),
         seconds=scored.record.seconds,
     )
     return AuditResult(
@@ -183,8 +195,9 @@ def _report(
     attempt: Attempt,
     entry: Entry,
     clips: AuditClips,
+    digest: ClipsDigest,
     result: AuditResult,
-    artifacts: list[files.ArtifactFile],
+    made: artifacts.Made,
     device: torch.device,
     groups: Sequence[GroupTable],
 ) -> Report:
@@ -204,11 +217,15 @@ def _report(
             front_end=config.front_end,
             defense=config.defense,
             training=config.training,
+            deviations=_deviations(config),
         ),
-        clips=clips.description,
+        clips=clips.description.model_copy(update={"sha256": digest.sha256}),
         result=result,
         groups=list(groups),
-        artifacts=artifacts,
+        warnings=retry_while_database_is_away(attempt.warnings),
+        measures={name: one.version for name, one in sorted((MEASURES | BREAKDOWNS).items())},
+        exhibits=made.exhibits,
+        artifacts=made.artifacts,
         environment=Environment(
             serval=app.__version__,
             python=platform.python_version(),
@@ -217,6 +234,16 @@ def _report(
             device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
             threads=torch.get_num_threads(),
         ),
+    )
+
+
+def _deviations(config: ModelConfig) -> Deviations:
+    loudest = max(range(len(config.mean)), key=config.mean.__getitem__)
+    return Deviations(
+        loudest=config.std[loudest],
+        lowest=min(config.std),
+        median=statistics.median(config.std),
+        highest=max(config.std),
     )
 
 

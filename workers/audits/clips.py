@@ -1,5 +1,7 @@
 """The clips of an audit, from a corpus or from an upload, read one by one."""
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -66,6 +68,27 @@ class AuditClips:
             JobFailed: the recording cannot be read any more.
         """
         return _read(self.recordings[index], index)
+
+
+class ClipsDigest:
+    """The SHA-256 of an audit's clips, as `app.audits.report` says what it is of, taken while they
+    are read for something else."""
+
+    def __init__(self, clips: AuditClips) -> None:
+        self._clips = clips
+        self._digest = hashlib.sha256()
+
+    def watch(self, index: int, log_mels: Tensor) -> Tensor:
+        """Count a clip, in their order; the log-mels come back as they are."""
+        one = self._clips.facts(index)
+        told = json.dumps([one.name, one.label, one.speaker]).encode()
+        self._digest.update(told + b"\n" + log_mels.numpy().astype("<f4").tobytes())
+        return log_mels
+
+    @property
+    def sha256(self) -> str:
+        """Of the clips so far."""
+        return self._digest.hexdigest()
 
 
 @lru_cache(maxsize=KEPT)

@@ -27,12 +27,14 @@ class Defined:
         formula: what is computed, of p (scores), y (true class), ŷ (clean prediction) and ŷ′
             (prediction under the attack).
         source: where it is from, and what it is called there.
+        version: raised when the same rows would give another figure.
     """
 
     name: ClassVar[str]
     definition: ClassVar[str]
     formula: ClassVar[str]
     source: ClassVar[str]
+    version: ClassVar[int] = 1
 
 
 class Measure(Defined, ABC):

@@ -10,15 +10,12 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from app.audits import files
-from app.audits.report import Report
-from app.audits.result import Hardening
 from app.audits.rows import write_index
-from app.audits.schemas import When
 from app.jobs.service import Submission
 from app.jobs.states import JobKind
-from app.jobs.tables import Job
 from app.persistence.ids import new_id
 from app.persistence.storage import Storage
+from app.reports import typesetting
 from tests.app.state import state
 from tests.conftest import MakeKey
 from tests.recorded import record
@@ -253,30 +250,26 @@ class TestResults:
         assert answer.status_code == 422
 
 
-class TestReport:
-    def test_is_json(self, client: TestClient, finished: str) -> None:
-        answer = client.get(f"/v1/audits/{finished}/report", params={"format": "json"})
-        report = Report.model_validate(answer.json())
-        assert (report.object, report.audit) == ("report", finished)
-        assert report.result.n == 12
-        assert [one.name for one in report.artifacts] == [files.CURVE]
+class TestReportAsPdf:
+    def test_comes_as_an_attachment_of_its_name(self, client: TestClient, finished: str) -> None:
+        answer = client.get(f"/v1/audits/{finished}/report?format=pdf")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "application/pdf"
+        assert answer.headers["content-disposition"] == f'attachment; filename="{finished}.pdf"'
+        assert answer.content.startswith(b"%PDF-1.7")
 
-    def test_names_what_the_audit_has_caused_since(
-        self, client: TestClient, finished: str, session: Session
+    def test_is_chosen_by_accept(self, client: TestClient, finished: str) -> None:
+        headers = {"Accept": "application/pdf"}
+        answer = client.get(f"/v1/audits/{finished}/report", headers=headers)
+        assert answer.headers["content-type"] == "application/pdf"
+
+    def test_one_that_cannot_be_typeset_is_503(
+        self, client: TestClient, finished: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        job = session.get_one(Job, finished)
-        when = When(epsilon=0.1, success_rate_above=0.3)
-        caused = Hardening(when=when, success_rate=0.5, triggered=True, training="train_1")
-        job.result = {**(job.result or {}), "hardening": caused.model_dump(mode="json")}
-        session.commit()
-        report = client.get(f"/v1/audits/{finished}/report").json()
-        assert report["result"]["hardening"]["training"] == "train_1"
-
-    @pytest.mark.parametrize("wanted", ["html", "pdf"])
-    def test_is_nothing_else(self, client: TestClient, finished: str, wanted: str) -> None:
-        path = f"/v1/audits/{finished}/report"
-        assert client.get(path, params={"format": wanted}).status_code == 406
-        assert client.get(path, headers={"Accept": f"text/{wanted}"}).status_code == 406
+        monkeypatch.setattr(typesetting, "SECONDS", 0.01)
+        answer = client.get(f"/v1/audits/{finished}/report?format=pdf")
+        assert (answer.status_code, answer.json()["code"]) == (503, "report_too_large")
+        assert "format=html" in answer.json()["detail"]
 
 
 class TestArtifacts:
@@ -361,5 +354,8 @@ class TestArtifacts:
         assert files.is_artifact(files.picture_name(1))
         assert files.is_artifact(files.sound_name(7, 3))
         assert files.is_artifact(files.clean_name(7))
+        for suffix in (".png", ".svg", ".flac"):
+            assert files.is_artifact(files.exhibit_name("easiest", "difference", suffix))
+        assert not files.is_artifact("exhibit-easiest-difference.html")
         assert not files.is_artifact("adversarial-000001-01.wav\n")
         assert not files.is_artifact("../adversarial.safetensors")

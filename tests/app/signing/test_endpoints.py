@@ -1,6 +1,7 @@
 """What is signed over HTTP."""
 
 import base64
+import html
 
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -43,22 +44,32 @@ class TestSigningKey:
 
 
 class TestReport:
+    @pytest.mark.parametrize("kind", ["json", "html", "pdf"])
     def test_its_header_and_its_signature_are_of_its_bytes(
-        self, client: TestClient, finished: str
+        self, client: TestClient, finished: str, kind: str
     ) -> None:
-        report = client.get(f"/v1/audits/{finished}/report")
-        document = client.get(f"/v1/audits/{finished}/report/signature", params={"format": "json"})
+        query = {"format": kind}
+        report = client.get(f"/v1/audits/{finished}/report", params=query)
+        assert report.status_code == 200, report.text
+        document = client.get(f"/v1/audits/{finished}/report/signature", params=query)
         assert document.headers["content-type"] == "application/json"
         assert base64.b64decode(report.headers["serval-signature"]) == document.content
-        verdict = verify(document.content, [measured("report.json", report.content)])
+        verdict = verify(document.content, [measured(f"report.{kind}", report.content)])
         assert verdict.faults == ()
         assert verdict.signature is not None
-        assert (verdict.signature.kind, verdict.signature.audit) == ("json", finished)
+        assert (verdict.signature.kind, verdict.signature.audit) == (kind, finished)
         key = client.get("/v1/signing-key").json()["current"]
         assert verdict.signature.key == key["fingerprint"]
+        changed = report.content[:-1] + b"x"
+        (fault,) = verify(document.content, [measured(f"report.{kind}", changed)]).faults
+        assert fault.part == f"report.{kind}"
 
     def test_it_says_what_its_signature_does_not(self, client: TestClient, finished: str) -> None:
-        assert client.get(f"/v1/audits/{finished}/report").json()["about_signature"] == DOES_NOT_SAY
+        url = f"/v1/audits/{finished}/report"
+        assert client.get(url).json()["about_signature"] == DOES_NOT_SAY
+        page = html.unescape(client.get(url, params={"format": "html"}).text)
+        assert DOES_NOT_SAY in page
+        assert f"/v1/audits/{finished}/bundle" in page
 
     def test_what_was_signed_before_a_rotation_is_unchanged_still(
         self, client: TestClient, finished: str, app_storage: Storage

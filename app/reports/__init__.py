@@ -1,0 +1,1 @@
+"""Reports of audits, for people: pages that open offline, with charts and tables."""

@@ -1,0 +1,70 @@
+"""Commands that a reader can run: an audit again as it was, or with a patch to its request.
+
+Whatever stands in a request is inside a quoted here-document, in which a shell reads nothing.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+END: Final = "AUDIT"
+"""Of the here-document. No line of indented JSON is this word alone."""
+
+
+def patched(request: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """The request with a JSON merge patch applied (RFC 7396, Sec. 2)."""
+    found = dict(request)
+    for name, value in patch.items():
+        if value is None:
+            found.pop(name, None)
+        elif isinstance(value, Mapping):
+            below = found.get(name)
+            found[name] = patched(below if isinstance(below, Mapping) else {}, value)
+        else:
+            found[name] = value
+    return found
+
+
+def pretty(value: object) -> str:
+    """JSON for people, in ASCII, so that no letter of it looks like another one."""
+    return json.dumps(value, indent=2, ensure_ascii=True)
+
+
+def lines(request: Mapping[str, Any]) -> str:
+    """The same with a line for each field, and for each item of a list of objects."""
+    told = []
+    for name, value in request.items():
+        if isinstance(value, list) and value and all(isinstance(one, Mapping) for one in value):
+            items = ",\n".join(f"    {json.dumps(one)}" for one in value)
+            told.append(f"  {json.dumps(name)}: [\n{items}\n  ]")
+        else:
+            told.append(f"  {json.dumps(name)}: {json.dumps(value)}")
+    return "{\n" + ",\n".join(told) + "\n}"
+
+
+def submit(
+    request: Mapping[str, Any],
+    base_url: str,
+    form: Callable[[Mapping[str, Any]], str] = pretty,
+) -> str:
+    """The curl command that queues an audit.
+
+    Args:
+        base_url: of the service, with a slash at its end.
+        form: how the request is written.
+    """
+    return (
+        f'curl {base_url}v1/audits -H "Authorization: Bearer $SERVAL_KEY" \\\n'
+        f"  -H 'Content-Type: application/json' --data-binary @- <<'{END}'\n"
+        f"{form(request)}\n{END}"
+    )
+
+
+def replay(audit: str, base_url: str) -> str:
+    """The commands that fetch an audit's bundle, look who signed it, and run it again elsewhere."""
+    return (
+        f'curl {base_url}v1/audits/{audit}/bundle -H "Authorization: Bearer $SERVAL_KEY"'
+        " -o audit.zip\n"
+        "serval verify audit.zip\n"
+        "serval replay audit.zip --corpus FOLDER"
+    )
