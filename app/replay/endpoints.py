@@ -45,7 +45,6 @@ def get_bundle(
     files, and a signature over all of it: `serval replay FILE` runs the audit again without a
     service, `serval verify FILE` says who signed it. The same question gives the same bytes."""
     bundle = service.bundle(session, services, job_id, query, owner=caller.owner)
-    session.rollback()  # no connection is held while it is sent
     headers = {"ETag": f'"{bundle.tag}"'}
     if unchanged(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ from app.jobs.services import Services
 from app.jobs.tables import Job
 from app.registry import service as registry
 from app.replay import names
-from app.replay.making import Bundle, Piece, signed
+from app.replay.making import Bundle, Content, Piece, signed
 from app.replay.names import clip_file
 from app.replay.schemas import BundleQuery, ClipUsed, Materials
 from app.reports import json as json_report
@@ -45,10 +46,42 @@ signature.json    the SHA-256 of each file above, signed; it holds for this zip 
 """
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """A file that is to go into a bundle.
+
+    Attributes:
+        sha256: that it must have; None for any.
+        gone: what is told if it went, or is another one now; None if neither may be.
+    """
+
+    name: str
+    content: Content
+    sha256: str | None = None
+    gone: Gone | None = None
+
+    def measured(self) -> Piece:
+        """The file, read once.
+
+        Raises:
+            Gone: see there.
+            OSError: it cannot be read.
+        """
+        try:
+            piece = Piece.of(self.name, self.content)
+        except FileNotFoundError:
+            if self.gone is None:
+                raise
+            raise self.gone from None
+        if self.gone is not None and self.sha256 not in {None, piece.sha256}:
+            raise self.gone
+        return piece
+
+
 def bundle(
     session: Session, services: Services, audit_id: str, query: BundleQuery, *, owner: str
 ) -> Bundle:
-    """The bundle of a finished audit, measured and signed.
+    """The bundle of a finished audit, measured and signed. No connection is held meanwhile.
 
     Raises:
         NotFound, Conflict: as `app.audits.service.findings`; Conflict also if it was made before
@@ -59,18 +92,20 @@ def bundle(
     job, folder = audits.findings(session, services.storage, audit_id, owner=owner)
     materials = _materials(folder, audit_id)
     report = audits.report(folder, job)
-    pieces = [
-        Piece.of(names.README, README.encode()),
-        Piece.of(names.REQUEST, _json(report.request)),
-        Piece.of(names.MATERIALS, folder / files.MATERIALS),
-        Piece.of(names.ROWS, folder / files.ROWS),
-        Piece.of(names.REPORT, json_report.write(Material(report, folder, ""))),
+    wanted = [
+        Wanted(names.README, README.encode()),
+        Wanted(names.REQUEST, _json(report.request)),
+        Wanted(names.MATERIALS, folder / files.MATERIALS),
+        Wanted(names.ROWS, folder / files.ROWS),
+        Wanted(names.REPORT, json_report.write(Material(report, folder, ""))),
     ]
     if query.model == "files":
-        pieces += _models(session, services, materials, owner)
+        wanted += _models(session, services, materials, owner)
     if query.audio:
-        pieces += _recordings(session, services, job, report, materials)
-        pieces += _artifacts(folder, job)
+        wanted += _recordings(session, services, job, report, materials)
+        wanted += _artifacts(folder, job)
+    session.rollback()
+    pieces = [one.measured() for one in wanted]
     store = KeyStore.of(services.storage, services.settings)
     return signed(store.current(), audit_id, pieces)
 
@@ -94,42 +129,37 @@ def _materials(folder: Path, audit_id: str) -> Materials:
 
 def _models(
     session: Session, services: Services, materials: Materials, owner: str
-) -> Iterator[Piece]:
+) -> Iterator[Wanted]:
     for number, model in enumerate(materials.models):
         for name, sha256 in ((CONFIG, model.config_sha256), (WEIGHTS, model.weights_sha256)):
+            gone = _model_gone(model.id)
             try:
                 path = registry.file(session, services.storage, model.id, name, owner=owner)
-                piece = Piece.of(names.model_file(number, name), path)
-            except (NotFound, FileNotFoundError) as error:
-                raise _model_gone(model.id, "was deleted") from error
-            if piece.sha256 != sha256:
-                raise _model_gone(model.id, "is another one now")
-            yield piece
+            except NotFound:
+                raise gone from None
+            yield Wanted(names.model_file(number, name), path, sha256, gone)
 
 
-def _model_gone(model: str, why: str) -> Gone:
+def _model_gone(model: str) -> Gone:
     return Gone(
-        f"The model {model} {why} since the audit. Ask for ?model=hash: whoever replays the bundle"
-        " gives the model's files then.",
+        f"The model {model} was deleted, or is another one, since the audit. Ask for ?model=hash:"
+        " whoever replays the bundle gives the model's files then.",
         code="model_gone",
     )
 
 
 def _recordings(
     session: Session, services: Services, job: Job, report: Report, materials: Materials
-) -> Iterator[Piece]:
+) -> Iterator[Wanted]:
     find = _finder(session, services, job, report)
     for clip in materials.clips:
+        gone = _audio_gone(f"Recordings of the audit were removed, clip {clip.index} among them")
         if clip.sha256 is None:
             raise _audio_gone("The audit had no recordings, log-mels alone")
         path = find(clip)
-        try:
-            piece = None if path is None else Piece.of(clip_file(clip.index, path.suffix), path)
-        except FileNotFoundError:
-            piece = None
-        if piece is None or piece.sha256 != clip.sha256:
-            raise _audio_gone(f"Recordings of the audit were removed, clip {clip.index} among them")
-        yield piece
+        if path is None:
+            raise gone
+        yield Wanted(clip_file(clip.index, path.suffix), path, clip.sha256, gone)
 
 
 def _finder(
@@ -158,12 +188,10 @@ def _audio_gone(why: str) -> Gone:
     )
 
 
-def _artifacts(folder: Path, job: Job) -> Iterator[Piece]:
+def _artifacts(folder: Path, job: Job) -> Iterator[Wanted]:
     """The recordings that the audit made; of other artifacts the report has the hashes."""
+    gone = _audio_gone("Recordings of the audit were removed")
     for one in files.read_artifacts(folder):
         if files.is_audio(one.name):
             _, path = audits.artifact(folder, one.name, job)
-            try:
-                yield Piece.of(names.artifact_file(one.name), path)
-            except FileNotFoundError as error:
-                raise _audio_gone("Recordings of the audit were removed") from error
+            yield Wanted(names.artifact_file(one.name), path, one.sha256, gone)

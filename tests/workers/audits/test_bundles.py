@@ -163,6 +163,17 @@ class TestWhatWent:
         assert (answer.status_code, answer.json()["code"]) == (410, "audio_gone")
         assert client.get(f"/v1/audits/{audit}/bundle").status_code == 200
 
+    def test_files_that_are_others_now_are_410(
+        self, client: TestClient, audit: str, model: str, corpus: Corpus, context: WorkerContext
+    ) -> None:
+        clip = next((context.storage.corpus_dir(corpus.id) / "audio").glob("000051.*"))
+        clip.write_bytes(spoken.wav("joy", 99))
+        answer = client.get(f"/v1/audits/{audit}/bundle?audio=true")
+        assert (answer.status_code, answer.json()["code"]) == (410, "audio_gone")
+        (context.storage.model_dir(model) / WEIGHTS).write_bytes(b"others")
+        answer = client.get(f"/v1/audits/{audit}/bundle")
+        assert (answer.status_code, answer.json()["code"]) == (410, "model_gone")
+
     def test_an_audit_from_before_there_were_bundles_is_409(
         self, client: TestClient, audit: str, context: WorkerContext
     ) -> None:
