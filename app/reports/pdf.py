@@ -7,7 +7,6 @@ attachment, with the rows if they are not too many. The same report gives the sa
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import resources
@@ -46,8 +45,7 @@ def write(material: Material) -> bytes:
     Raises:
         Unavailable: it is too large to be typeset.
     """
-    with tempfile.TemporaryDirectory(prefix="serval-report-") as name:
-        folder = Path(name)
+    with material.scratch() as folder:
         template = resources.files("app.reports").joinpath("templates", "report.typ")
         (folder / "report.typ").write_bytes(template.read_bytes())
         (folder / "content.json").write_text(json.dumps(content(material, folder)))
