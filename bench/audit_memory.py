@@ -35,6 +35,7 @@ from models.corpus.manifest import Clip, Manifest
 from models.features import MELS
 from workers.audits import audit_job
 from workers.audits.artifacts import Pictures
+from workers.audits.exhibit_pictures import VIEWS, Picture
 from workers.runtime.context import WorkerContext
 from workers.runtime.progress import Watchdog
 
@@ -49,7 +50,11 @@ ATTACKS: Final = [
     {"type": "noise", "epsilon": [0.02, 0.1]},
 ]
 ARCHITECTURE: Final = "mean-frame"
-NO_PICTURES: Final = Pictures(pair=lambda *_, **__: b"", curves=lambda *_, **__: b"")
+NO_PICTURES: Final = Pictures(
+    pair=lambda *_, **__: b"",
+    curves=lambda *_, **__: b"",
+    exhibit=lambda _: dict.fromkeys(VIEWS, Picture(b"", b"")),
+)
 
 
 @ARCHITECTURES.register(ARCHITECTURE)

@@ -31,6 +31,8 @@ ARTIFACTS: Final = "artifacts"
 
 MEDIA_TYPES: Final = {
     ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".flac": "audio/flac",
     ".wav": "audio/wav",
     ".safetensors": "application/octet-stream",
 }
@@ -41,10 +43,11 @@ CURVE: Final = "uar-curve.png"
 is_artifact = re.compile(
     r"adversarial\.safetensors|uar-curve\.png|figure2-[1-9]\.png"
     r"|(?:clean-[0-9]{6}|adversarial-[0-9]{6}-[0-9]{2,3})\.wav"
+    r"|exhibit-(?:easiest|median|hardest)-(?:original|adversarial|difference)\.(?:png|svg|flac)"
 ).fullmatch
 
 
-is_audio = re.compile(r"adversarial\.safetensors|.+\.wav").fullmatch
+is_audio = re.compile(r"adversarial\.safetensors|.+\.(?:wav|flac)").fullmatch
 """Whether an artifact is a recording: of somebody's voice, as it was or as it was attacked. The
 tensors are those clips as the model heard them; sound can be made of them."""
 
@@ -52,6 +55,16 @@ tensors are those clips as the model heard them; sound can be made of them."""
 def picture_name(number: int) -> str:
     """Of a picture pair, from 1."""
     return f"figure2-{number}.png"
+
+
+def exhibit_name(role: str, view: str, suffix: str) -> str:
+    """Of a picture or a sound of an exhibit; see `app.audits.exhibits`.
+
+    Args:
+        view: original, adversarial or difference.
+        suffix: .png, .svg or .flac.
+    """
+    return f"exhibit-{role}-{view}{suffix}"
 
 
 def clean_name(index: int) -> str:

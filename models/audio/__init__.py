@@ -7,7 +7,7 @@ where such libraries have their faults, are never reached.
 """
 
 from models.audio.decoding import Channel, Samples, Waveform, decode, read_header
-from models.audio.encoding import Encoding, encode_wav
+from models.audio.encoding import Encoding, encode_flac, encode_wav
 from models.audio.layout import MAX_SECONDS
 from models.audio.level import active_level_dbfs, level_warnings
 from models.audio.problems import SEVERAL, AudioError, AudioWarning
@@ -23,6 +23,7 @@ __all__ = [
     "Waveform",
     "active_level_dbfs",
     "decode",
+    "encode_flac",
     "encode_wav",
     "level_warnings",
     "read_header",

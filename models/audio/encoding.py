@@ -1,5 +1,6 @@
-"""Samples → WAV."""
+"""Samples → WAV, or FLAC for what is only to be listened to."""
 
+import io
 import struct
 from typing import Literal
 
@@ -38,6 +39,26 @@ def encode_wav(
         fmt = struct.pack("<HHIIHHH", IEEE_FLOAT, 1, rate, rate * 4, 4, 32, 0)
         fact = _chunk(b"fact", struct.pack("<I", len(samples)))
     return _chunk(b"RIFF", b"WAVE" + _chunk(b"fmt ", fmt) + fact + _chunk(b"data", body))
+
+
+def encode_flac(samples: npt.NDArray[np.float32], rate: int = SAMPLE_RATE) -> bytes:
+    """Write a mono FLAC file of 16 bits: about half of the WAV's size, and every browser plays it.
+
+    Args:
+        samples: (n,), full scale 1; rounded to the nearest step, and clipped at full scale.
+        rate: Hz.
+
+    Raises:
+        ValueError: the samples are not one channel of finite numbers.
+    """
+    import soundfile  # not above: a bare GPU machine may lack it
+
+    if samples.ndim != 1 or not np.isfinite(samples).all():
+        raise ValueError(f"samples of shape {samples.shape} must be (n,) and finite")
+    steps = np.rint(samples.astype(np.float64) * 32_768).clip(-32_768, 32_767).astype(np.int16)
+    with io.BytesIO() as file:
+        soundfile.write(file, steps, rate, format="FLAC", subtype="PCM_16")
+        return file.getvalue()
 
 
 def _chunk(name: bytes, body: bytes) -> bytes:

@@ -89,7 +89,7 @@ def perform(
         shutil.copyfile(scored.record.path / files.ROWS, folder / files.ROWS)
         write_index(folder / files.ROWS)
         made = artifacts.make(
-            audit, scored.record, scored.shown, clips, entry, result, folder / files.ARTIFACTS,
+            audit, scored, clips, entry, result, folder / files.ARTIFACTS,
             save=request.save_adversarial, settings=context.settings, watchdog=watchdog,
             pictures=pictures,
         )  # fmt: skip
@@ -100,7 +100,7 @@ def perform(
         if harden is not None:
             result.hardening = hardening.verdict(harden, result)
         scored.finish(complete=result.complete)
-        files.write_artifacts(folder, made)
+        files.write_artifacts(folder, made.artifacts)
         report = _report(
             attempt, entry, clips, digest, result, made, audit.victim.device,
             scored.summary.groups,
@@ -134,7 +134,9 @@ def _score_alone(job: AuditAttempt) -> Scored:
         lambda text: _warn(attempt, text), group_by=group_by(setup.request),
     )  # fmt: skip
     in_time = scoring.run_in_time()
-    return Scored(scoring.summary, record, scoring.shown, scoring.done, in_time, pacing.finish)
+    return Scored(
+        scoring.summary, record, scoring.shown, scoring.broken, scoring.done, in_time, pacing.finish
+    )
 
 
 def _tell_of_time(scored: Scored, attempt: Attempt, request: AnyAuditRequest) -> None:
@@ -192,7 +194,7 @@ def _report(
     clips: AuditClips,
     digest: ClipsDigest,
     result: AuditResult,
-    artifacts: list[files.ArtifactFile],
+    made: artifacts.Made,
     device: torch.device,
     groups: Sequence[GroupTable],
 ) -> Report:
@@ -219,7 +221,8 @@ def _report(
         groups=list(groups),
         warnings=retry_while_database_is_away(attempt.warnings),
         measures={name: one.version for name, one in sorted((MEASURES | BREAKDOWNS).items())},
-        artifacts=artifacts,
+        exhibits=made.exhibits,
+        artifacts=made.artifacts,
         environment=Environment(
             serval=app.__version__,
             python=platform.python_version(),

@@ -68,7 +68,7 @@ def spectrogram_pair(
     Returns:
         A PNG file.
     """
-    return _png(draw_pair(clean, adversarial, attack=attack, truth=truth, clip_frames=clip_frames))
+    return png(draw_pair(clean, adversarial, attack=attack, truth=truth, clip_frames=clip_frames))
 
 
 def draw_pair(
@@ -90,10 +90,10 @@ def draw_pair(
             vmax=max(high, low + 1e-3),
             extent=(0, len(half.log_mel) * HOP / SAMPLE_RATE, 0, MELS),
         )
-        _title(axes, f"{name}: {half.label} ({half.score:.2f})")
+        set_title(axes, f"{name}: {half.label} ({half.score:.2f})")
         axes.set_xlabel("time in s, as the network hears it")
-        _mark_repeats(axes, len(half.log_mel), clip_frames)
-    _hertz(left)
+        mark_repeats(axes, len(half.log_mel), clip_frames)
+    hertz_axis(left)
     bar = figure.colorbar(image, ax=[left, right], pad=0.015, aspect=25)
     bar.set_label("log-mel magnitude (ln)")
     if truth is not None:
@@ -114,7 +114,7 @@ def uar_curves(result: AuditSummary, attacks: Sequence[Perturbation], *, title: 
     Returns:
         A PNG file.
     """
-    return _png(draw_curves(result, attacks, title=title))
+    return png(draw_curves(result, attacks, title=title))
 
 
 def draw_curves(result: AuditSummary, attacks: Sequence[Perturbation], *, title: str) -> Figure:
@@ -137,7 +137,7 @@ def draw_curves(result: AuditSummary, attacks: Sequence[Perturbation], *, title:
     for axes in panels[::columns]:
         axes.set_ylabel("UAR" if labelled else "share of changed predictions")
     if len(threats) == 1:
-        _title(panels[0], title)
+        set_title(panels[0], title)
     else:
         figure.suptitle(drawable(title), fontsize=9, parse_math=False)
     return figure
@@ -215,7 +215,7 @@ def _chance(result: AuditSummary) -> float | None:
     return 1 / len(known) if known else None
 
 
-def _hertz(axes: Axes) -> None:
+def hertz_axis(axes: Axes) -> None:
     """Label the bands with the frequencies of their middles."""
     ends = torch.tensor([LOWEST_HZ, HIGHEST_HZ, *TICKS_HZ], dtype=torch.float64)
     low, high, *mels = hz_to_mel(ends).tolist()
@@ -230,7 +230,7 @@ def _hertz(axes: Axes) -> None:
     axes.set_ylabel("mel band, centre in Hz")
 
 
-def _mark_repeats(axes: Axes, frames: int, clip_frames: int | None) -> None:
+def mark_repeats(axes: Axes, frames: int, clip_frames: int | None) -> None:
     """A short clip is tiled: show where it begins again."""
     if clip_frames is None:
         return
@@ -238,7 +238,8 @@ def _mark_repeats(axes: Axes, frames: int, clip_frames: int | None) -> None:
         axes.axvline(start * HOP / SAMPLE_RATE, color="white", linewidth=0.8, linestyle=":")
 
 
-def _title(axes: Axes, text: str) -> None:
+def set_title(axes: Axes, text: str) -> None:
+    """Any text."""
     # Labels come from outside: a "$" in one of them is not mathematics, here or in a legend.
     axes.set_title(drawable(text), fontsize=9, parse_math=False)
 
@@ -258,7 +259,8 @@ def _in_font(letter: str) -> bool:
     return letter.isprintable() and font.get_char_index(ord(letter)) != 0
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """As a file."""
     with io.BytesIO() as file:
         FigureCanvasAgg(figure).print_png(file)  # type: ignore[no-untyped-call]
         return file.getvalue()

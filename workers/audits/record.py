@@ -16,8 +16,9 @@ are scored again; so are units of chunks of another size, which a setting decide
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import torch
@@ -136,19 +137,28 @@ class Record:
         self._save_unit(chunk, f"minimum-{attack:03d}", _Minimum.dump_python(found, mode="json"))
         self.seconds[attack] = self.seconds.get(attack, 0.0) + seconds
 
-    def finish_chunk(self, rows: Sequence[AuditRow], shown: Iterable[int], elapsed: float) -> None:
+    def finish_chunk(
+        self,
+        rows: Sequence[AuditRow],
+        shown: Iterable[int],
+        elapsed: float,
+        at_one_point: Mapping[int, int] = MappingProxyType({}),
+    ) -> None:
         """Write a chunk's rows, and keep of its inputs and of earlier ones those to be shown.
 
         Args:
             shown: clips to be shown, by index.
             elapsed: see :class:`Record`.
+            at_one_point: clips of which the inputs at one point will do, and its number.
         """
         wanted = set(shown)
         for row in rows:
             if row.index in wanted:
                 self._keep_inputs(row.index)
+            elif row.index in at_one_point:
+                self._keep_inputs(row.index, at_one_point[row.index])
         for path in (self.path / "artifacts").iterdir():
-            if int(path.stem) not in wanted:
+            if int(path.stem) not in wanted and int(path.stem) not in at_one_point:
                 path.unlink()
         with (self.path / ROWS).open("ab") as file:
             file.writelines(row.model_dump_json().encode() + b"\n" for row in rows)
@@ -167,9 +177,10 @@ class Record:
         except (OSError, SafetensorError):
             return {}
 
-    def _keep_inputs(self, index: int) -> None:
+    def _keep_inputs(self, index: int, point: int | None = None) -> None:
         kept: dict[str, Tensor] = {}
-        for path in sorted((self.path / "chunk").glob("point-*.safetensors")):
+        name = "point-*" if point is None else f"point-{point:03d}"
+        for path in sorted((self.path / "chunk").glob(f"{name}.safetensors")):
             try:
                 with safe_open(path, framework="pt") as file:
                     if str(index) in file.keys():  # noqa: SIM118 (not a dict)

@@ -2,17 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from app.audits.schemas import AnyAuditRequest
 from app.jobs.attempts import Attempt
 from models.audit import Summary
 from models.audit.forecast import Forecast
-from workers.audits.artifacts import MOST_PICTURES
+from workers.audits.choice import BrokenClips
 from workers.audits.record import Record
 from workers.audits.setup import Setup
 from workers.runtime.context import WorkerContext
 from workers.runtime.progress import Watchdog
+
+
+MOST_PICTURES: Final = 4
+"""Of a clip beside what an attack made of it."""
 
 
 class Finish(Protocol):
@@ -46,6 +50,7 @@ class Scored:
         summary: of the rows.
         record: the rows, and the inputs of the clips that are shown.
         shown: these clips, by index, in the order of showing.
+        broken: the clips that exhibits are chosen from.
         clips: how many have a row.
         in_time: whether all is scored.
         finish: tells that the work is done.
@@ -54,6 +59,7 @@ class Scored:
     summary: Summary
     record: Record
     shown: list[int]
+    broken: BrokenClips
     clips: int
     in_time: bool
     finish: Finish

@@ -12,7 +12,7 @@ from models.audit.minimum import smallest_strengths
 from models.corruptions import Corruption
 from models.memory import is_out_of_memory
 from models.victims import Cost
-from workers.audits.artifacts import Choice
+from workers.audits.choice import BrokenClips, Choice
 from workers.audits.pacing import OutOfTime
 from workers.audits.record import Record
 
@@ -64,6 +64,8 @@ class Scoring:
         self._pacing = pacing
         self._tell = tell
         self._warn = warn
+        self.broken = BrokenClips(audit.attacks)
+        """Those that exhibits are chosen from."""
         self._choice = Choice(shown)
         self._points = points(audit.attacks)
         self._halved = False
@@ -73,6 +75,12 @@ class Scoring:
     def shown(self) -> list[int]:
         """The clips to show, by index, in the order of showing."""
         return self._choice.indices
+
+    @property
+    def kept(self) -> list[int]:
+        """The clips of which inputs are kept: those to show, and those that exhibits are chosen
+        from."""
+        return sorted({*self._choice.indices, *self.broken.kept})
 
     def run(self) -> None:
         """Score all clips that are not scored yet.
@@ -141,12 +149,15 @@ class Scoring:
     def _count(self, row: AuditRow) -> None:
         self.summary.add(row)
         self._choice.add(row)
+        self.broken.add(row)
         self.done += 1
 
     def _finish(self, rows: Sequence[AuditRow]) -> None:
         for row in rows:
             self._count(row)
-        self._record.finish_chunk(rows, self._choice.indices, self._pacing.seconds)
+        self._record.finish_chunk(
+            rows, self._choice.indices, self._pacing.seconds, self.broken.kept
+        )
 
     def _chunk(self, chunk: int, indices: Sequence[int]) -> list[AuditRow]:
         clean = self._record.clean(chunk)

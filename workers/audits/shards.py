@@ -9,8 +9,8 @@ same whichever workers scored them, and however many: all but what tells of time
     checkpoint/merged-0001/   rows of all shards, and the inputs of the clips that are shown
     checkpoint/elapsed.json   seconds that the attempts at the audit have had
 
-Each shard proposes clips to show, and those of all shards are considered as the clips of an audit
-are.
+Each shard keeps the inputs of the clips that it would show, which those are among that the whole
+audit shows.
 """
 
 import shutil
@@ -24,7 +24,7 @@ from app.jobs.shards import ShardAttempt
 from app.jobs.states import ShardStatus
 from app.jobs.tables import Shard
 from models.audit import AuditRow, Summary
-from workers.audits.artifacts import Choice
+from workers.audits.choice import BrokenClips, Choice
 from workers.audits.pacing import ShardPacing, passes
 from workers.audits.record import ROWS, Record, read_json, write_json
 from workers.audits.scored import AuditAttempt, Scored, clips_shown
@@ -128,7 +128,7 @@ def _score_shard(
     in_time = scoring.run_in_time()
     return {
         "rows": scoring.done,
-        "shown": scoring.shown,
+        "kept": scoring.kept,
         "in_time": in_time,
         "warnings": warnings,
         "device": setup.audit.victim.device.type,
@@ -261,22 +261,22 @@ def merge(job: AuditAttempt, found: Sequence[Shard], whole: Whole) -> Scored:
     record = Record(folder, job.attempt.number, context.settings.audit_batch, clips)
     summary = Summary(setup.audit.victim.labels, setup.audit.attacks, group_by(setup.request))
     choice = Choice(clips_shown(context, setup.request))
+    broken = BrokenClips(setup.audit.attacks)
     paths: dict[int, Path] = {}
     with (record.path / ROWS).open("ab") as rows:
         for shard in found:
             path = _folder(context, shard.job_id, shard.number) / f"attempt-{shard.attempt:04d}"
             made = shard.result or {}
-            proposed = {int(index): path for index in made["shown"]}
-            paths |= proposed
+            paths |= {int(index): path for index in made["kept"]}
             for text in _rows(path, made["rows"], shard.number):
                 job.watchdog.check()
                 row = AuditRow.model_validate_json(text)
                 rows.write(text)
                 summary.add(row)
-                if row.index in proposed:
-                    choice.add(row)
+                choice.add(row)
+                broken.add(row)
             _add_seconds(record, path)
-    for index in choice.indices:
+    for index in {*choice.indices, *(one.index for one in broken.exhibits.values())}:
         name = f"artifacts/{index:06d}.safetensors"
         shutil.copyfile(paths[index] / name, record.path / name)
     _warn(job, [shard.result or {} for shard in found])
@@ -284,6 +284,7 @@ def merge(job: AuditAttempt, found: Sequence[Shard], whole: Whole) -> Scored:
         summary,
         record,
         choice.indices,
+        broken,
         clips=sum((shard.result or {})["rows"] for shard in found),
         in_time=all((shard.result or {})["in_time"] for shard in found),
         finish=whole.finish,

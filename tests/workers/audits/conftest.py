@@ -26,11 +26,16 @@ from models.audit.forecast import Speed
 from tests import spoken
 from workers.audits import audit_job
 from workers.audits.artifacts import Pictures
+from workers.audits.exhibit_pictures import VIEWS, Picture
 from workers.jobs import PERFORM
 from workers.runtime.context import WorkerContext
 from workers.runtime.run import configure
 
-NO_PICTURES = Pictures(pair=lambda *_, **__: b"\x89PNG", curves=lambda *_, **__: b"\x89PNG")
+NO_PICTURES = Pictures(
+    pair=lambda *_, **__: b"\x89PNG",
+    curves=lambda *_, **__: b"\x89PNG",
+    exhibit=lambda _: dict.fromkeys(VIEWS, Picture(png=b"\x89PNG", svg=b"<svg/>")),
+)
 """To draw them takes longer than to audit; what they show is in test_pictures.py."""
 
 

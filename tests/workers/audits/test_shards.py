@@ -252,7 +252,7 @@ class TestFailures:
             if pass_ == 1:
                 other = rows_of_shards.claim(sharded.sessions, job_id, 0)
                 assert other is not None
-                result = {"rows": 4, "shown": [], "in_time": True, "warnings": [], "device": "cpu"}
+                result = {"rows": 4, "kept": [], "in_time": True, "warnings": [], "device": "cpu"}
                 other.finish(result)
 
         passes.before = pretend
