@@ -11,20 +11,6 @@ END: Final = "AUDIT"
 """Of the here-document. No line of indented JSON is this word alone."""
 
 
-def patched(request: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
-    """The request with a JSON merge patch applied (RFC 7396, Sec. 2)."""
-    found = dict(request)
-    for name, value in patch.items():
-        if value is None:
-            found.pop(name, None)
-        elif isinstance(value, Mapping):
-            below = found.get(name)
-            found[name] = patched(below if isinstance(below, Mapping) else {}, value)
-        else:
-            found[name] = value
-    return found
-
-
 def pretty(value: object) -> str:
     """JSON for people, in ASCII, so that no letter of it looks like another one."""
     return json.dumps(value, indent=2, ensure_ascii=True)

@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from app.audits import files
+from app.audits.remedies import patched
 from app.audits.rows import read_rows
 from app.reports import charts, commands, definitions, facts, tables, words
 from app.reports.charts.curves import clean_figure
@@ -104,7 +105,7 @@ def _context(material: Material) -> dict[str, Any]:
         "pretty": commands.pretty,
         "submit": partial(commands.submit, base_url=material.base_url),
         "replay": commands.replay(report.audit, material.base_url),
-        "patched": partial(commands.patched, report.request),
+        "patched": partial(patched, report.request),
     }
     return found | {"sections": _sections(found)}
 
@@ -154,6 +155,7 @@ def _environment() -> Environment:
         finalize=_visible,
     )
     environment.filters |= {
+        "lower_first": lambda text: text[:1].lower() + text[1:],
         "capitalize_first": lambda text: text[:1].upper() + text[1:],
         "counted": words.count,
         "day": _day,

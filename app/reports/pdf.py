@@ -7,7 +7,6 @@ attachment, with the rows if they are not too many. The same report gives the sa
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import resources
@@ -23,7 +22,8 @@ from app.reports.exhibits import ExhibitShown, shown
 from app.reports.material import Material
 from app.reports.threats import explained, varied
 from app.reports.typesetting import typeset
-from app.reports.verdict import Checked, Verdict, verdict
+from app.reports.verdict import Verdict, verdict
+from models.audit.checks import CheckResult
 
 MOST_ROWS_BYTES: Final = 4 * 1024 * 1024
 """Of the file of rows, to be attached: some 2,000 clips under five strengths."""
@@ -32,6 +32,8 @@ MOST_LINES: Final = 60
 MOST_RAISED: Final = 5
 """Of checks on the first page; all of them follow."""
 
+MARKS: Final = {"raised": "▲", "not_run": "○", "clear": "✓"}
+"""Of a check's status."""
 SHOWABLE: Final = {ord("✕"): "×"}
 """A mark that the typesetter's fonts do not have, and what it has."""
 
@@ -46,8 +48,7 @@ def write(material: Material) -> bytes:
     Raises:
         Unavailable: it is too large to be typeset.
     """
-    with tempfile.TemporaryDirectory(prefix="serval-report-") as name:
-        folder = Path(name)
+    with material.scratch() as folder:
         template = resources.files("app.reports").joinpath("templates", "report.typ")
         (folder / "report.typ").write_bytes(template.read_bytes())
         (folder / "content.json").write_text(json.dumps(content(material, folder)))
@@ -289,11 +290,16 @@ def _short(table: Table) -> Table:
     return Table(table.caption, table.columns, table.rows[:MOST_LINES], note)
 
 
-def _check(one: Checked) -> Part:
-    status = one.status.replace("_", " ")
-    mark = one.mark.translate(SHOWABLE)
-    told = {"mark": mark, "title": one.title, "severity": one.severity, "status": status}
-    return {"kind": "check", "check": told | {"said": one.text, "remedy": one.remedy}}
+def _check(one: CheckResult) -> Part:
+    told = {
+        "mark": MARKS[one.status],
+        "title": one.title,
+        "severity": one.severity,
+        "status": one.status.replace("_", " "),
+        "said": one.measured or one.reason or "",
+        "remedy": "" if one.remedy is None else one.remedy.text,
+    }
+    return {"kind": "check", "check": told}
 
 
 def _text(text: str) -> Part:

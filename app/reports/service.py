@@ -25,4 +25,5 @@ def material(
         Conflict: it has not succeeded.
     """
     job, folder = audits.findings(session, storage, audit_id, owner=owner)
-    return Material(audits.report(folder, job), folder, base_url, fonts)
+    # What a crash leaves of a staging folder is removed at the next start: it names people.
+    return Material(audits.report(folder, job), folder, base_url, fonts, storage.staging)

@@ -263,6 +263,12 @@ class TestReportAsPdf:
         answer = client.get(f"/v1/audits/{finished}/report", headers=headers)
         assert answer.headers["content-type"] == "application/pdf"
 
+    def test_nothing_is_left_of_the_work(
+        self, client: TestClient, finished: str, storage: Storage
+    ) -> None:
+        assert client.get(f"/v1/audits/{finished}/report?format=pdf").status_code == 200
+        assert list((storage.root / "staging").iterdir()) == []
+
     def test_one_that_cannot_be_typeset_is_503(
         self, client: TestClient, finished: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:

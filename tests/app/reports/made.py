@@ -12,6 +12,8 @@ from app.audits.result import AuditResult
 from app.audits.schemas import ForecastFigures
 from models.attacks import parse as attack
 from models.audit import AuditRow, ClipPrediction, Summary
+from models.audit.checks import CheckResult, Evidence, Remedy, Severity
+from models.audit.checks.outcome import Status
 from models.audit.evidence import (
     AttackedPrediction,
     CostSpent,
@@ -214,3 +216,55 @@ def _scores(draw: random.Random, labels: Sequence[str], first: int) -> dict[str,
     weights = [math.exp(draw.gauss(3.0 if n == first else 0.0, 0.7)) for n in range(len(labels))]
     total = sum(weights)
     return {label: round(weight / total, 6) for label, weight in zip(labels, weights, strict=True)}
+
+
+def check(id_: str, severity: Severity, status: Status, **more: Any) -> CheckResult:
+    """A check of that id."""
+    told: dict[str, Any] = {
+        "version": 1,
+        "title": f"Something is wrong with {id_.replace('_', ' ')}",
+        "measured": None if status == "not_run" else "34 clips were right before, of 48.",
+        "reason": "The model does not say what it was trained on." if status == "not_run" else None,
+        "remedy": None,
+    }
+    return CheckResult(id=id_, severity=severity, status=status, **(told | more))
+
+
+FINDING: Final = (
+    "At ±0.02 σ (about ±0.28 dB in the band that changes most) UAR falls from .77 to .60 [.40,"
+    " .79]; 8 of the 37 clips that were right before are broken; that is .19 [.05, .38] more of"
+    " them than noise of that size, which leaves UAR at .75 [.56, .92]; chance is .17."
+)
+
+
+def judged(one: Made, evidence: Evidence = "weak", finding: str = FINDING) -> Made:
+    """The same with a verdict: two checks raised, one of which another run settles, one not run,
+    one clear."""
+    checks = [
+        check(
+            "few_right_before",
+            "weak",
+            "raised",
+            title="Fewer than 50 clips were right before the attack",
+            remedy=Remedy(text="Audit all clips of the partition.", request={"limit": None}),
+        ),
+        check(
+            "predicted_labels",
+            "note",
+            "raised",
+            title="Only predicted labels are attacked",
+            measured="Both attacks move away from what the model says itself.",
+            remedy=Remedy(text="Attack the true labels as well."),
+        ),
+        check(
+            "training_speakers",
+            "invalid",
+            "not_run",
+            title="Speakers of the audit are in the model's training",
+        ),
+        check("one_class", "invalid", "clear", title="One emotion takes most predictions"),
+    ]
+    result = one.report.result.model_copy(
+        update={"evidence": evidence, "finding": finding, "checks": checks}
+    )
+    return Made(one.rows, one.report.model_copy(update={"result": result}))
