@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page
 
 from app.reports import html
 from tests.app.reports.conftest import lay_down
@@ -38,10 +38,15 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 def opened(context: BrowserContext, path: Path) -> tuple[Page, list[str]]:
     """The page, and what went wrong: requests, errors, what the Content-Security-Policy refused."""
     page, heard = context.new_page(), list[str]()
+
+    def refuse(one: Dialog) -> None:
+        heard.append(one.message)
+        one.dismiss()
+
     page.on("request", lambda one: heard.append(one.url))
     page.on("console", lambda one: heard.append(one.text))
     page.on("pageerror", lambda one: heard.append(str(one)))
-    page.on("dialog", lambda one: (heard.append(one.message), one.dismiss()))
+    page.on("dialog", refuse)
     page.goto(path.as_uri())
     asked = [one for one in heard if not one.startswith("data:")]
     assert asked.pop(0) == path.as_uri()
