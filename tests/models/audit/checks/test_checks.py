@@ -12,15 +12,26 @@ from tests.models.audit.checks.planted import (
     ATTACKS,
     FLAWS,
     LABELS,
+    NOISE,
     QUIET,
     SOUND,
     Audit,
     without,
 )
 
+_OBSERVED: dict[int, tuple[Audit, Observed]] = {}
+
+
+def observed(audit: Audit) -> Observed:
+    """Added up once for each audit: figures with their draws take most of the time."""
+    known = _OBSERVED.get(id(audit))
+    if known is None or known[0] is not audit:
+        known = _OBSERVED[id(audit)] = (audit, audit.observed())
+    return known[1]
+
 
 def judged(audit: Audit) -> Judgement:
-    return judge(audit.observed())
+    return judge(observed(audit))
 
 
 def raised(audit: Audit) -> dict[str, CheckResult]:
@@ -107,7 +118,7 @@ BALANCES = {
 }
 
 
-def drawn(balance: tuple[int, ...], n: int = 300) -> tuple[int, ...]:
+def drawn(balance: tuple[int, ...], n: int = 150) -> tuple[int, ...]:
     each = np.random.default_rng(1).choice(3, n, p=np.array(balance) / sum(balance))
     return tuple(int(one) for one in each)
 
@@ -115,16 +126,21 @@ def drawn(balance: tuple[int, ...], n: int = 300) -> tuple[int, ...]:
 @pytest.mark.parametrize("balance", BALANCES.values(), ids=BALANCES)
 class TestModelsThatKnowNothing:
     def test_one_that_guesses_is_no_evidence_on_any_corpus(self, balance: tuple[int, ...]) -> None:
-        for seed in range(8):
-            guesses = np.random.default_rng(100 + seed).integers(0, 3, 300)
+        for seed in range(6):
+            guesses = np.random.default_rng(100 + seed).integers(0, 3, 150)
             audit = replace(
-                SOUND, truth=drawn(balance), clean=lambda number, _, g=guesses: int(g[number])
+                SOUND,
+                attacks=(NOISE,),
+                truth=drawn(balance),
+                clean=lambda number, _, g=guesses: int(g[number]),
             )  # type: ignore[misc]
             assert judged(audit).evidence == "invalid", seed
 
     def test_nor_is_one_that_always_says_the_same(self, balance: tuple[int, ...]) -> None:
         for label in range(3):
-            audit = replace(SOUND, truth=drawn(balance), clean=lambda *_, k=label: k)  # type: ignore[misc]
+            audit = replace(
+                SOUND, attacks=(NOISE,), truth=drawn(balance), clean=lambda *_, k=label: k
+            )  # type: ignore[misc]
             assert judged(audit).evidence == "invalid", label
 
 
