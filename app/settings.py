@@ -285,6 +285,12 @@ class Settings(BaseSettings):
     max_saved_wavs: int = Field(default=24, gt=0)
     """Of one audit: 0.4 MB each at 373 frames. They are float, see `workers.audits.artifacts`."""
 
+    # Reports
+    report_fonts: Path | None = None
+    """A folder of fonts (TrueType, OpenType) for PDF reports, for names in scripts that the
+    typesetter's own fonts do not have, such as Chinese; without it these are escaped, and said to
+    be."""
+
     # Training
     checkpoint_seconds: float = Field(default=30.0, ge=0)
     """The most work that a killed worker costs. CNN-4's checkpoint is 52 MB, ResNet-50's 282 MB."""

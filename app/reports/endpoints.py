@@ -45,7 +45,8 @@ async def get_report(
     computed it, the result, the job's warnings and the artifacts with their SHA-256.
 
     JSON is for programs; `GET /v1/reports/schema` describes it. HTML is one file that opens without
-    a network and prints well; it comes as an attachment.
+    a network and prints well. PDF is PDF/UA-1, with the JSON and, if they are not too many, the
+    rows inside. Both come as attachments.
     """
 
     def write() -> tuple[str, bytes]:
@@ -56,6 +57,7 @@ async def get_report(
                 job_id,
                 owner=caller.owner,
                 base_url=str(request.base_url),
+                fonts=services.settings.report_fonts,
             )
         name = chosen(accept, OFFERS, wanted=query.format)
         return name, FORMATS[name].write(material)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.reports import html, json
+from app.reports import html, json, pdf
 from app.reports.material import Material
 
 
@@ -28,5 +28,6 @@ class Format:
 FORMATS: Final[Mapping[str, Format]] = {
     "json": Format("application/json", json.write, attachment=False),
     "html": Format("text/html", html.write, headers={"Content-Security-Policy": html.SANDBOX}),
+    "pdf": Format("application/pdf", pdf.write),
 }
 """By the name that a request gives; the first is answered where none is asked for."""

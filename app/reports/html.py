@@ -25,7 +25,7 @@ from app.reports.charts.curves import clean_figure
 from app.reports.clips import worst_clips
 from app.reports.exhibits import shown
 from app.reports.material import Material
-from app.reports.threats import explained
+from app.reports.threats import explained, varied
 from app.reports.verdict import verdict
 
 
@@ -84,7 +84,7 @@ def _context(material: Material) -> dict[str, Any]:
         "exhibits": shown(material),
         "facts": facts.facts(report),
         "threats": explained(report),
-        "scale": _scale(result.scale.lowest, result.scale.median, result.scale.highest),
+        "scale": varied(result.scale),
         "clean": _clean(material),
         "attacked": tables.attacked(result),
         "curves": charts.curves(result),
@@ -141,14 +141,6 @@ def _clean(material: Material) -> str:
         return "no clip has a label, so the model's own predictions are what attacks change"
     figure = clean_figure(result)
     return f"UAR {words.with_interval(figure)}, {words.taken_of(figure)}"
-
-
-def _scale(lowest: float, median: float, highest: float) -> str:
-    return (
-        f"These clips vary by {words.compact(median)} of the deviations that the model states, in"
-        f" the median band ({words.compact(lowest)} to {words.compact(highest)} over all): about 1"
-        " if they are like what it was trained on."
-    )
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ from typing import Final
 from app.audits.report import Report
 from app.reports import words
 from app.reports.charts.curves import threats
-from models.audit.result import Threat
+from models.audit.result import Scale, Threat
 from models.features import MELS
 
 DB: Final = 20 / math.log(10)
@@ -38,6 +38,16 @@ def explained(report: Report) -> list[Explained]:
         for threat in threats(report.result)
         if threat.domain != "corruption"
     ]
+
+
+def varied(scale: Scale) -> str:
+    """How much the clips vary in what an ε of log-mels counts, a sentence."""
+    return (
+        f"These clips vary by {words.compact(scale.median)} of the deviations that the model"
+        f" states, in the median band ({words.compact(scale.lowest)} to"
+        f" {words.compact(scale.highest)} over all): about 1 if they are like what it was trained"
+        " on."
+    )
 
 
 ALLOWED: Final = {

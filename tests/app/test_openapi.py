@@ -279,7 +279,9 @@ class TestBodies:
         artifact = document["paths"]["/v1/audits/{job_id}/artifacts/{name}"]["get"]
         assert artifact["responses"]["200"]["content"].keys() == {
             "image/png",
+            "image/svg+xml",
             "audio/wav",
+            "audio/flac",
             "application/octet-stream",
         }
 

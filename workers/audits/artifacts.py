@@ -34,6 +34,7 @@ from workers.audits.shown import ScoredInputs, ShownClip, said
 from workers.audits.sounds import Sounds
 from workers.runtime.progress import Watchdog
 
+
 @dataclass(frozen=True)
 class Pictures:
     """What draws them; tests that look at other things draw nothing."""
@@ -66,7 +67,9 @@ class Gallery:
         clip_frames = len(self.scored.heard_frames(row.index))
         picture = self.pictures.pair(
             Half(
-                self.scored.log_mels(own, attack), row.clean.label, row.clean.scores[row.clean.label]
+                self.scored.log_mels(own, attack),
+                row.clean.label,
+                row.clean.scores[row.clean.label],
             ),
             Half(
                 self.scored.log_mels(clip.inputs[place], attack),

@@ -138,9 +138,7 @@ class BrokenClips:
     @property
     def kept(self) -> dict[int, int]:
         """The place of what is shown of each clip that may be shown, by the clip's index."""
-        return {
-            clip.index: clip.place for one in self._strengths.values() for clip in one.kept
-        }
+        return {clip.index: clip.place for one in self._strengths.values() for clip in one.kept}
 
     @property
     def exhibits(self) -> dict[Role, BrokenClip]:

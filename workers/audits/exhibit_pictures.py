@@ -25,9 +25,8 @@ DPI: Final = 150
 DB: Final = 20 / math.log(10)
 SMALLEST_RANGE_DB: Final = 0.01
 """Of a scale of colours: a clip may be flat, and a difference tiny."""
-SVG: Final = {"svg.fonttype": "path", "svg.hashsalt": "serval"}
-"""Letters as outlines look the same everywhere; with a salt, names in the file are the same each
-time."""
+MARGINS: Final = {"left": 0.125, "right": 0.955, "bottom": 0.145, "top": 0.855}
+"""Of all pictures alike, so that they can be laid over each other."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +95,8 @@ def _scales(
 
 
 def _draw(shown: Exhibited, view: View, values: NDArray[np.float64], scale: _Scale) -> Figure:
-    figure = Figure(figsize=(4.4, 3.0), dpi=DPI, layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=(4.4, 3.0), dpi=DPI)
+    axes = figure.subplots(gridspec_kw=MARGINS)
     end = shown.start_s + len(values) * HOP / SAMPLE_RATE
     image = axes.imshow(
         values.T,
@@ -109,12 +108,13 @@ def _draw(shown: Exhibited, view: View, values: NDArray[np.float64], scale: _Sca
         vmax=scale.high,
         extent=(shown.start_s, end, 0, MELS),
     )
-    figure.suptitle(drawable(shown.titles[view]), fontsize=9, parse_math=False)
+    figure.suptitle(drawable(shown.titles[view]), x=0.46, y=0.97, fontsize=9, parse_math=False)
     set_title(axes, shown.notes[view])
     axes.title.set_fontsize(7.5)
     axes.set_xlabel("time in s, as the network hears it", fontsize=8)
     axes.tick_params(labelsize=7.5)
-    mark_repeats(axes, len(values), shown.clip_frames)
+    grey_or_white = "0.35" if view == "difference" else "white"
+    mark_repeats(axes, len(values), shown.clip_frames, grey_or_white)
     hertz_axis(axes)
     axes.yaxis.label.set_fontsize(8)
     bar = figure.colorbar(image, ax=axes, pad=0.02, aspect=22)
@@ -124,6 +124,11 @@ def _draw(shown: Exhibited, view: View, values: NDArray[np.float64], scale: _Sca
 
 
 def _svg(figure: Figure) -> bytes:
-    with io.BytesIO() as file, rc_context(SVG):
-        FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
+    # Letters as outlines look the same everywhere; with a salt, names in the file are the same
+    # each time.
+    settings = rc_context({"svg.fonttype": "path", "svg.hashsalt": "serval"})
+    with io.BytesIO() as file, settings:
+        FigureCanvasSVG(figure).print_svg(  # type: ignore[no-untyped-call]
+            file, metadata={"Date": None}
+        )
         return file.getvalue()

@@ -230,12 +230,12 @@ def hertz_axis(axes: Axes) -> None:
     axes.set_ylabel("mel band, centre in Hz")
 
 
-def mark_repeats(axes: Axes, frames: int, clip_frames: int | None) -> None:
+def mark_repeats(axes: Axes, frames: int, clip_frames: int | None, colour: str = "white") -> None:
     """A short clip is tiled: show where it begins again."""
     if clip_frames is None:
         return
     for start in range(clip_frames, frames, clip_frames):
-        axes.axvline(start * HOP / SAMPLE_RATE, color="white", linewidth=0.8, linestyle=":")
+        axes.axvline(start * HOP / SAMPLE_RATE, color=colour, linewidth=0.8, linestyle=":")
 
 
 def set_title(axes: Axes, text: str) -> None:

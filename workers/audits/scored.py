@@ -14,7 +14,6 @@ from workers.audits.setup import Setup
 from workers.runtime.context import WorkerContext
 from workers.runtime.progress import Watchdog
 
-
 MOST_PICTURES: Final = 4
 """Of a clip beside what an attack made of it."""
 

@@ -9,7 +9,6 @@ the recording itself exceeds full scale. So is a corrupted recording, which nobo
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 

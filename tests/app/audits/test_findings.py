@@ -15,6 +15,7 @@ from app.jobs.service import Submission
 from app.jobs.states import JobKind
 from app.persistence.ids import new_id
 from app.persistence.storage import Storage
+from app.reports import typesetting
 from tests.app.state import state
 from tests.conftest import MakeKey
 from tests.recorded import record
@@ -242,6 +243,34 @@ class TestResults:
         assert answer.status_code == 422
 
 
+class TestReportAsPdf:
+    def test_comes_as_an_attachment_of_its_name(self, client: TestClient, finished: str) -> None:
+        answer = client.get(f"/v1/audits/{finished}/report?format=pdf")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "application/pdf"
+        assert answer.headers["content-disposition"] == f'attachment; filename="{finished}.pdf"'
+        assert answer.content.startswith(b"%PDF-1.7")
+
+    def test_is_chosen_by_accept(self, client: TestClient, finished: str) -> None:
+        headers = {"Accept": "application/pdf"}
+        answer = client.get(f"/v1/audits/{finished}/report", headers=headers)
+        assert answer.headers["content-type"] == "application/pdf"
+
+    def test_nothing_is_left_of_the_work(
+        self, client: TestClient, finished: str, storage: Storage
+    ) -> None:
+        assert client.get(f"/v1/audits/{finished}/report?format=pdf").status_code == 200
+        assert list((storage.root / "staging").iterdir()) == []
+
+    def test_one_that_cannot_be_typeset_is_503(
+        self, client: TestClient, finished: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(typesetting, "SECONDS", 0.01)
+        answer = client.get(f"/v1/audits/{finished}/report?format=pdf")
+        assert (answer.status_code, answer.json()["code"]) == (503, "report_too_large")
+        assert "format=html" in answer.json()["detail"]
+
+
 class TestArtifacts:
     def test_are_listed_with_their_addresses(self, client: TestClient, finished: str) -> None:
         (found,) = client.get(f"/v1/audits/{finished}/artifacts").json()["data"]
@@ -324,5 +353,8 @@ class TestArtifacts:
         assert files.is_artifact(files.picture_name(1))
         assert files.is_artifact(files.sound_name(7, 3))
         assert files.is_artifact(files.clean_name(7))
+        for suffix in (".png", ".svg", ".flac"):
+            assert files.is_artifact(files.exhibit_name("easiest", "difference", suffix))
+        assert not files.is_artifact("exhibit-easiest-difference.html")
         assert not files.is_artifact("adversarial-000001-01.wav\n")
         assert not files.is_artifact("../adversarial.safetensors")

@@ -38,6 +38,11 @@ from workers.runtime.context import WorkerContext
 from workers.runtime.run import configure
 
 PGD = {"type": "pgd", "epsilon": [0.6], "steps": 5}
+EXHIBITS = [
+    f"{role}-{view}"
+    for role in ("easiest", "median", "hardest")
+    for view in ("original", "adversarial", "difference")
+]
 WAVE = {"type": "pgd", "domain": "waveform", "snr_db": [30, 5], "steps": 3}
 
 
@@ -99,7 +104,11 @@ class TestArtifacts:
     ) -> None:
         job = audited(client, request(model, corpus, save_adversarial=False))
         made = {one.name for one in files.read_artifacts(findings(context, job["id"]))}
-        assert made == {"uar-curve.png", *(f"figure2-{n}.png" for n in range(1, 5))}
+        assert made == {
+            "uar-curve.png",
+            *(f"figure2-{n}.png" for n in range(1, 5)),
+            *(f"exhibit-{one}{suffix}" for one in EXHIBITS for suffix in (".png", ".svg")),
+        }
 
     def test_are_no_more_than_the_settings_allow(
         self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext
@@ -130,7 +139,8 @@ class TestPictures:
         performed(context, attempt, pictures=artifacts.Pictures(pair=timed))
         folder = findings(context, attempt.job_id) / files.ARTIFACTS
         names = sorted(path.name for path in folder.glob("*.png"))
-        assert names == [*(f"figure2-{n}.png" for n in range(1, 5)), "uar-curve.png"]
+        exhibits = sorted(f"exhibit-{one}.png" for one in EXHIBITS)
+        assert names == [*exhibits, *(f"figure2-{n}.png" for n in range(1, 5)), "uar-curve.png"]
         assert all(path.read_bytes().startswith(b"\x89PNG\r\n") for path in folder.glob("*.png"))
         assert len(took) == 4
         assert min(took) <= 1  # the first one also loads a font

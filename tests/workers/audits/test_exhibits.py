@@ -1,6 +1,7 @@
 """The easiest, the median and the hardest broken clip of an audit, to be looked at and heard."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from app.audits.report import Report
 from app.corpora.tables import Corpus
 from models.audio import decode
 from models.features import HOP, MELS, SAMPLE_RATE
+from tests import spoken
 from tests.workers.audits.audits import (
     FGSM,
     GRID,
@@ -180,7 +182,7 @@ class TestExhibits:
         assert len(shown) == len(told) == 3
         heard_again = 1  # the WAV of each
         assert before[2] - before[0] <= 2 * heard_again
-        std = torch.tensor(_config().std)
+        std = torch.tensor(spoken.ear()[1].std)
         for picture, one in zip(shown, told, strict=True):
             change = (picture.adversarial - picture.original) / std
             assert float(change.abs().max()) == pytest.approx(one.strength, rel=1e-3)
@@ -190,6 +192,55 @@ class TestExhibits:
     ) -> None:
         job = audited(client, request(model, corpus, attacks=[{"type": "fgsm", "epsilon": [0]}]))
         assert exhibits(context, job["id"]) == []
+
+
+class TestLongClips:
+    """Of which six seconds are played and pictured."""
+
+    @pytest.fixture
+    def long(
+        self, client: TestClient, model: str, context: WorkerContext, request: pytest.FixtureRequest
+    ) -> tuple[list[Exhibit], list[Exhibited], str]:
+        body = {"model": model, "labels": ["joy", "anger"], "attacks": [request.param]}
+        answer = client.post(
+            "/v1/audits",
+            data={"request": json.dumps(body)},
+            files=[
+                ("file", (f"{name}.wav", spoken.wav(name, seconds=9.0), "audio/wav"))
+                for name in ("joy", "anger")
+            ],
+        )
+        assert answer.status_code == 202, answer.text
+        shown: list[Exhibited] = []
+
+        def noted(exhibited: Exhibited) -> Any:
+            shown.append(exhibited)
+            return NO_PICTURES.exhibit(exhibited)
+
+        attempt = claimed(context, answer.json()["id"])
+        drawn = artifacts.Pictures(NO_PICTURES.pair, NO_PICTURES.curves, noted)
+        performed(context, attempt, pictures=drawn)
+        return exhibits(context, attempt.job_id), shown, attempt.job_id
+
+    @pytest.mark.parametrize("long", [FGSM, WAVE], indirect=True, ids=["log-mels", "waveform"])
+    def test_are_played_and_pictured_for_six_seconds(
+        self, long: tuple[list[Exhibit], list[Exhibited], str], context: WorkerContext
+    ) -> None:
+        found, pictures, job_id = long
+        assert found
+        for one, picture in zip(found, pictures, strict=True):
+            start, end = one.excerpt_s
+            assert end - start == pytest.approx(6.0)
+            assert 0 <= start <= 3.0
+            assert one.pictured_s == pytest.approx((start, end), abs=2 * HOP / SAMPLE_RATE)
+            assert picture.start_s == pytest.approx(start, abs=HOP / SAMPLE_RATE)
+            assert len(picture.original) * HOP / SAMPLE_RATE == pytest.approx(6.0, abs=0.02)
+            assert one.sounds is not None
+            sound = decode(content(context, job_id, one.sounds.adversarial))
+            assert sound.duration_s == pytest.approx(6.0)
+            assert one.recordings is not None
+            whole = decode(content(context, job_id, one.recordings.adversarial))
+            assert whole.duration_s == pytest.approx(9.0)
 
 
 class TestWavs:
@@ -209,8 +260,6 @@ class TestWavs:
     def test_are_no_more_than_the_setting_allows_those_of_exhibits_first(
         self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext, most: int
     ) -> None:
-        from dataclasses import replace
-
         few = context.settings.model_copy(update={"max_saved_wavs": most})
         limited = replace(context, settings=few)
         attempt = claimed(context, submit(client, request(model, corpus)))
@@ -229,7 +278,7 @@ class TestPictures:
         generator = torch.Generator().manual_seed(0)
         original = torch.randn(60, MELS, generator=generator) - 8
         titles = {view: f"{view}: anger (0.91)" for view in VIEWS}
-        notes = {view: "clip 12, labelled anger; easiest of n = 34 broken clips" for view in VIEWS}
+        notes = dict.fromkeys(VIEWS, "clip 12, labelled anger; easiest of n = 34 broken clips")
         given: dict[str, Any] = {
             "original": original,
             "adversarial": original + 0.1,
@@ -279,12 +328,6 @@ class TestPictures:
     def test_a_flat_clip_can_be_shown(self) -> None:
         flat = torch.zeros(60, MELS)
         assert exhibit_pictures(self.shown(original=flat, adversarial=flat))
-
-
-def _config() -> Any:
-    from tests import spoken
-
-    return spoken.ear()[1]
 
 
 def test_a_report_without_exhibits_is_still_one(

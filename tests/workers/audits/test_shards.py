@@ -120,6 +120,20 @@ class TestBytes:
         configure(replace(context, settings=settings), {**PERFORM, JobKind.AUDIT: quick})
         assert made(context, audited(client, body)) == alone
 
+    def test_exhibits_are_the_same_where_few_other_inputs_are_kept(
+        self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext
+    ) -> None:
+        few = {"max_saved_clips": 1}
+        body = request(model, corpus)
+        one_piece = replace(context, settings=context.settings.model_copy(update=few))
+        alone = made(context, whole(client, one_piece, body))
+        settings = context.settings.model_copy(update={**few, "audit_shard_passes": 1})
+        quick = partial(audit_job.perform, pictures=NO_PICTURES)
+        configure(replace(context, settings=settings), {**PERFORM, JobKind.AUDIT: quick})
+        found = made(context, audited(client, body))
+        assert found == alone
+        assert len(found["report"]["exhibits"]) == 3
+
     @pytest.mark.parametrize("number", range(SHARDS))
     def test_are_the_same_if_another_worker_takes_a_shard(
         self,

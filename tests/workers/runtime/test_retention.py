@@ -33,7 +33,12 @@ from workers.runtime.recovery import clear_away
 from workers.runtime.retention import enforce
 
 DAY = timedelta(days=1)
-RECORDINGS = ("clean-000000.wav", "adversarial-000000-01.wav", "adversarial.safetensors")
+RECORDINGS = (
+    "clean-000000.wav",
+    "adversarial-000000-01.wav",
+    "exhibit-easiest-original.flac",
+    "adversarial.safetensors",
+)
 
 Audited = Callable[..., str]
 Keeping = Callable[..., WorkerContext]
