@@ -72,6 +72,8 @@ def show_audit(result: dict[str, Any], job: dict[str, Any], measures: list[str])
     if hardening:
         told = {name: value for name, value in hardening.items() if value and name != "when"}
         typer.echo("hardening: " + ", ".join(f"{name} {value}" for name, value in told.items()))
+    for ranked in (result.get("comparison") or {"ranking": []})["ranking"]:
+        typer.echo(ranked["sentence"])
     for warning in job["warnings"]:
         typer.echo(warning, err=True)
 

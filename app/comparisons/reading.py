@@ -62,8 +62,13 @@ class Findings:
 
     def rows(self) -> Iterator[ReadRow]:
         """One after the other."""
-        for line in read_lines(self.folder / files.ROWS):
-            yield ReadRow.model_validate_json(line)
+        return read_rows(self.folder / files.ROWS)
+
+
+def read_rows(path: Path) -> Iterator[ReadRow]:
+    """The rows of a file, one after the other."""
+    for line in read_lines(path):
+        yield ReadRow.model_validate_json(line)
 
 
 def outcomes(

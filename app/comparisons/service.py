@@ -8,9 +8,10 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
+from app.audits import files
 from app.audits import service as audits
 from app.audits.report import CorpusClips, Report
-from app.audits.result import AuditResult
+from app.audits.result import AuditResult, BeforeAfter
 from app.comparisons.differences import differences
 from app.comparisons.reading import Findings, by_recording, outcomes, same_index
 from app.comparisons.schemas import (
@@ -20,6 +21,7 @@ from app.comparisons.schemas import (
     Comparison,
     ComparisonRequest,
     LeftOut,
+    link,
 )
 from app.errors import Conflict, FieldProblem, Gone, Invalid, NotFound, Unavailable
 from app.jobs import service as jobs
@@ -276,6 +278,32 @@ def common_ground(shared: Common) -> CommonGround:
         speakers=shared.n_speakers,
         points=len(shared.keys),
         left_out=[one for one in left_out if one.clips or one.points],
+    )
+
+
+def before_after(before: Job, storage: Storage, after: Outcomes) -> BeforeAfter:
+    """What hardening has changed, for the result of the audit of the hardened model.
+
+    It is kept there because the first audit may be deleted before anybody asks; the differences of
+    single attacks are left to the link, so that the result stays small.
+
+    Raises:
+        IncomparableError: the models have other labels, or the audits have no clip in common.
+        OSError: the rows of the first audit are gone.
+    """
+    folder = storage.published(files.attempt_dir(storage, before.id, before.attempt))
+    result = AuditResult.model_validate(before.result)
+    first = outcomes(before.id, result, Findings(before.id, folder).rows())
+    shared = common([first, after])
+    compared = deltas(shared, [(0, 1)])
+    return BeforeAfter(
+        baseline=before.id,
+        url=link([before.id, after.name], before.id),
+        clips=len(shared),
+        speakers=shared.n_speakers,
+        comparisons=sum(one.p is not None for one in compared),
+        ranking=ranking(compared, {before.id: "the model before", after.name: "the hardened one"}),
+        deltas=[one for one in compared if one.case != "point"],
     )
 
 

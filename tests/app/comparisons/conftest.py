@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -57,6 +58,13 @@ def unbroken(rows: Sequence[AuditRow]) -> list[AuditRow]:
 
 @pytest.fixture
 def audited(session: Session, storage: Storage, settings: Settings) -> Iterator[Audited]:
+    """Makes an audit that has succeeded, see `auditing`."""
+    with auditing(session, storage, settings) as made:
+        yield made
+
+
+@contextmanager
+def auditing(session: Session, storage: Storage, settings: Settings) -> Iterator[Audited]:
     """Makes an audit that has succeeded.
 
     ``audited(rows, request={...}, model={...}, environment={...}, corpus=..., uploads=[...])``
