@@ -202,6 +202,15 @@ def _tell(session: Session, parent: Job, training_id: str, audit_id: str) -> Non
     )
 
 
+def audit_before(session: Session, audit_id: str) -> Job | None:
+    """The audit that asked for the model which this audit audits; None if none did."""
+    row = session.get(Job, audit_id)
+    parent = None if row is None or row.parent_id is None else session.get(Job, row.parent_id)
+    if parent is None or parent.kind is not JobKind.TRAINING:
+        return None
+    return _asked_by(session, parent.id)
+
+
 def check(
     session: Session,
     storage: Storage,

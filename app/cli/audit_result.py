@@ -78,6 +78,8 @@ def show_audit(result: dict[str, Any], job: dict[str, Any], measures: list[str])
             if value and name not in {"when", "figures"}
         }
         typer.echo("hardening: " + ", ".join(f"{name} {value}" for name, value in told.items()))
+    for ranked in (result.get("comparison") or {"ranking": []})["ranking"]:
+        typer.echo(ranked["sentence"])
     for warning in job["warnings"]:
         typer.echo(warning, err=True)
 

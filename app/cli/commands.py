@@ -7,6 +7,7 @@ import typer
 
 from app.cli import (
     audit,
+    compare,
     corpus,
     keys,
     operations,
@@ -35,6 +36,7 @@ app.command()(operations.health)
 app.command()(operations.doctor)
 app.command()(predict.predict)
 app.command(cls=audit.AuditCommand)(audit.audit)
+app.command()(compare.compare)
 app.command(cls=train.TrainCommand)(train.train)
 app.command()(replay.replay)
 app.command()(replay.verify)

@@ -22,16 +22,20 @@ from torch import Tensor
 import app
 from app.audits import files, hardening
 from app.audits.report import Deviations, Environment, Report, ReportedModel
-from app.audits.result import AuditResult
+from app.audits.result import AuditResult, BeforeAfter
 from app.audits.rows import write_index
 from app.audits.schemas import AnyAuditRequest, UploadedAuditRequest
 from app.audits.victim import count_windows
+from app.comparisons import reading
+from app.comparisons import service as comparisons
 from app.errors import ServalError
 from app.jobs.attempts import Attempt
 from app.jobs.service import Submission
+from app.jobs.tables import Job
 from app.persistence.database import now
 from app.registry.service import Entry
 from models.audit import Audit
+from models.audit.comparison import IncomparableError
 from models.audit.forecast import Forecast, forecast
 from models.audit.measures import BREAKDOWNS, MEASURES
 from models.audit.measures.gaps import GroupTable
@@ -100,6 +104,7 @@ def perform(
         harden = None if isinstance(request, UploadedAuditRequest) else request.harden
         if harden is not None:
             result.hardening = hardening.verdict(harden, result)
+        result.comparison = _before_after(context, attempt, result, folder / files.ROWS)
         scored.finish(complete=result.complete)
         files.write_artifacts(folder, made.artifacts)
         used = materials(setup, context.settings.audit_batch, watchdog)
@@ -189,6 +194,33 @@ def _result(
         windows=audit.victim.windows,
         precision="float32" if audit.victim.exact else "tf32",
     )
+
+
+def _before_after(
+    context: WorkerContext, attempt: Attempt, result: AuditResult, rows: Path
+) -> BeforeAfter | None:
+    """Of a hardened model's audit, what has changed; a comparison that cannot be made is told of
+    in a warning, and ends no audit."""
+
+    def find() -> Job | None:
+        with context.sessions() as session:
+            return hardening.audit_before(session, attempt.job_id)
+
+    before = retry_while_database_is_away(find)
+    if before is None:
+        return None
+    try:
+        after = reading.outcomes(attempt.job_id, result, reading.read_rows(rows))
+        return comparisons.before_after(before, context.storage, after)
+    except (IncomparableError, ServalError, OSError) as error:
+        log.warning("no comparison with the audit before", reason=str(error))
+        reason = str(error) if isinstance(error, IncomparableError) else "its rows are gone"
+        _warn(
+            attempt,
+            f"What hardening has changed cannot be said, because {before.id} cannot be compared"
+            f" with this audit: {reason}.",
+        )
+        return None
 
 
 def _report(

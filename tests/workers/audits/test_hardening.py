@@ -279,3 +279,52 @@ class TestSecondAudit:
         answer = client.get(f"/v1/audits/{first['id']}", headers={"If-None-Match": tag})
         assert answer.status_code == 200
         assert answer.json()["status"] == "succeeded"
+
+
+class TestBeforeAndAfter:
+    def test_the_second_audit_says_what_has_changed(
+        self, client: TestClient, model: str, corpus: Corpus, session: Session
+    ) -> None:
+        first = audited(client, request(model, corpus, harden=HARDEN))
+        assert first["result"]["comparison"] is None
+        (training,) = trainings(session)
+        (path,) = trained(client, training.id)["urls"]["caused"]
+        second = done(client, path.rpartition("/")[2])
+        found = second["result"]["comparison"]
+        assert found["baseline"] == first["id"]
+        assert found["clips"] == first["result"]["n"]
+        worst = [one for one in found["deltas"] if one["case"] == "worst_case"]
+        cases = zip(
+            (one for one in worst if one["figure"] == "uar"),
+            first["result"]["worst_case"],
+            second["result"]["worst_case"],
+            strict=True,
+        )
+        for delta, before, after in cases:
+            assert delta["of_a"] == pytest.approx(before["uar"])
+            assert delta["of_b"] == pytest.approx(after["uar"])
+        whole = client.get(found["url"]).json()
+        assert [one["sentence"][:12] for one in found["ranking"]] == [
+            one["sentence"][:12] for one in whole["ranking"]
+        ]
+        assert [one for one in whole["deltas"] if one["case"] != "point"] == found["deltas"]
+        assert {row["field"] for row in whole["differs"]} == {"model", "request.harden"}
+
+    def test_rows_that_are_gone_cost_a_warning_not_the_audit(
+        self,
+        client: TestClient,
+        model: str,
+        corpus: Corpus,
+        session: Session,
+        context: WorkerContext,
+    ) -> None:
+        first = audited(client, request(model, corpus, harden=HARDEN))
+        (training,) = trainings(session)
+        (path,) = trained(client, training.id)["urls"]["caused"]
+        context.storage.remove(context.storage.job_dir(first["id"]))
+        second = done(client, path.rpartition("/")[2])
+        assert second["result"]["comparison"] is None
+        assert second["warnings"][-1] == (
+            f"What hardening has changed cannot be said, because {first['id']} cannot be compared"
+            " with this audit: its rows are gone."
+        )
