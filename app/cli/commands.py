@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import audit, corpus, keys, operations, predict, processes, purge, train
+from app.cli import audit, card, corpus, gate, keys, operations, predict, processes, purge, train
 from app.cli.errors import CliError
 from app.settings import BadSetting
 
@@ -24,6 +24,8 @@ app.command()(operations.health)
 app.command()(operations.doctor)
 app.command()(predict.predict)
 app.command(cls=audit.AuditCommand)(audit.audit)
+app.command()(gate.gate)
+app.command()(card.card)
 app.command(cls=train.TrainCommand)(train.train)
 app.add_typer(corpus.app)
 app.add_typer(keys.app)
