@@ -4,6 +4,7 @@ A model that was made elsewhere may say what it likes, in any shape; all of it i
 of it here is read leniently: a field of another shape counts as not said.
 """
 
+import hashlib
 from typing import Any, Final, Literal, Self
 
 from pydantic import (
@@ -35,6 +36,11 @@ class Provenance(BaseModel):
     fold: Fold | None = Field(None, description="That took the place of the corpus's partition.")
     public_speakers: dict[str, list[str]] = Field(
         default_factory=dict, description="Whose speech it learnt, by public corpus."
+    )
+    speakers_sha256: list[str] = Field(
+        default_factory=list,
+        description="Whose speech it learnt, by `speaker_hash`: a name that a corpus gives to"
+        " somebody does not travel with the model.",
     )
     recipe: Recipe | None = None
     selection: str | None = Field(None, description="How the clips of the corpus were chosen.")
@@ -68,3 +74,9 @@ class Provenance(BaseModel):
 
 
 UNSAID: Final[tuple[object, ...]] = ({}, [])
+
+
+def speaker_hash(name: str) -> str:
+    """What stands for a speaker in a model's configuration: 16 hexadecimal digits of the SHA-256.
+    Whoever knows the name finds it; whoever does not may guess it, as names are few."""
+    return hashlib.sha256(name.encode()).hexdigest()[:16]

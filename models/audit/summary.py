@@ -102,6 +102,11 @@ class Summary:
         self._passes = [Cost() for _ in attacks]
 
     @property
+    def columns(self) -> Columns:
+        """The rows so far, as numbers."""
+        return self._columns
+
+    @property
     def _places(self) -> dict[tuple[int, float], int]:
         """Places of the points in the curve."""
         return {(one.attack, one.strength): place for place, one in enumerate(self._points)}

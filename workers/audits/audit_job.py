@@ -36,7 +36,9 @@ from models.audit.measures.gaps import GroupTable
 from models.audit.scale import scale
 from workers.audits import artifacts, findings, shards
 from workers.audits.clips import AuditClips
+from workers.audits.judged import judge_result
 from workers.audits.pacing import Pacing
+from workers.audits.probe import SilenceCounter
 from workers.audits.record import Record
 from workers.audits.scored import AuditAttempt, Scored, clips_shown
 from workers.audits.scoring import Scoring
@@ -76,12 +78,8 @@ def perform(
     job = AuditAttempt(context, attempt, watchdog, setup, expected, clock)
     scored = shards.score(job) if shards.is_worth_it(job) else _score_alone(job)
     _tell_of_time(scored, attempt, request)
-    result = _result(scored, audit, clips, expected, watchdog)
-    for warning in findings.warnings(result):
-        _warn(attempt, warning)
-    harden = None if isinstance(request, UploadedAuditRequest) else request.harden
-    if harden is not None:
-        result.hardening = hardening.verdict(harden, result)
+    silence = SilenceCounter()
+    result = _result(scored, audit, clips, expected, watchdog, silence)
     with context.storage.staging() as staged:
         folder = staged / "findings"
         folder.mkdir()
@@ -92,6 +90,12 @@ def perform(
             save=request.save_adversarial, settings=context.settings, watchdog=watchdog,
             pictures=pictures,
         )  # fmt: skip
+        judge_result(result, setup, scored, silence, folder / files.ARTIFACTS)
+        for warning in findings.warnings(result):
+            _warn(attempt, warning)
+        harden = None if isinstance(request, UploadedAuditRequest) else request.harden
+        if harden is not None:
+            result.hardening = hardening.verdict(harden, result)
         scored.finish(complete=result.complete)
         files.write_artifacts(folder, made)
         report = _report(
@@ -157,6 +161,7 @@ def _result(
     clips: AuditClips,
     expected: Forecast,
     watchdog: Watchdog,
+    silence: SilenceCounter,
 ) -> AuditResult:
     def log_mels() -> Iterator[Tensor]:
         for index in range(len(clips)):
@@ -165,7 +170,7 @@ def _result(
 
     found = scored.summary.result(
         of=len(clips),
-        scale=scale(log_mels(), audit.victim.standardizer),
+        scale=scale(silence.watch(log_mels()), audit.victim.standardizer),
         seconds=scored.record.seconds,
     )
     return AuditResult(

@@ -15,6 +15,7 @@ from models.corpus.features import FeatureSet
 from models.corpus.varied import Decoded, VariedDataset
 from models.features import Standardizer
 from models.front_ends import FRONT_ENDS
+from models.provenance import speaker_hash
 from models.training import TrainingClips
 from workers.runtime.outcome import JobFailed
 from workers.runtime.recordings import recording
@@ -30,6 +31,7 @@ class TrainingData:
         parts: the other partitions by name, `dev` and `test` where there are such.
         standardizer: z-score of what is learnt from.
         public_speakers: whose speech is learnt from, see `models.corpus.public_speakers`.
+        speakers_sha256: the same of any corpus, see `models.provenance.speaker_hash`.
     """
 
     labels: tuple[str, ...]
@@ -37,6 +39,7 @@ class TrainingData:
     parts: dict[str, Dataset]
     standardizer: Standardizer
     public_speakers: dict[str, list[str]]
+    speakers_sha256: list[str]
 
 
 def load_training_data(
@@ -76,7 +79,14 @@ def load_training_data(
             "flat_features",
             f"The recordings cannot be z-scored: {error}. Do they hold any sound at all?",
         ) from error
-    return TrainingData(labels, train, parts, standardizer.to(device), public_speakers(clips))
+    return TrainingData(
+        labels,
+        train,
+        parts,
+        standardizer.to(device),
+        public_speakers(clips),
+        sorted({speaker_hash(clip.speaker) for clip in clips if clip.speaker}),
+    )
 
 
 def _varied(

@@ -156,6 +156,7 @@ def _config(
         train_on=request.train_on,
         fold=request.fold,
         public_speakers=training_data.public_speakers,
+        speakers_sha256=training_data.speakers_sha256,
         recipe=request.recipe,
         torch=torch.__version__,
         device=training_data.standardizer.mean.device.type,

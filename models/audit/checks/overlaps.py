@@ -1,0 +1,38 @@
+"""Whether a weaker attack does no less than a stronger one, as sets of clips."""
+
+from collections.abc import Collection
+
+from models.audit.checks.observed import Observed
+from models.threats import ThreatModel
+
+
+def no_less(
+    audit: Observed, weaker: Collection[int], stronger: Collection[int], name: str, other: str
+) -> tuple[str, list[tuple[ThreatModel, float]]]:
+    """At which strengths that both have.
+
+    Args:
+        name, other: of the weaker and of the stronger ones, in words.
+
+    Returns:
+        The strength that speaks most against the stronger ones, in words, "" if none is shared; and
+        those at which the weaker ones do no less.
+    """
+    told: list[tuple[int, str]] = []
+    found: list[tuple[ThreatModel, float]] = []
+    for threat in audit.threats:
+        shared = set(audit.strengths(stronger, threat))
+        for strength in audit.strengths(weaker, threat):
+            if strength not in shared:
+                continue
+            overlap = audit.broken(weaker, threat, strength).beside(
+                audit.broken(stronger, threat, strength)
+            )
+            text = (
+                f"At {strength:g} {threat.unit} {name} alone breaks {overlap.only_first} of"
+                f" {overlap.n} clips, and {other} alone {overlap.only_second}."
+            )
+            told.append((overlap.only_second - overlap.only_first, text))
+            if overlap.is_no_less:
+                found.append((threat, strength))
+    return min(told)[1] if told else "", found
