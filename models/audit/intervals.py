@@ -163,12 +163,29 @@ def bootstrap(sums: Floats, statistic: Statistic) -> Interval | None:
     """
     if len(sums) < 2:
         return None
-    figures = drawn(sums, statistic)
-    if not len(figures) or np.ptp(figures) < 10**-DIGITS:
+    return percentiles(drawn(sums, statistic), float(statistic(sums.sum(axis=0))), len(sums))
+
+
+def percentiles(figures: Floats, value: float, units: int) -> Interval | None:
+    """The interval at 95 % of a figure that was drawn already.
+
+    Args:
+        figures: in each draw, (draws,).
+        value: of all units.
+        units: how many were drawn, at least two.
+
+    Returns:
+        None if all draws give the same number.
+    """
+    if all_the_same(figures):
         return None
-    value = float(statistic(sums.sum(axis=0)))
-    low, high = np.quantile(figures, _levels(figures, value, len(sums))).tolist()
+    low, high = np.quantile(figures, _levels(figures, value, units)).tolist()
     return round(min(low, value), DIGITS), round(max(high, value), DIGITS)
+
+
+def all_the_same(figures: Floats) -> bool:
+    """Whether draws say nothing of how sure a figure is."""
+    return not len(figures) or bool(np.ptp(figures) < 10**-DIGITS)
 
 
 def _levels(figures: Floats, value: float, units: int) -> tuple[float, float]:
@@ -193,12 +210,20 @@ def student(freedom: int, both_tails: float) -> float:
 
 def spread(sums: Floats, statistic: Statistic) -> float:
     """The standard error of a figure, from draws of units; 0 if all draws give the same number."""
-    if len(sums) < 2:
-        return 0.0
-    figures = drawn(sums, statistic)
+    return 0.0 if len(sums) < 2 else standard_error(drawn(sums, statistic), len(sums))
+
+
+def standard_error(figures: Floats, units: int) -> float:
+    """The same of a figure that was drawn already, with the factor that a bootstrap of few units
+    lacks.
+
+    Args:
+        figures: in each draw, (draws,).
+        units: how many were drawn, at least two.
+    """
     if len(figures) < 2:
         return 0.0
-    return float(figures.std(ddof=1)) * math.sqrt(len(sums) / (len(sums) - 1))
+    return float(figures.std(ddof=1)) * math.sqrt(units / (units - 1))
 
 
 def wilson(counted: int, n: int) -> Interval | None:
