@@ -11,7 +11,6 @@ from typing import Final
 from app.audits.report import CorpusClips, Report
 from app.cards.front_matter import front_matter
 from app.cards.metadata import ATTACKED, MOST_POINTS, attack_name, dataset, metadata
-from app.gates.audit import AuditResult as Judged
 from app.markdown import prose
 from models.atlas import described
 from models.audit.figure import Figure
@@ -27,39 +26,39 @@ BANNERS: Final = {
 HEADS: Final = {"uar": "UAR", "success_rate": "success", "over_control": "success over noise"}
 
 
-def card(report: Report, judged: Judged, warnings: Sequence[str]) -> str:
+def card(report: Report, warnings: Sequence[str]) -> str:
     """The card.
 
     Args:
         report: of the audit that the figures are of.
-        judged: what the audit says of its evidence.
         warnings: of its job.
     """
     parts = [
-        _head(report, judged),
+        _head(report),
         _use(report),
         _training(report),
         _evaluation(report),
         _figures(report),
         _attacks(report),
-        _limits(report, judged, warnings),
+        _limits(report, warnings),
     ]
-    block = front_matter(metadata(report, figures=judged.evidence not in BANNERS))
+    block = front_matter(metadata(report, figures=report.result.evidence not in BANNERS))
     return block + "\n".join("\n".join([*part, ""]) for part in parts)
 
 
-def _head(report: Report, judged: Judged) -> Iterator[str]:
+def _head(report: Report) -> Iterator[str]:
+    result = report.result
     yield f"# {prose(report.model.name)}"
     yield ""
-    banner = BANNERS.get(judged.evidence)
+    banner = BANNERS.get(result.evidence)
     if banner is not None:
         yield "> [!CAUTION]"
         yield f"> {banner}"
         yield ""
-    yield f"Evidence: **{judged.evidence or 'not checked'}**"
-    if judged.finding:
+    yield f"Evidence: **{result.evidence or 'not checked'}**"
+    if result.finding:
         yield ""
-        yield prose(judged.finding)
+        yield prose(result.finding)
 
 
 def _use(report: Report) -> Iterator[str]:
@@ -171,7 +170,7 @@ def _attacks(report: Report) -> Iterator[str]:
         yield f"- {prose(attack_name(attack))}, {prose(about)}{told}"
 
 
-def _limits(report: Report, judged: Judged, warnings: Sequence[str]) -> Iterator[str]:
+def _limits(report: Report, warnings: Sequence[str]) -> Iterator[str]:
     yield "## Limits and warnings"
     yield ""
     yield (
@@ -184,11 +183,11 @@ def _limits(report: Report, judged: Judged, warnings: Sequence[str]) -> Iterator
         yield "- Speakers are not known, so intervals take clips for independent: too narrow."
     elif speakers < FEW_SPEAKERS:
         yield f"- Of {speakers} speakers the intervals say nothing of other speakers."
-    for check in judged.checks:
+    for check in report.result.checks:
         if check.status == "clear":
             continue
-        state = f"{check.severity}, " if check.status == "raised" else "not run, "
+        state = check.severity if check.status == "raised" else "not run"
         told = ": ".join(text for text in (check.title, check.measured or check.reason) if text)
-        yield f"- Check {prose(check.id)} ({state.rstrip(', ')}): {prose(told)}"
+        yield f"- Check {prose(check.id)} ({state}): {prose(told)}"
     for warning in warnings:
         yield f"- {prose(warning)}"

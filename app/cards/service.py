@@ -6,7 +6,6 @@ from sqlalchemy.orm import Session
 from app.audits import service as audits
 from app.cards.card import card
 from app.errors import Conflict, Invalid
-from app.gates.audit import AuditResult
 from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
 from app.persistence.storage import Storage
@@ -39,7 +38,7 @@ def write(
             f"{chosen} is of other weights than {entry.id} has by now. Audit the model again.",
             code="other_weights",
         )
-    return card(report, AuditResult.model_validate(job.result), job.warnings)
+    return card(report, job.warnings)
 
 
 def _latest(session: Session, model_id: str, owner: str) -> str:

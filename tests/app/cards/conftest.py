@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy.orm import Session
 
 from app.audits import files
-from app.audits.report import CorpusClips, Report
+from app.audits.report import CorpusClips
+from app.audits.result import AuditResult
 from app.audits.rows import write_index
 from app.jobs.attempts import claim
 from app.jobs.service import Submission
@@ -64,7 +65,8 @@ def audited(session: Session, settings: Settings, model: str, starters: Path) ->
         rows = found_rows(ATTACKS)
         (folder / files.ROWS).write_bytes(as_lines(rows))
         write_index(folder / files.ROWS)
-        result = found_result(rows, ATTACKS)
+        told = {"evidence": "sound"} | fields
+        result = AuditResult.model_validate(found_result(rows, ATTACKS).model_dump() | told)
         report = found_report(job_id, result, [])
         entry = registry.get(session, storage, of, owner=owner)
         known = {"id": of, "name": of, "sha256": entry.sha256} | (reported or {})
@@ -75,14 +77,9 @@ def audited(session: Session, settings: Settings, model: str, starters: Path) ->
                 of=12, left_out={},
             )  # fmt: skip
             report = report.model_copy(update={"clips": clips})
-        (folder / files.REPORT).write_text(_json(report), encoding="utf-8")
-        told = result.model_dump(mode="json") | {"evidence": "sound"} | fields
-        attempt.succeed(told)
+        (folder / files.REPORT).write_text(report.model_dump_json(), encoding="utf-8")
+        attempt.succeed(result.model_dump(mode="json"))
         return job_id
 
     yield audited
     engine.dispose()
-
-
-def _json(report: Report) -> str:
-    return report.model_dump_json()
