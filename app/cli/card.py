@@ -7,7 +7,7 @@ from urllib.parse import quote
 import typer
 
 from app.cli.api import DEFAULT_URL, Api, Key, Url
-from app.cli.overwriting import write_over
+from app.cli.overwriting import check_writable, write_over
 
 
 def card(
@@ -23,6 +23,8 @@ def card(
     key: Key = None,
 ) -> None:
     """Write a model card: Markdown that the Hugging Face Hub reads."""
+    if output is not None:
+        check_writable(output)
     with Api(url, key) as api:
         text = api.text(f"/v1/models/{quote(model, safe='')}/card", audit=audit)
     if output is None:
