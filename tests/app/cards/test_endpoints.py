@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 from fastapi.testclient import TestClient
-from huggingface_hub import ModelCard
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from huggingface_hub.repocard_data import eval_results_to_model_index
 from sqlalchemy.orm import Session
 
@@ -25,6 +25,16 @@ def card(client: TestClient, model: str, **query: str) -> str:
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "text/markdown; charset=utf-8"
     return answer.text
+
+
+def data_of(read: ModelCard) -> ModelCardData:
+    """The metadata block, as the Hub's own library reads it."""
+    assert isinstance(read.data, ModelCardData)
+    return read.data
+
+
+def results_of(text: str) -> list[EvalResult]:
+    return data_of(ModelCard(text)).eval_results or []
 
 
 class TestAccess:
@@ -97,12 +107,12 @@ class TestMetadata:
         audited(corpus="calls")
         text = card(client, model)
         read = ModelCard(text)
-        results = read.data.eval_results
-        assert results is not None
+        results = results_of(text)
+        assert results
         assert eval_results_to_model_index(model, results) == self.index(text)
         again = ModelCard(str(read))
-        assert again.data.eval_results == results
-        assert read.data.pipeline_tag == "audio-classification"
+        assert data_of(again).eval_results == results
+        assert data_of(read).pipeline_tag == "audio-classification"
         assert {one.dataset_name for one in results} == {"calls"}
 
     def test_each_figure_has_its_interval_and_its_n(
@@ -111,9 +121,7 @@ class TestMetadata:
         audit = audited()
         figures = client.get(f"/v1/audits/{audit}").json()["result"]["clean"]["measures"]
         uar = next(
-            one
-            for one in ModelCard(card(client, model)).data.eval_results or []
-            if one.metric_name == "uar, clean clips"
+            one for one in results_of(card(client, model)) if one.metric_name == "uar, clean clips"
         )
         low, high = figures["uar"]["interval"]
         assert uar.metric_value == figures["uar"]["value"]
@@ -129,7 +137,7 @@ class TestMetadata:
         self, client: TestClient, audited: Audited, model: str
     ) -> None:
         audited()
-        results = ModelCard(card(client, model)).data.eval_results or []
+        results = results_of(card(client, model))
         names = {one.metric_name: one.metric_args for one in results}
         assert names["success_rate, noise (benign control) 0.02 sigma"]["control"] is True
         assert names["success_rate, fgsm 0.02 sigma"]["control"] is False
@@ -138,7 +146,7 @@ class TestMetadata:
         self, client: TestClient, audited: Audited, model: str
     ) -> None:
         audited(corpus="verified: true")
-        results = ModelCard(card(client, model)).data.eval_results or []
+        results = results_of(card(client, model))
         assert results
         assert [one.verified for one in results] == [None] * len(results)
 
@@ -148,8 +156,8 @@ class TestMetadata:
         audited(corpus=HOSTILE, reported={"name": HOSTILE}, warnings=(HOSTILE,))
         text = card(client, model)
         read = ModelCard(text)
-        assert read.data.model_name == HOSTILE
-        assert {one.dataset_name for one in read.data.eval_results or []} == {HOSTILE}
+        assert data_of(read).model_name == HOSTILE
+        assert {one.dataset_name for one in results_of(text)} == {HOSTILE}
         assert set(yaml.safe_load(text.split("\n---\n")[0])) == {
             "pipeline_tag",
             "library_name",
@@ -209,7 +217,7 @@ class TestWhatItSays:
     ) -> None:
         audited(evidence=evidence)
         read = ModelCard(card(client, model))
-        assert read.data.eval_results is None
+        assert data_of(read).eval_results is None
         assert "> [!CAUTION]" in read.text.splitlines()[2]
         assert banner in read.text
         assert read.text.index(banner) < read.text.index("## Figures")

@@ -23,7 +23,7 @@ class TestCard:
         path = tmp_path / "README.md"
         assert serval("card", "tiny-a", "-o", path).status == 0
         assert path.read_text() == shown.out
-        assert ModelCard.load(path).data.pipeline_tag == "audio-classification"
+        assert ModelCard.load(path).data.to_dict()["pipeline_tag"] == "audio-classification"
 
     def test_a_file_that_cannot_be_written_leaves_nothing_behind(
         self, serval: Serval, url: str, tmp_path: Path

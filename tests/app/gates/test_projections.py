@@ -100,7 +100,7 @@ class TestJUnit:
             junit(Verdict(audit="audit_X", waivers=[waiver], cases=[case("passed")])), tmp_path
         )
         assert isinstance(suite, TestSuite)
-        first, second, *_ = suite.properties()
+        first, second, *_ = suite.properties()  # type: ignore[no-untyped-call]
         assert (first.name, first.value) == (
             "waiver small_class",
             "applied; until 2027-03-01: Four clips.",
