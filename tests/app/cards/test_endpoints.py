@@ -138,7 +138,7 @@ class TestMetadata:
     ) -> None:
         audited()
         results = results_of(card(client, model))
-        names = {one.metric_name: one.metric_args for one in results}
+        names = {one.metric_name: one.metric_args or {} for one in results}
         assert names["success_rate, noise (benign control) 0.02 sigma"]["control"] is True
         assert names["success_rate, fgsm 0.02 sigma"]["control"] is False
 
