@@ -15,6 +15,7 @@ from app.access.deletions import endpoints as deletions
 from app.access.keys import endpoints as keys
 from app.access.rates import Rates
 from app.audits import endpoints as audits
+from app.comparisons import endpoints as comparisons
 from app.corpora import endpoints as corpora
 from app.corpora.tables import Corpus
 from app.erasure import endpoints as erasure
@@ -45,6 +46,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     registry.router,
     job_routes(None, may(), audits.JOBS | trainings.JOBS),
     audits.router,
+    comparisons.router,
     trainings.router,
     corpora.router,
     keys.router,
@@ -150,6 +152,7 @@ TAGS = [
     {"name": "models", "description": "What predicts and is audited: starters, yours, trained."},
     {"name": "jobs", "description": "Audits and trainings together."},
     {"name": "audits", "description": "How well a model withstands attacks, with evidence."},
+    {"name": "comparisons", "description": "Audits beside each other, and whether that ranks."},
     {"name": "trainings", "description": "Make a model, hardened or not, from a corpus."},
     {"name": "corpora", "description": "Labelled speech to audit and to train with."},
     {"name": "keys", "description": "API keys, for admins."},
