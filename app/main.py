@@ -16,6 +16,7 @@ from app.access.keys import endpoints as keys
 from app.access.rates import Rates
 from app.audits import endpoints as audits
 from app.cards import endpoints as cards
+from app.comparisons import endpoints as comparisons
 from app.corpora import endpoints as corpora
 from app.corpora.tables import Corpus
 from app.erasure import endpoints as erasure
@@ -47,6 +48,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     cards.router,
     job_routes(None, may(), audits.JOBS | trainings.JOBS),
     audits.router,
+    comparisons.router,
     trainings.router,
     corpora.router,
     keys.router,
@@ -152,6 +154,7 @@ TAGS = [
     {"name": "models", "description": "What predicts and is audited: starters, yours, trained."},
     {"name": "jobs", "description": "Audits and trainings together."},
     {"name": "audits", "description": "How well a model withstands attacks, with evidence."},
+    {"name": "comparisons", "description": "Audits beside each other, and whether that ranks."},
     {"name": "trainings", "description": "Make a model, hardened or not, from a corpus."},
     {"name": "corpora", "description": "Labelled speech to audit and to train with."},
     {"name": "keys", "description": "API keys, for admins."},

@@ -83,7 +83,7 @@ def csv_lines(path: Path, attacks: Sequence[AttackOfResult]) -> Iterator[str]:
         if number == 0:
             writer.writerow(_head(parameters, classes))
         for line in _lines(row, attacks, parameters, classes):
-            writer.writerow(map(_unevaluated, line))
+            writer.writerow(map(unevaluated, line))
             if buffer.tell() >= CHUNK_CHARACTERS:
                 yield buffer.getvalue()
                 buffer.seek(0)
@@ -130,7 +130,7 @@ def _lines(
         ]  # fmt: skip
 
 
-def _unevaluated(value: Any) -> Any:
+def unevaluated(value: Any) -> Any:
     """A cell that a spreadsheet shows and does not compute: names come from others' corpora.
 
     A spreadsheet takes text that begins so for a formula, which may send the other cells away, and

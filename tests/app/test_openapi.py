@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from app.access.keys.schemas import KeyRequest
 from app.audits.result import AuditResult
 from app.audits.schemas import AuditRequest, UploadedAuditRequest
+from app.comparisons.schemas import ComparisonRequest
 from app.corpora.schemas import CorpusRequest
 from app.jobs.schemas import Job
 from app.predictions.schemas import HuggingFaceRequest
@@ -26,6 +27,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 BODIES: Final[dict[str, type[Schema]]] = {
     "POST /hf/{model}": HuggingFaceRequest,
     "POST /v1/audits": AuditRequest,
+    "POST /v1/comparisons": ComparisonRequest,
     "POST /v1/trainings": TrainingRequest,
     "POST /v1/keys": KeyRequest,
 }

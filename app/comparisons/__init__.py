@@ -1,0 +1,1 @@
+"""Comparisons of audits: computed when they are asked for, and never stored."""
