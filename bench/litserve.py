@@ -44,6 +44,8 @@ from bench.predict import (
 from models.checkpoint import CONFIG, WEIGHTS
 
 VERSION = "0.2.19"
+NEEDED = (f"litserve=={VERSION}", "python-multipart")
+"""Forms are read by the second, which LitServe does not bring along."""
 TURNS = 5
 ALONE = 30
 """Predictions of a lone client in a turn."""
@@ -215,7 +217,7 @@ def litserve_python(folder: Path) -> Path:
         return python
     _run(sys.executable, "-m", "venv", str(folder))
     python = folder / "bin" / "python"
-    installed = _run(str(python), "-m", "pip", "install", "--quiet", f"litserve=={VERSION}")
+    installed = _run(str(python), "-m", "pip", "install", "--quiet", *NEEDED)
     if installed.returncode != 0:
         why = (installed.stderr.strip().splitlines() or ["pip failed"])[-1]
         raise Absent(f"LitServe {VERSION} cannot be installed: {why}")
