@@ -15,6 +15,7 @@ from app.access.deletions import endpoints as deletions
 from app.access.keys import endpoints as keys
 from app.access.rates import Rates
 from app.audits import endpoints as audits
+from app.cards import endpoints as cards
 from app.comparisons import endpoints as comparisons
 from app.corpora import endpoints as corpora
 from app.corpora.tables import Corpus
@@ -47,6 +48,7 @@ from app.trainings import endpoints as trainings
 
 ROUTERS: tuple[APIRouter, ...] = (
     registry.router,
+    cards.router,
     job_routes(None, may(), audits.JOBS | trainings.JOBS),
     audits.router,
     replay.router,

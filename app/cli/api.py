@@ -92,6 +92,20 @@ class Api:
         _check(answer)
         return answer.json() if answer.content else None
 
+    def text(self, path: str, **params: str | None) -> str:
+        """GET of what is no JSON; parameters that are None are left out.
+
+        Raises:
+            Unreachable, Refused: as `send`.
+        """
+        known = {name: value for name, value in params.items() if value is not None}
+        try:
+            answer = self._client.get(path, params=known)
+        except (httpx.TransportError, httpx.UnsupportedProtocol) as error:
+            raise self._unreachable(error) from error
+        _check(answer)
+        return answer.text
+
     @contextmanager
     def lines(self, path: str, headers: dict[str, str]) -> Iterator[Iterator[str]]:
         """The lines of an answer that goes on and on.

@@ -12,6 +12,18 @@ from app.cli.corpus import Fold, LeaveOut, the_id
 from app.cli.corpus import fold as the_fold
 from app.cli.errors import CliError
 from app.cli.following import follow, succeeded
+from app.cli.gate import (
+    AllowInvalid,
+    Asked,
+    Baseline,
+    FailIf,
+    GatesFrom,
+    JUnit,
+    LeastEvidence,
+    Markdown,
+    judge_job,
+    with_gate_exits,
+)
 from app.cli.objects import command_with, parse_object, parse_pairs
 from app.cli.output import Json, print_json
 from app.cli.predict import read
@@ -63,6 +75,7 @@ AuditCommand = command_with(
 )
 
 
+@with_gate_exits
 def audit(
     clips: Annotated[
         list[Path] | None, typer.Argument(help="Recordings, instead of a corpus.")
@@ -142,12 +155,29 @@ def audit(
         typer.Option(help="The success rate that is too high.", show_default=str(HARDEN_ABOVE)),
     ] = None,
     harden_iterations: Annotated[int | None, typer.Option(help="Of that training.")] = None,
+    fail_if: FailIf = None,
+    baseline: Baseline = None,
+    gate: GatesFrom = None,
+    evidence: LeastEvidence = None,
+    allow_invalid: AllowInvalid = False,
+    junit: JUnit = None,
+    markdown: Markdown = None,
     no_wait: NoWait = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
     json: Json = False,
 ) -> None:
     """Attack a model, or corrupt its clips, on a corpus or recordings, and follow the audit."""
+    gates = Asked(
+        fail_if=fail_if,
+        baseline=baseline,
+        gate=gate,
+        evidence=evidence,
+        allow_invalid=allow_invalid,
+        junit=junit,
+        markdown=markdown,
+    )
+    gates.check(dry_run=dry_run, no_wait=no_wait)
     of_corpora: dict[str, Any] = {"--partition": partition, "--limit": limit, "--fold": fold}
     of_corpora |= {"--leave-out": leave_out, "--allow-partial": allow_partial or None}
     of_corpora |= {"--group-by": group_by}
@@ -189,6 +219,10 @@ def audit(
             announce(job, json=json)
             return
         job = follow(api, job, quiet=json)
+        if gates:
+            if not json and job["status"] == "succeeded":
+                show_audit(job["result"], job, measure or [])
+            judge_job(api, job, gates, json=json)
     if json:
         print_json(job)
     result = succeeded(job)

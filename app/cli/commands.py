@@ -7,8 +7,10 @@ import typer
 
 from app.cli import (
     audit,
+    card,
     compare,
     corpus,
+    gate,
     keys,
     operations,
     predict,
@@ -37,6 +39,8 @@ app.command()(operations.doctor)
 app.command()(predict.predict)
 app.command(cls=audit.AuditCommand)(audit.audit)
 app.command()(compare.compare)
+app.command()(gate.gate)
+app.command()(card.card)
 app.command(cls=train.TrainCommand)(train.train)
 app.command()(replay.replay)
 app.command()(replay.verify)

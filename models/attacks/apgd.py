@@ -16,7 +16,7 @@ attack of this service, so that a random draw cannot hide that a gradient is mis
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 import torch
 from torch import Tensor
@@ -37,6 +37,8 @@ RISING: Final = 0.75
 class Apgd(IterativeAttack):
     """Auto-PGD: momentum, and a step that is halved wherever it stops paying. The only parameter is
     the number of steps."""
+
+    atlas: ClassVar[tuple[str, ...]] = ("AML.T0043.000", "AML.T0015")
 
     type: Literal["apgd"] = "apgd"
 

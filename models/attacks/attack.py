@@ -106,6 +106,8 @@ class Attack(BaseModel):
         control: it has no adversary: its figures say what a change of that size does by itself.
         can_target: whether it can move *towards* a label.
         exact_cost: whether :meth:`cost` is what is spent, and not only the most.
+        atlas: ids of the techniques of MITRE ATLAS that it carries out, which names are given in
+            :mod:`models.atlas`; none of a control, which has no adversary.
     """
 
     model_config = ConfigDict(
@@ -121,6 +123,7 @@ class Attack(BaseModel):
     control: ClassVar[bool] = False
     can_target: ClassVar[bool] = False
     exact_cost: ClassVar[bool] = True
+    atlas: ClassVar[tuple[str, ...]] = ()
 
     type: str
     domain: Domain = Field("features", description="What is changed: the log-mels or the sound.")

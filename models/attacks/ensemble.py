@@ -32,6 +32,7 @@ class Ensemble(Attack):
     """
 
     exact_cost: ClassVar[bool] = False
+    atlas: ClassVar[tuple[str, ...]] = ("AML.T0043.000", "AML.T0043.001", "AML.T0015")
 
     type: Literal["ensemble"] = "ensemble"
     steps: int = Field(20, ge=1, le=1000, description="Of pgd and apgd, for each restart.")

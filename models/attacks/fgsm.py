@@ -25,6 +25,7 @@ class Fgsm(Attack):
     """
 
     can_target: ClassVar[bool] = True
+    atlas: ClassVar[tuple[str, ...]] = ("AML.T0043.000", "AML.T0015")
 
     type: Literal["fgsm"] = "fgsm"
     clip: float | None = Field(

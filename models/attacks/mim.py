@@ -8,7 +8,7 @@ better to others.
 """
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -24,6 +24,8 @@ from models.victims.victim import View
 @ATTACKS.register
 class Mim(IterativeAttack):
     """Momentum iterative method: gradient steps along a decaying sum of all gradients so far."""
+
+    atlas: ClassVar[tuple[str, ...]] = ("AML.T0043.000", "AML.T0015")
 
     type: Literal["mim"] = "mim"
     step: float | None = Field(

@@ -29,6 +29,7 @@ class Nes(Attack):
 
     needs: ClassVar[Access] = Access.SCORES
     exact_cost: ClassVar[bool] = False
+    atlas: ClassVar[tuple[str, ...]] = ("AML.T0043.001", "AML.T0015")
 
     type: Literal["nes"] = "nes"
     samples: int = Field(

@@ -6,7 +6,7 @@
 """
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
@@ -21,6 +21,8 @@ from models.victims.victim import View
 @ATTACKS.register
 class Pgd(IterativeAttack):
     """Projected gradient descent: repeated gradient steps, each projected back to the ball."""
+
+    atlas: ClassVar[tuple[str, ...]] = ("AML.T0043.000", "AML.T0015")
 
     type: Literal["pgd"] = "pgd"
     step: float | None = Field(

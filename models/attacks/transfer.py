@@ -40,6 +40,7 @@ class Transfer(Attack):
 
     needs: ClassVar[Access] = Access.LABELS
     can_target: ClassVar[bool] = True
+    atlas: ClassVar[tuple[str, ...]] = ("AML.T0043.002", "AML.T0015")
 
     type: Literal["transfer"] = "transfer"
     source: str = Field(

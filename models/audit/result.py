@@ -154,6 +154,11 @@ class AttackOfResult(Figures):
         description="Without an adversary: noise of the same size, or a corruption. It counts in no"
         " worst case."
     )
+    atlas: list[str] = Field(
+        default_factory=list,
+        description="Ids of the techniques of MITRE ATLAS that it carries out; none of a control.",
+        examples=[["AML.T0043.000", "AML.T0015"]],
+    )
     cost: TotalCost
 
 

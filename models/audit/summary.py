@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from models import metrics
+from models.attacks import Attack
 from models.audit.controls import against, control_of
 from models.audit.evidence import AuditRow
 from models.audit.intervals import Bools
@@ -199,6 +200,7 @@ class Summary:
             parameters=attack.parameters(),
             threat=Threat(**attack.threat.to_dict()),
             control=attack.control,
+            atlas=list(attack.atlas) if isinstance(attack, Attack) else [],
             cost=TotalCost(**self._passes[number].to_dict(), seconds=round(seconds, 3)),
         )
 
