@@ -12,6 +12,7 @@ from models.audit.measures import MEASURES
 from models.corpus import ADAPTERS
 from models.corruptions import CORRUPTIONS
 from models.defenses import DEFENSES
+from models.presets import PRESETS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -25,7 +26,8 @@ def added(page: str) -> Iterator[dict[str, Any]]:
     code = re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
     assert len(code) == 1
     names: dict[str, Any] = {"__name__": "example"}
-    registries, catalogues = (ATTACKS, CORRUPTIONS, DEFENSES), (ARCHITECTURES, ADAPTERS, MEASURES)
+    registries = (ATTACKS, CORRUPTIONS, DEFENSES)
+    catalogues = (ARCHITECTURES, ADAPTERS, MEASURES, PRESETS)
     known = {name for one in (*registries, *catalogues) for name in one}
     try:
         exec(compile(code[0], page, "exec"), names)
