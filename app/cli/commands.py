@@ -5,7 +5,20 @@ from typing import Annotated
 
 import typer
 
-from app.cli import audit, corpus, keys, operations, predict, processes, purge, train
+from app.cli import (
+    artifacts,
+    audit,
+    corpus,
+    jobs,
+    keys,
+    models,
+    operations,
+    predict,
+    processes,
+    purge,
+    report,
+    train,
+)
 from app.cli.errors import CliError
 from app.settings import BadSetting
 
@@ -24,7 +37,11 @@ app.command()(operations.health)
 app.command()(operations.doctor)
 app.command()(predict.predict)
 app.command(cls=audit.AuditCommand)(audit.audit)
+app.command()(report.report)
+app.command()(artifacts.artifacts)
 app.command(cls=train.TrainCommand)(train.train)
+app.add_typer(jobs.app)
+app.add_typer(models.app)
 app.add_typer(corpus.app)
 app.add_typer(keys.app)
 app.command()(purge.purge)

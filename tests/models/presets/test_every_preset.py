@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from models.attacks import Attack
+from models.audit.perturbation import Perturbation
 from models.presets import PRESETS, Preset, described
 from models.presets.preset import description
 from tests.models.pages import added
@@ -24,6 +25,10 @@ def preset(name: str) -> type[Preset]:
     return PRESETS[name]
 
 
+def perturbations(preset: type[Preset]) -> list[Perturbation]:
+    return [*attacks(preset), *preset.corruptions]
+
+
 def adversaries(preset: type[Preset]) -> Iterator[Attack]:
     return (one for one in attacks(preset) if not one.control)
 
@@ -34,12 +39,12 @@ def attacks(preset: type[Preset]) -> tuple[Attack, ...]:
 
 class TestEveryPreset:
     def test_runs_something_each_thing_once(self, preset: type[Preset]) -> None:
-        found = [one.identity() for one in (*attacks(preset), *preset.corruptions)]
+        found = [one.identity() for one in perturbations(preset)]
         assert found
         assert len(set(found)) == len(found)
 
     def test_has_strengths(self, preset: type[Preset]) -> None:
-        assert all(one.strengths for one in (*attacks(preset), *preset.corruptions))
+        assert all(one.strengths for one in perturbations(preset))
 
     def test_says_what_it_is_for(self, name: str, preset: type[Preset]) -> None:
         assert description(preset).endswith(".")
