@@ -66,10 +66,11 @@ class Display:
                     unit=data.get("unit") or "",
                     left=left(data.get("eta_seconds")),
                 )
-            case "step" | "scored":
-                self.progress.update(self.task, news=news(data))
+            case "step" | "scored":  # the bar counts what is scored
                 if not self.console.is_terminal:
-                    self.console.print(news(data))
+                    self.say(event)
+                elif event.type == "step":
+                    self.progress.update(self.task, news=news(data))
             case "queued" | "running" | "cancelling":
                 self.progress.update(self.task, description=f"{self.noun} {event.type}")
                 self.say(event)
@@ -78,7 +79,7 @@ class Display:
 
     def say(self, event: Event) -> None:
         """Print what happened as a line above the bar."""
-        self.console.print(f"{event.type}  {news(event.data)}".rstrip())
+        self.console.print(f"{event.type}  {news(event.data)}".rstrip(), soft_wrap=True)
 
 
 def left(seconds: float | None) -> str:
@@ -111,7 +112,7 @@ def follow(api: Api, job: dict[str, Any], *, quiet: bool = False) -> dict[str, A
     display = Display(job["object"])
     err = display.console
     if not quiet:
-        err.print(f"{job['id']} is {job['status']}: {api.url}{path}")
+        err.print(f"{job['id']} is {job['status']}: {api.url}{path}", soft_wrap=True)
     try:
         with display.progress:
             for event in _events(api, path):

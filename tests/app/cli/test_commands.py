@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import typer
+from rich.console import Console
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -24,6 +25,7 @@ from models.corpus import ADAPTERS
 from models.corruptions import CORRUPTIONS
 from models.defenses import DEFENSES
 from models.presets import PRESETS
+from models.training_presets import TRAINING_PRESETS
 from tests.app.cli.conftest import Serval
 from tests.app.corpora.zips import corpus_zip
 from tests.app.predictions.clips import noise, wav
@@ -287,12 +289,21 @@ class TestTrain:
         told = json.loads(said.out)["input"]["attack"]
         assert (told["type"], told["steps"]) == ("pgd", 3)
 
+    def test_a_preset_sets_what_its_method_needs(
+        self, serval: Serval, corpus: str, short: tuple[str, ...]
+    ) -> None:
+        said = serval(*short, "--preset", "icassp2020-paper")
+        assert said.status == 1
+        assert "icassp2020-paper, 10000" in said.err
+
     def test_its_help_lists_architectures_defences_and_attacks_and_what_they_take(
         self, serval: Serval
     ) -> None:
         with added("adding-a-defense.md"), added("adding-an-architecture.md"):
             said = serval("train", "--help")
-        for name in (*ARCHITECTURES, *DEFENSES, *ATTACKS, "small", "logit-pairing"):
+        for name in (
+            *ARCHITECTURES, *DEFENSES, *ATTACKS, *TRAINING_PRESETS, "small", "logit-pairing",
+        ):  # fmt: skip
             assert f"  {name}: " in said.out
         assert "beta [6.0]: Weight of the divergence" in said.out
         assert "weight [0.5]: Weight of the pairing." in said.out
@@ -723,6 +734,22 @@ class TestFollowing:
         events = list(following._events(api, "/v1/trainings/train_1"))  # type: ignore[arg-type]
         assert asked == ["", "7"]
         assert [event.type for event in events] == ["running", "succeeded"]
+
+    def test_the_bar_shows_the_time_left_that_the_service_knows(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file = io.StringIO()
+        console = Console(file=file, width=100, force_terminal=True, color_system=None)
+        monkeypatch.setattr(following, "err_console", lambda: console)
+        display = following.Display("audit")
+        told = {"done": 5, "total": 50, "unit": "passes", "eta_seconds": 3697.2}
+        with display.progress:
+            display.show(following.Event("progress", told))
+            display.show(following.Event("scored", {"clips": 5, "of": 50}))
+        last = file.getvalue().splitlines()[-1]
+        assert "5/50 passes" in last
+        assert "1:01:37 left" in last
+        assert "scored" not in file.getvalue()
 
     def test_ctrl_c_ends_the_watching_and_says_how_to_cancel(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
