@@ -18,7 +18,7 @@ PAPER = "icassp2020-paper"
 
 @pytest.fixture
 def corpus(client: TestClient, session: Session) -> Corpus:
-    return add_corpus(session, state(client.app).storage)  # type: ignore[arg-type]
+    return add_corpus(session, state(client.app).storage)
 
 
 @pytest.fixture
