@@ -182,10 +182,7 @@ def audit(
     key: Key = None,
     json: Json = False,
 ) -> None:
-    """Attack a model, or corrupt its clips, on a corpus or recordings, and follow the audit.
-
-    It shows what the evidence is worth and what was found, then every figure.
-    """
+    """Attack a model, or corrupt its clips, on a corpus or recordings, and follow the audit."""
     on: dict[str, Any] = given(
         {
             "partition": partition,

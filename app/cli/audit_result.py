@@ -20,8 +20,7 @@ FEW_SPEAKERS: Final = (
 
 
 def show_audit(result: dict[str, Any], job: dict[str, Any], measures: list[str]) -> None:
-    """Print the result of a job: what it comes to, then its curve, worst case, gaps and smallest
-    strengths.
+    """Print the result of a job: its curve, worst case, gaps and smallest strengths.
 
     Args:
         measures: what is shown of each point beside UAR and success.
@@ -29,7 +28,6 @@ def show_audit(result: dict[str, Any], job: dict[str, Any], measures: list[str])
     Raises:
         CliError: there is no such measure.
     """
-    _verdict(result)
     clean = result["clean"]
     title = f"{job['model']} on {result['n']} clips: "
     if clean["uar"] is None:
@@ -76,20 +74,6 @@ def show_audit(result: dict[str, Any], job: dict[str, Any], measures: list[str])
         typer.echo("hardening: " + ", ".join(f"{name} {value}" for name, value in told.items()))
     for warning in job["warnings"]:
         typer.echo(warning, err=True)
-
-
-def _verdict(result: dict[str, Any]) -> None:
-    """What the evidence is worth, why, and what was found; older audits do not say."""
-    if "evidence" not in result:
-        return
-    typer.echo(f"Evidence: {result['evidence']}")
-    typer.echo(f"Finding: {result['finding']}")
-    for one in result["checks"]:
-        if one["status"] == "raised":
-            remedy = one["remedy"] or {}
-            told = f"{one['severity']}: {one['title']}. {one['reason']} {remedy.get('text') or ''}"
-            typer.echo(told.rstrip())
-    typer.echo()
 
 
 def _smallest(found: dict[str, Any], attack: dict[str, Any]) -> str:

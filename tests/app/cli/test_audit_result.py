@@ -47,27 +47,6 @@ class TestShownAudit:
         assert FEW_SPEAKERS not in shown.out
         assert shown.err == "test has men only.\n"
 
-    def test_what_it_comes_to_stands_first(self, capsys: pytest.CaptureFixture[str]) -> None:
-        checked = {"id": "no_control", "severity": "weak", "title": "No control",
-                   "reason": "There is no noise."}  # fmt: skip
-        remedy = {"text": "Add noise.", "request": None}
-        told = {
-            "evidence": "weak",
-            "finding": "FGSM breaks a third.",
-            "checks": [
-                checked | {"status": "raised", "remedy": remedy},
-                checked | {"status": "clear", "title": "Another", "remedy": None},
-            ],
-        }
-        show_audit(result(speakers=8) | told, JOB, [])
-        shown = capsys.readouterr().out
-        assert shown.splitlines()[:3] == [
-            "Evidence: weak",
-            "Finding: FGSM breaks a third.",
-            "weak: No control. There is no noise. Add noise.",
-        ]
-        assert "Another" not in shown
-
     def test_intervals_of_few_speakers_are_called_too_narrow(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
