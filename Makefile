@@ -74,6 +74,10 @@ measures: ## write docs/measures.md anew from the definitions in models/audit/me
 checks: ## write docs/checks.md anew from the checks in models/audit/checks
 	$(PY) -m models.audit.check_definitions > docs/checks.md
 
+.PHONY: commands
+commands: ## write docs/command-line.md anew from the commands in app/cli
+	@$(PY) -m app.cli.reference > docs/command-line.md
+
 .PHONY: clean
 clean: ## remove the tools' caches; .venv and data stay
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -147,7 +147,7 @@ def warnings(
     corpus = None if parent is None else session.get(Corpus, parent.request["corpus"])
     if parent is None or corpus is None:
         return []
-    wanted = AuditRequest.model_validate(parent.request | {"harden": None})
+    wanted = AuditRequest.of_stored(parent.request | {"harden": None})
     return fit.warnings(storage, config, corpus, wanted)
 
 
@@ -160,7 +160,7 @@ def follow_up(session: Session, training_id: str, model_id: str, warnings: Seque
     if parent is None:
         return
     audit_id = new_id("audit")
-    wanted = AuditRequest.model_validate(parent.request | {"model": model_id, "harden": None})
+    wanted = AuditRequest.of_stored(parent.request | {"model": model_id, "harden": None})
     jobs.insert(
         session,
         Submission(

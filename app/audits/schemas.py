@@ -5,13 +5,15 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from app.audits.expansion import expanded, named
 from app.corpora.schemas import Partition
 from app.schemas import Metadata, Schema, Timestamp, at
 from models.attacks import AnyAttack, Attack
 from models.audit.perturbation import Perturbation
 from models.corpus.folds import Fold
-from models.corruptions import PRESETS, AnyCorruption, Corruption, Preset
+from models.corruptions import AnyCorruption, Corruption
 from models.defenses import DEFENSES, AnyDefense, Defense
+from models.presets import PRESETS, PresetName, described
 from models.threats import Domain, Norm, ThreatModel
 from models.victims import Windows
 
@@ -23,6 +25,9 @@ MAX_CORRUPTIONS: Final = 16
 MAX_POINTS: Final = 64
 """Of one audit, all attacks and corruptions together: each costs a pass through the network for
 every clip."""
+
+STORED: Final = object()
+"""The context of a request that was stored: it is expanded, and says what is run."""
 
 
 class When(Schema):
@@ -141,6 +146,22 @@ class _Attacks(Schema):
     """What all audits are asked for."""
 
     model: str = Field(max_length=64, examples=["cnn4-single-cremad"])
+    preset: PresetName | None = Field(
+        default=None,
+        description="Attacks and corruptions under one name, added behind those of `attacks` and"
+        " `corruptions`; one that is there already is not added again. Stored, and answered, beside"
+        " all that it stands for. " + described(),
+        examples=["quick"],
+    )
+    transfer_from: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="Another model of the same labels, on which a preset that takes one carries"
+        f" out attacks too: {', '.join(name for name in PRESETS if PRESETS[name].takes_a_source)}."
+        " Stored as the attacks that it adds.",
+        examples=["cnn4-similarity-cremad"],
+    )
     attacks: list[AnyAttack] = Field(
         default_factory=list,
         max_length=MAX_ATTACKS,
@@ -167,12 +188,6 @@ class _Attacks(Schema):
                 {"type": "codec", "name": "mulaw"},
             ]
         ],
-    )
-    preset: Preset | None = Field(
-        default=None,
-        description="Corruptions of a public benchmark, added to those above. robuser: babble and"
-        " white noise, rooms, clipping, level and MP3 at the levels of ROBUSER, its recordings"
-        " replaced by synthetic ones. Stored, and answered, as the corruptions that it is.",
     )
     windows: Windows = Field(
         default="all",
@@ -210,18 +225,16 @@ class _Attacks(Schema):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_the_preset(cls, values: object) -> object:
-        if not isinstance(values, Mapping):
+    def _with_the_preset(cls, values: object, info: ValidationInfo) -> object:
+        if info.context is STORED or not isinstance(values, Mapping):
             return values
-        own = values.get("corruptions", [])
-        for name, corruptions in PRESETS.items():
-            if values.get("preset") == name and isinstance(own, list):
-                return dict(values) | {"corruptions": [*own, *map(dict, corruptions)]}
-        return values
+        return expanded(values)
 
     @field_validator("attacks")
     @classmethod
-    def _different_attacks_with_strengths(cls, attacks: list[Attack]) -> list[Attack]:
+    def _different_attacks_with_strengths(
+        cls, attacks: list[Attack], info: ValidationInfo
+    ) -> list[Attack]:
         seen: dict[str, int] = {}
         for number, attack in enumerate(attacks):
             if attack.needs_strengths:
@@ -232,7 +245,8 @@ class _Attacks(Schema):
                 raise at(
                     (number,),
                     "attack_twice",
-                    f"is the same attack as attacks.{first}: give all strengths in one of them",
+                    f"is the same attack as attacks.{first}: give all strengths in one of them"
+                    + _or_no_preset(info),
                     attack.describe(),
                 )
         _check_points(attacks)
@@ -251,7 +265,7 @@ class _Attacks(Schema):
                     (number,),
                     "corruption_twice",
                     f"is the same corruption as corruptions.{first}: give all strengths in one of"
-                    " them, or leave the preset out",
+                    f" them{_or_no_preset(info)}",
                     corruption.describe(),
                 )
         _check_points([*info.data.get("attacks", []), *corruptions])
@@ -265,6 +279,30 @@ class _Attacks(Schema):
             )
         return self
 
+    @model_validator(mode="after")
+    def _as_the_preset_says(self, info: ValidationInfo) -> Self:
+        preset = named(self.preset)
+        if info.context is STORED:
+            return self
+        if self.transfer_from is not None and not (preset and preset.takes_a_source):
+            raise at(
+                ("transfer_from",),
+                "no_effect",
+                "has no effect without a preset that takes it: give such a preset, or an attack of"
+                " type transfer",
+                self.transfer_from,
+            )
+        for field, value in {} if preset is None else preset.fields.items():
+            if getattr(self, field) != value:
+                raise at(
+                    (field,),
+                    "not_of_the_preset",
+                    f"is another than that of the preset {self.preset}, {value}: leave one of the"
+                    " two out",
+                    getattr(self, field),
+                )
+        return self
+
     @property
     def perturbations(self) -> list[Perturbation]:
         """All that is run, in the order of the result: attacks, then corruptions."""
@@ -272,7 +310,19 @@ class _Attacks(Schema):
 
     def to_request(self) -> dict[str, Any]:
         """What is stored as the job's input: every default spelt out."""
-        return self.model_dump(mode="json", exclude={"metadata", "preset"})
+        stored = self.model_dump(mode="json", exclude={"metadata", "transfer_from"})
+        if self.preset is None:
+            del stored["preset"]
+        return stored
+
+    @classmethod
+    def of_stored(cls, request: Mapping[str, Any]) -> Self:
+        """What a job was asked for, with nothing added: a preset of that name may have changed."""
+        return cls.model_validate(request, context=STORED)
+
+
+def _or_no_preset(info: ValidationInfo) -> str:
+    return "" if info.data.get("preset") is None else ", or leave the preset out"
 
 
 def _check_points(perturbations: Sequence[Perturbation]) -> None:
@@ -373,7 +423,7 @@ AnyAuditRequest = AuditRequest | UploadedAuditRequest
 def parse_request(stored: dict[str, Any]) -> AnyAuditRequest:
     """The request that was stored as a job's input."""
     kind = AuditRequest if "corpus" in stored else UploadedAuditRequest
-    return kind.model_validate(stored)
+    return kind.of_stored(stored)
 
 
 class ForecastFigures(Schema):

@@ -1,6 +1,7 @@
 """The REST API as the commands use it: JSON in, JSON out, and problems as messages for people."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Annotated, Any, Final, Self
@@ -16,6 +17,10 @@ Key = Annotated[
     typer.Option(help="API key, sk_…", envvar="SERVAL_API_KEY", show_envvar=True),
 ]
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
+
+is_id = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*").fullmatch
+"""Whether a part of a path is one, and no path of its own."""
+PAGE: Final = 100
 
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 60.0
@@ -89,6 +94,8 @@ class Api:
             answer = self._client.request(method, path, **arguments)
         except (httpx.TransportError, httpx.UnsupportedProtocol) as error:
             raise self._unreachable(error) from error
+        except ValueError as error:
+            raise CliError(f"This cannot be sent as JSON: {error}.") from error
         _check(answer)
         return answer.json() if answer.content else None
 
@@ -106,27 +113,65 @@ class Api:
         _check(answer)
         return answer.text
 
+    def pages(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
+        """All items of a list, page by page."""
+        after = None
+        while True:
+            page = self.get(path, after=after, **params)
+            yield from page["data"]
+            if not page["has_more"]:
+                return
+            after = page["data"][-1]["id"]
+
     @contextmanager
-    def lines(self, path: str, headers: dict[str, str]) -> Iterator[Iterator[str]]:
-        """The lines of an answer that goes on and on.
+    def stream(
+        self,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> Iterator[httpx.Response]:
+        """An answer to GET whose content comes piece by piece.
 
         Raises:
             Unreachable, Refused: as `send`; Unreachable also when it breaks off.
         """
         try:
-            with self._client.stream("GET", path, headers=headers) as answer:
+            with self._client.stream("GET", path, headers=headers, params=params) as answer:
                 if answer.is_error:
                     answer.read()
                     _check(answer)
-                yield answer.iter_lines()
+                yield answer
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
+
+    @contextmanager
+    def lines(self, path: str, headers: dict[str, str]) -> Iterator[Iterator[str]]:
+        """The lines of an answer that goes on and on.
+
+        Raises:
+            Unreachable, Refused: as `stream`.
+        """
+        with self.stream(path, headers=headers) as answer:
+            yield answer.iter_lines()
 
     def _unreachable(self, error: Exception) -> Unreachable:
         return Unreachable(
             f"No Serval answers at {self.url} ({str(error) or type(error).__name__})."
             " Start one with `serval up`, or say where it is: --url or SERVAL_URL."
         )
+
+
+def path_to(collection: str, *parts: str) -> str:
+    """The path of a resource.
+
+    Raises:
+        CliError: a part is no id.
+    """
+    for part in parts:
+        if is_id(part) is None:
+            raise CliError(f"{part!r} is no id: give one as the lists show it.")
+    return "/".join(("/v1", collection, *parts))
 
 
 def _check(answer: httpx.Response) -> None:

@@ -6,17 +6,21 @@ from typing import Annotated
 import typer
 
 from app.cli import (
+    artifacts,
     audit,
     card,
     compare,
     corpus,
     gate,
+    jobs,
     keys,
+    models,
     operations,
     predict,
     processes,
     purge,
     replay,
+    report,
     signing_key,
     train,
 )
@@ -41,9 +45,13 @@ app.command(cls=audit.AuditCommand)(audit.audit)
 app.command()(compare.compare)
 app.command()(gate.gate)
 app.command()(card.card)
+app.command()(report.report)
+app.command()(artifacts.artifacts)
 app.command(cls=train.TrainCommand)(train.train)
 app.command()(replay.replay)
 app.command()(replay.verify)
+app.add_typer(jobs.app)
+app.add_typer(models.app)
 app.add_typer(corpus.app)
 app.add_typer(keys.app)
 app.add_typer(signing_key.app)

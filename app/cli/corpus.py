@@ -9,11 +9,11 @@ from typing import IO, Annotated, Any, Final
 
 import httpx
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from app.cli.api import CONNECT_SECONDS, DEFAULT_URL, Api, Key, Url
+from app.cli.api import CONNECT_SECONDS, DEFAULT_URL, PAGE, Api, Key, Url, path_to
 from app.cli.errors import CliError
-from app.cli.output import Json, counted, err_console, print_json, table
+from app.cli.output import Json, counted, print_json, table
+from app.cli.uploading import ToldFile, upload_bar
 from models.corpus import ADAPTERS, INDEX_NAME
 from models.corpus.labels import is_audio
 
@@ -21,7 +21,6 @@ app = typer.Typer(name="corpus", no_args_is_help=True, help="Add, list, show and
 
 # The answer comes when the last clip is decoded: on two cores 130 clips a second.
 IMPORT_SECONDS: Final = 3600.0
-PAGE: Final = 100
 SKIPPED_PAGE: Final = 1000
 SHOWN_SKIPPED: Final = 10
 
@@ -59,19 +58,11 @@ def add(
         request["labels"] = _renamings(label)
     if aliases:
         request["aliases"] = True
-    console = err_console()
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        console=console,
-        disable=not console.is_terminal or json,
-    )
-    with _archive(path) as archive, Api(url, key) as api, bar:
+    with _archive(path) as archive, Api(url, key) as api, upload_bar(silent=json) as bar:
+        told = ToldFile(archive, bar, then="decoding")
         corpus = api.post(
             "/v1/corpora",
-            files={"file": ("corpus.zip", _Told(archive, bar), "application/zip")},
+            files={"file": ("corpus.zip", told, "application/zip")},
             data={"request": json_text.dumps(request)},
             timeout=httpx.Timeout(IMPORT_SECONDS, connect=CONNECT_SECONDS),
         )
@@ -82,7 +73,7 @@ def add(
 def list_(*, url: Url = DEFAULT_URL, key: Key = None, json: Json = False) -> None:
     """List your corpora, newest first."""
     with Api(url, key) as api:
-        found = list(_all(api))
+        found = list(api.pages("/v1/corpora", limit=PAGE))
     if json:
         print_json(found)
         return
@@ -110,7 +101,7 @@ def show(
 ) -> None:
     """Show what a corpus holds."""
     with Api(url, key) as api:
-        found = api.get(f"/v1/corpora/{the_id(api, corpus)}")
+        found = api.get(path_to("corpora", the_id(api, corpus)))
     _show(found, json=json)
 
 
@@ -141,7 +132,7 @@ def remove(
     """Remove a corpus. Results and models that were made with it stay."""
     with Api(url, key) as api:
         id_ = the_id(api, corpus)
-        api.delete(f"/v1/corpora/{id_}")
+        api.delete(path_to("corpora", id_))
     typer.echo(f"{id_} is removed.")
 
 
@@ -153,7 +144,7 @@ def the_id(api: Api, corpus: str) -> str:
     """
     if corpus.startswith("corpus_"):
         return corpus
-    found = [one["id"] for one in _all(api) if one["name"] == corpus]
+    found = [one["id"] for one in api.pages("/v1/corpora", limit=PAGE) if one["name"] == corpus]
     if len(found) == 1:
         return str(found[0])
     if not found:
@@ -201,20 +192,10 @@ def _renamings(texts: list[str]) -> dict[str, str]:
     return found
 
 
-def _all(api: Api) -> Iterator[dict[str, Any]]:
-    after = None
-    while True:
-        page = api.get("/v1/corpora", limit=PAGE, after=after)
-        yield from page["data"]
-        if not page["has_more"]:
-            return
-        after = page["data"][-1]["id"]
-
-
 def _all_skipped(api: Api, id_: str) -> Iterator[dict[str, Any]]:
     seen = 0
     while True:
-        page = api.get(f"/v1/corpora/{id_}/skipped", limit=SKIPPED_PAGE, after=seen)
+        page = api.get(path_to("corpora", id_, "skipped"), limit=SKIPPED_PAGE, after=seen)
         yield from page["data"]
         seen += len(page["data"])
         if not page["has_more"]:
@@ -250,33 +231,6 @@ def _packed(folder: Path, files: list[Path]) -> IO[bytes]:
             packed.write(path, path.relative_to(folder).as_posix())
     archive.seek(0)
     return archive
-
-
-class _Told:
-    """A file that tells a progress bar how much of it was read."""
-
-    def __init__(self, file: IO[bytes], progress: Progress) -> None:
-        self._file = file
-        self._progress = progress
-        size = file.seek(0, 2)
-        file.seek(0)
-        self._task = progress.add_task("Uploading", total=size)
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._file.read(size)
-        self._progress.update(self._task, advance=len(data))
-        if not data:
-            self._progress.update(self._task, description="Uploaded; decoding")
-        return data
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def fileno(self) -> int:
-        return self._file.fileno()
 
 
 def _show(corpus: dict[str, Any], *, json: bool) -> None:

@@ -14,7 +14,6 @@ from rich.progress import (
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 
 from app.cli.api import Api, Refused, Unreachable
@@ -47,12 +46,12 @@ class Display:
             MofNCompleteColumn(),
             TextColumn("{task.fields[unit]}"),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}"),
             TextColumn("{task.fields[news]}"),
             console=self.console,
             disable=not self.console.is_terminal,
         )
-        self.task = self.progress.add_task(f"{noun} queued", total=None, unit="", news="")
+        self.task = self.progress.add_task(f"{noun} queued", total=None, unit="", left="", news="")
         self.noun = noun
 
     def show(self, event: Event) -> None:
@@ -65,11 +64,13 @@ class Display:
                     completed=data.get("done") or 0,
                     total=data.get("total"),
                     unit=data.get("unit") or "",
+                    left=left(data.get("eta_seconds")),
                 )
-            case "step":
-                self.progress.update(self.task, news=news(data))
+            case "step" | "scored":  # the bar counts what is scored
                 if not self.console.is_terminal:
-                    self.console.print(news(data))
+                    self.say(event)
+                elif event.type == "step":
+                    self.progress.update(self.task, news=news(data))
             case "queued" | "running" | "cancelling":
                 self.progress.update(self.task, description=f"{self.noun} {event.type}")
                 self.say(event)
@@ -78,7 +79,15 @@ class Display:
 
     def say(self, event: Event) -> None:
         """Print what happened as a line above the bar."""
-        self.console.print(f"{event.type}  {news(event.data)}".rstrip())
+        self.console.print(f"{event.type}  {news(event.data)}".rstrip(), soft_wrap=True)
+
+
+def left(seconds: float | None) -> str:
+    """The time left as the service knows it: a bar's own pace counts cheap passes as dear ones."""
+    if seconds is None:
+        return ""
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02} left"
 
 
 def news(data: dict[str, Any]) -> str:
@@ -103,7 +112,7 @@ def follow(api: Api, job: dict[str, Any], *, quiet: bool = False) -> dict[str, A
     display = Display(job["object"])
     err = display.console
     if not quiet:
-        err.print(f"{job['id']} is {job['status']}: {api.url}{path}")
+        err.print(f"{job['id']} is {job['status']}: {api.url}{path}", soft_wrap=True)
     try:
         with display.progress:
             for event in _events(api, path):
@@ -136,7 +145,11 @@ def _interrupted(api: Api, job: dict[str, Any]) -> None:
         after = api.post(cancel)
         typer.echo(f"{job['id']} is {after['status']}.", err=True)
     else:
-        typer.echo(f"{job['id']} goes on. To cancel it: curl -X POST {api.url}{cancel}", err=True)
+        typer.echo(
+            f"{job['id']} goes on. `serval jobs follow {job['id']}` watches it again, `serval jobs"
+            f" cancel {job['id']}` ends it.",
+            err=True,
+        )
     raise typer.Exit(130)
 
 
@@ -156,7 +169,10 @@ def _events(api: Api, path: str) -> Iterator[Event]:
                 raise
             lost_at = lost_at or time.monotonic()
             if time.monotonic() - lost_at > PATIENCE_SECONDS:
-                raise CliError(f"{error}\nThe job goes on; look at it later: GET {path}") from error
+                raise CliError(
+                    f"{error}\nThe job goes on; look at it later: `serval jobs show"
+                    f" {path.rpartition('/')[2]}`."
+                ) from error
         time.sleep(RETRY_SECONDS)
 
 

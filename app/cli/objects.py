@@ -5,6 +5,7 @@ attack of yours can be named, and stands in the help, as soon as its file is the
 """
 
 import json
+import re
 import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
     from models.catalogue import Catalogue
     from models.registry import Registry
+
+is_short_number = re.compile(r"[+-]?\.[0-9]+").fullmatch
+"""Whether it is written without the zero that JSON wants."""
 
 
 def parse_object(text: str, option: str) -> dict[str, Any]:
@@ -65,7 +69,8 @@ def _value(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        pass
+        if is_short_number(text):
+            return float(text)
     if "," in text:
         return [_value(part) for part in text.split(",")]
     return text

@@ -52,8 +52,15 @@ def _corruptions() -> "Registry[Corruption]":
     return CORRUPTIONS
 
 
+def _presets() -> "Catalogue[Any]":
+    from models.training_presets import TRAINING_PRESETS
+
+    return TRAINING_PRESETS
+
+
 TrainCommand = command_with(
     {
+        "Presets": _presets,
         "Architectures": _architectures,
         "Defences, and what they take": _defenses,
         "Attacks, and what they take": _attacks,
@@ -66,6 +73,9 @@ TrainCommand = command_with(
 def train(
     corpus: Annotated[str, typer.Option(help="Id or name of the corpus.")],
     *,
+    preset: Annotated[
+        str | None, typer.Option(help="A published method, from the list below.")
+    ] = None,
     architecture: Annotated[str | None, typer.Option(help="One of the list below.")] = None,
     defense: Annotated[
         str | None,
@@ -112,6 +122,7 @@ def train(
 ) -> None:
     """Train a model and follow the losses; it can be used at once when it is done."""
     request = {
+        "preset": preset,
         "architecture": architecture,
         "defense": None if defense is None else parse_object(defense, "--defense"),
         "attack": None if attack is None else parse_object(attack, "--attack"),

@@ -4,23 +4,36 @@ How to train is `models.training_plan.Recipe`: its fields are declared there, an
 """
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Final, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, model_validator
 
 from app.defaults import FRONT_END
-from app.schemas import Metadata, Name, Schema
+from app.schemas import Metadata, Name, Schema, at
+from app.trainings.expansion import differing, expanded, named
 from models.checkpoint import FIRST_FRONT_END
 from models.corpus.folds import Fold
 from models.front_ends import FrontEndName, described
 from models.provenance import TrainedOn
 from models.training_plan import MAX_ITERATIONS, Recipe, TrainingPlan
+from models.training_presets import TrainingPresetName
+from models.training_presets import described as described_presets
+
+STORED: Final = object()
+"""The context of a request that was stored: it has all fields."""
 
 
 class TrainingRequest(Schema, Recipe):
     """What determines a training. Only `corpus` must be given."""
 
     corpus: str = Field(max_length=64, examples=["corpus_01K9ZQ3W8M4V7T2X6B5N0C1DEF"])
+    preset: TrainingPresetName | None = Field(
+        default=None,
+        description="Fields of a published method under one name; architecture, defense, epsilon"
+        " and seed are yours. Stored, and answered, beside all that it stands for. "
+        + described_presets(),
+        examples=["icassp2020-paper"],
+    )
     name: Name | None = Field(default=None, description="Of the model; made up if not given.")
     train_on: TrainedOn = Field(
         default="train",
@@ -49,10 +62,33 @@ class TrainingRequest(Schema, Recipe):
 
     front_end: FrontEndName = Field(FRONT_END, description=described())
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_the_preset(cls, values: object, info: ValidationInfo) -> object:
+        if info.context is STORED or not isinstance(values, Mapping):
+            return values
+        return expanded(values)
+
+    @model_validator(mode="after")
+    def _as_the_preset_says(self, info: ValidationInfo) -> Self:
+        preset = named(self.preset)
+        if preset is None or info.context is STORED:
+            return self
+        for field, value, wanted in differing(preset, self):
+            raise at(
+                tuple(field.split(".")),
+                "not_of_the_preset",
+                f"is another than that of the preset {self.preset}, {wanted}: leave one of the two"
+                " out",
+                value,
+            )
+        return self
+
     @classmethod
     def of_stored(cls, request: Mapping[str, Any]) -> Self:
-        """What a job was asked for. One that names no front end is older than the second one."""
-        return cls.model_validate({"front_end": FIRST_FRONT_END, **request})
+        """What a job was asked for, with nothing added: a preset of that name may have changed.
+        One that names no front end is older than the second one."""
+        return cls.model_validate({"front_end": FIRST_FRONT_END, **request}, context=STORED)
 
     def plan(self, n_classes: int) -> TrainingPlan:
         """The plan of the training for so many emotions.
@@ -71,7 +107,10 @@ class TrainingRequest(Schema, Recipe):
 
     def to_request(self) -> dict[str, Any]:
         """What is stored: every default spelt out, so that a later release trains the same."""
-        return self.model_dump(mode="json", exclude={"metadata"})
+        stored = self.model_dump(mode="json", exclude={"metadata"})
+        if self.preset is None:
+            del stored["preset"]
+        return stored
 
 
 class PartitionMetrics(Schema):

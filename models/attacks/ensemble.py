@@ -37,7 +37,9 @@ class Ensemble(Attack):
     type: Literal["ensemble"] = "ensemble"
     steps: int = Field(20, ge=1, le=1000, description="Of pgd and apgd, for each restart.")
     restarts: int = Field(1, ge=1, le=100, description="Of pgd and apgd.")
-    queries: int = Field(5000, ge=1, le=100_000, description="Of square, the most for a clip.")
+    queries: int = Field(
+        5000, ge=0, le=100_000, description="Of square, the most for a clip; 0 leaves it out."
+    )
 
     def members(self, n_classes: int) -> dict[str, Attack]:
         """What is run on a model of so many classes, by name, in its order."""
@@ -47,8 +49,9 @@ class Ensemble(Attack):
             "pgd": Pgd(**walk),
             "apgd-ce": Apgd(**walk, loss="ce"),
             "apgd-dlr": Apgd(**walk, loss="dlr"),
-            "square": Square(**common, queries=self.queries),
         }
+        if self.queries:
+            every["square"] = Square(**common, queries=self.queries)
         return {name: one for name, one in every.items() if name not in self.left_out(n_classes)}
 
     def left_out(self, n_classes: int) -> tuple[str, ...]:

@@ -13,7 +13,6 @@ from models.corruptions.corruption import (
     Severity,
     parse,
 )
-from models.corruptions.presets import PRESETS, Preset
 from models.registry import import_modules
 
 import_modules(__name__, __path__)
@@ -21,12 +20,10 @@ import_modules(__name__, __path__)
 __all__ = [
     "CORRUPTIONS",
     "MAX_STRENGTHS",
-    "PRESETS",
     "AnyCorruption",
     "Corruption",
     "Few",
     "Many",
-    "Preset",
     "Severity",
     "parse",
 ]

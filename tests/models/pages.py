@@ -13,6 +13,7 @@ from models.audit.measures import MEASURES
 from models.corpus import ADAPTERS
 from models.corruptions import CORRUPTIONS
 from models.defenses import DEFENSES
+from models.presets import PRESETS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -27,7 +28,7 @@ def added(page: str) -> Iterator[dict[str, Any]]:
     assert len(code) == 1
     names: dict[str, Any] = {"__name__": "example"}
     registries = (ATTACKS, CORRUPTIONS, DEFENSES)
-    catalogues = (ARCHITECTURES, ADAPTERS, MEASURES, CHECKS)
+    catalogues = (ARCHITECTURES, ADAPTERS, MEASURES, CHECKS, PRESETS)
     known = {name for one in (*registries, *catalogues) for name in one}
     try:
         exec(compile(code[0], page, "exec"), names)

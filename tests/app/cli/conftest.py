@@ -1,5 +1,6 @@
 """Fixtures for the command line: a real server on a real port, with a worker beside it."""
 
+import json
 import os
 import sys
 import tempfile
@@ -115,3 +116,24 @@ def speech(tmp_path: Path) -> Path:
     (folder / "index.csv").write_bytes(index(listed))
     (folder / "notes.txt").write_text("not uploaded")
     return folder
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    path = tmp_path / "clip.wav"
+    path.write_bytes(wav())
+    return path
+
+
+@pytest.fixture
+def corpus(serval: Serval, url: str, speech: Path) -> str:
+    """The id of an uploaded corpus named "speech"."""
+    return str(json.loads(serval("corpus", "add", speech, "--json").out)["id"])
+
+
+@pytest.fixture
+def audited(serval: Serval, worker: WorkerContext, url: str, clip: Path) -> str:
+    """The id of an audit of one clip that has succeeded."""
+    said = serval("audit", clip, "--model", "tiny-a", "--attack", "fgsm epsilon=5", "--json")
+    assert said.status == 0, said.err
+    return str(json.loads(said.out)["id"])

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import typer
+from rich.console import Console
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -21,10 +22,12 @@ from app.jobs.tables import Job
 from models.architectures import ARCHITECTURES
 from models.attacks import ATTACKS
 from models.corpus import ADAPTERS
+from models.corruptions import CORRUPTIONS
 from models.defenses import DEFENSES
+from models.presets import PRESETS
+from models.training_presets import TRAINING_PRESETS
 from tests.app.cli.conftest import Serval
 from tests.app.corpora.zips import corpus_zip
-from tests.app.corpora.zips import wav as corpus_wav
 from tests.app.predictions.clips import noise, wav
 from tests.conftest import MakeKey
 from tests.models.pages import added
@@ -32,24 +35,12 @@ from tests.recorded import record
 from workers.runtime.context import WorkerContext
 
 
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    path = tmp_path / "clip.wav"
-    path.write_bytes(corpus_wav())
-    return path
-
-
-@pytest.fixture
-def corpus(serval: Serval, url: str, speech: Path) -> str:
-    """The id of an uploaded corpus named "speech"."""
-    return str(json.loads(serval("corpus", "add", speech, "--json").out)["id"])
-
-
 class TestTheCommandLine:
     def test_the_help_names_every_command(self, serval: Serval) -> None:
         said = serval("--help").out
         service = ("up", "serve", "worker", "keys", "purge", "deletions")
-        for command in (*service, "predict", "audit", "train", "corpus"):
+        clients = ("predict", "audit", "report", "artifacts", "train", "corpus", "jobs", "models")
+        for command in (*service, *clients):
             assert f" {command} " in said
 
     def test_the_version_is_shown(self, serval: Serval) -> None:
@@ -298,12 +289,21 @@ class TestTrain:
         told = json.loads(said.out)["input"]["attack"]
         assert (told["type"], told["steps"]) == ("pgd", 3)
 
+    def test_a_preset_sets_what_its_method_needs(
+        self, serval: Serval, corpus: str, short: tuple[str, ...]
+    ) -> None:
+        said = serval(*short, "--preset", "icassp2020-paper")
+        assert said.status == 1
+        assert "icassp2020-paper, 10000" in said.err
+
     def test_its_help_lists_architectures_defences_and_attacks_and_what_they_take(
         self, serval: Serval
     ) -> None:
         with added("adding-a-defense.md"), added("adding-an-architecture.md"):
             said = serval("train", "--help")
-        for name in (*ARCHITECTURES, *DEFENSES, *ATTACKS, "small", "logit-pairing"):
+        for name in (
+            *ARCHITECTURES, *DEFENSES, *ATTACKS, *TRAINING_PRESETS, "small", "logit-pairing",
+        ):  # fmt: skip
             assert f"  {name}: " in said.out
         assert "beta [6.0]: Weight of the divergence" in said.out
         assert "weight [0.5]: Weight of the pairing." in said.out
@@ -375,6 +375,12 @@ class TestAudit:
         ("arguments", "told"),
         [
             ((), "either --corpus, or recordings"),
+            (
+                ("a.wav", "--epsilon", "0.1", "--preset", "quick"),
+                "--epsilon would have no effect without --attack",
+            ),
+            (("a.wav", "--request", "nowhere.json"), "nowhere.json cannot be read"),
+            (("a.wav", "--leave-out", "ann"), "--fold or --leave-out would have no effect"),
             (("a.wav", "--corpus", "speech"), "either --corpus, or recordings"),
             (("a.wav", "--epsilon", "strong"), "'strong'"),
             (("a.wav", "--attack", "steps=10"), "begin with a type"),
@@ -418,8 +424,14 @@ class TestAudit:
     @pytest.mark.parametrize(
         ("words", "attacks"),
         [
-            ((), [{"type": "fgsm", "epsilon": [0, 0.02, 0.04, 0.06, 0.08, 0.1]}]),
-            (("--epsilon", "0.04"), [{"type": "fgsm", "epsilon": [0.04]}]),
+            (
+                ("--epsilon", "0,.04"),
+                [{"type": "fgsm", "epsilon": [0, 0.04]}, {"type": "noise", "epsilon": [0, 0.04]}],
+            ),
+            (
+                ("--attack", "apgd steps=.5"),
+                [{"type": "apgd", "steps": 0.5, "epsilon": [0.02, 0.04, 0.06, 0.08, 0.1]}],
+            ),
             (
                 ("--attack", "pgd steps=10", "--attack", "noise draws=5", "--epsilon", "0.02"),
                 [
@@ -463,10 +475,10 @@ class TestAudit:
             *self.ON, "--windows", "first", "--precision", "tf32", "--max-seconds", "60",
             "--seed", "3", "--limit", "5", "--partition", "dev",
         )  # fmt: skip
-        del asked[0]["attacks"]
         assert asked[0] == {
             "model": "tiny-a",
             "corpus": "corpus_1",
+            "preset": "quick",
             "partition": "dev",
             "limit": 5,
             "seed": 3,
@@ -485,7 +497,7 @@ class TestAudit:
     def test_hardening_is_asked_for(
         self, serval: Serval, asked: list[dict[str, Any]], at: str, when: dict[str, Any]
     ) -> None:
-        words = ("--epsilon", "0.04", "--harden", "vanilla", "--harden-at", at)
+        words = ("--attack", "fgsm epsilon=0.04", "--harden", "vanilla", "--harden-at", at)
         serval(*self.ON, *words, "--harden-above", "0.5")
         assert asked == [
             {
@@ -499,6 +511,60 @@ class TestAudit:
                 },
             }
         ]
+
+    @pytest.fixture
+    def file(self, tmp_path: Path) -> Path:
+        """A request in a file."""
+        path = tmp_path / "request.json"
+        path.write_text(json.dumps({"model": "tiny-b", "corpus": "corpus_2", "preset": "standard",
+                                    "limit": 5}))  # fmt: skip
+        return path
+
+    def test_a_request_comes_from_a_file_and_options_count_before_it(
+        self, serval: Serval, asked: list[dict[str, Any]], file: Path
+    ) -> None:
+        serval("audit", "--request", file, "--limit", "7", "--no-wait")
+        assert asked == [
+            {"model": "tiny-b", "corpus": "corpus_2", "preset": "standard", "limit": 7,
+             "partition": "test"}
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [("{", "is not JSON"), ("[1]", "holds no JSON object"), ('{"corpus": "c"}', "--model")],
+    )
+    def test_a_file_that_is_no_request_is_refused(
+        self, serval: Serval, tmp_path: Path, text: str, told: str
+    ) -> None:
+        (tmp_path / "bad.json").write_text(text)
+        said = serval("audit", "--request", tmp_path / "bad.json")
+        assert said.status == 1
+        assert told in said.err
+
+    def test_a_number_that_json_cannot_say_is_refused(
+        self, serval: Serval, url: str, corpus: str
+    ) -> None:
+        said = serval(
+            "audit", "--model", "tiny-a", "--corpus", corpus, "--attack", "pgd step=1e999"
+        )
+        assert said.status == 1
+        assert "cannot be sent as JSON" in said.err
+
+    def test_a_preset_is_audited_and_named(
+        self, serval: Serval, worker: WorkerContext, corpus: str
+    ) -> None:
+        names = ("--model", self.model(serval), "--corpus", "speech", "--partition", "all")
+        said = serval("audit", *names, "--json")
+        job = json.loads(said.out)
+        assert job["input"]["preset"] == "quick"
+        assert [one["type"] for one in job["result"]["attacks"]] == ["fgsm", "noise"]
+
+    def test_an_unknown_preset_is_refused_with_those_that_there_are(
+        self, serval: Serval, url: str, corpus: str
+    ) -> None:
+        said = serval("audit", "--model", "tiny-a", "--corpus", corpus, "--preset", "strict")
+        assert said.status == 1
+        assert "icassp2020-paper" in said.err
 
     def test_a_forecast_is_shown_and_nothing_queued(
         self, serval: Serval, worker: WorkerContext, corpus: str
@@ -528,8 +594,8 @@ class TestAudit:
 
     def test_the_help_lists_the_attacks_with_their_parameters(self, serval: Serval) -> None:
         said = " ".join(serval("audit", "--help").out.split())
-        for name in ("fgsm: ", "pgd: ", "noise: ", "transfer: "):
-            assert name in said
+        for name in (*ATTACKS, *CORRUPTIONS, *PRESETS):
+            assert f" {name}: " in said
         assert "steps [20]: Gradient steps of a restart." in said
         assert said.count("snr_db [none]") == 1  # once for all of them
 
@@ -669,6 +735,22 @@ class TestFollowing:
         assert asked == ["", "7"]
         assert [event.type for event in events] == ["running", "succeeded"]
 
+    def test_the_bar_shows_the_time_left_that_the_service_knows(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file = io.StringIO()
+        console = Console(file=file, width=100, force_terminal=True, color_system=None)
+        monkeypatch.setattr(following, "err_console", lambda: console)
+        display = following.Display("audit")
+        told = {"done": 5, "total": 50, "unit": "passes", "eta_seconds": 3697.2}
+        with display.progress:
+            display.show(following.Event("progress", told))
+            display.show(following.Event("scored", {"clips": 5, "of": 50}))
+        shown = file.getvalue()
+        assert "5/50 passes" in shown
+        assert "1:01:37 left" in shown
+        assert "scored" not in shown
+
     def test_ctrl_c_ends_the_watching_and_says_how_to_cancel(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -683,7 +765,8 @@ class TestFollowing:
         assert ended.value.exit_code == 130
         said = capsys.readouterr().err
         assert "train_1 goes on" in said
-        assert "curl -X POST http://service/v1/trainings/train_1/cancel" in said
+        assert "`serval jobs follow train_1`" in said
+        assert "`serval jobs cancel train_1`" in said
 
 
 class FakeApi:

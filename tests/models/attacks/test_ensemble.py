@@ -69,6 +69,12 @@ class TestNeverWeaker:
         assert crafted.details["member"] == first
         assert 0 < int(together.sum()) < N
 
+    def test_square_is_left_out_of_one_without_queries(self) -> None:
+        attack = ensemble(ThreatModel(), queries=0)
+        assert list(attack.members(3)) == ["pgd", "apgd-ce", "apgd-dlr"]
+        more = ensemble(ThreatModel()).run_cost(3).forwards - attack.run_cost(3).forwards
+        assert more == PARAMETERS["queries"] + 1  # and the pass that judges it
+
     @pytest.mark.parametrize("classes", CLASSES)
     def test_dlr_is_left_out_of_two_classes_and_that_is_said(self, classes: int) -> None:
         threat = ThreatModel()

@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.corpora.tables import Corpus
-from models.corruptions import PRESETS
+from models.presets.robuser import Robuser
 from tests.workers.audits.audits import CLIPS, audited, done, submit
 from tests.workers.audits.conftest import Passes
 from tests.workers.audits.test_resuming import before_pass, published, put_down
@@ -27,10 +27,8 @@ class TestPreset:
         job = client.post("/v1/audits", json=asked).json()
         first, *rest = job["input"]["corruptions"]
         assert first == own
-        assert len(rest) == len(PRESETS["robuser"])
-        for stored, given in zip(rest, PRESETS["robuser"], strict=True):
-            assert given.items() <= stored.items()
-        assert "preset" not in job["input"]
+        assert rest == [one.model_dump(mode="json") for one in Robuser.corruptions]
+        assert job["input"]["preset"] == "robuser"
         again = client.post("/v1/audits", json=job["input"])
         assert again.json()["input"] == job["input"]
 
