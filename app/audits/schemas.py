@@ -153,7 +153,8 @@ class _Attacks(Schema):
         default=None,
         description="Corruptions of a public benchmark, added to those above. robuser: babble and"
         " white noise, rooms, clipping, level and MP3 at the levels of ROBUSER, its recordings"
-        " replaced by synthetic ones. Stored, and answered, as the corruptions that it is.",
+        " replaced by synthetic ones: add a corruption `background` with a corpus of noises for"
+        " theirs. Stored, and answered, as the corruptions that it is.",
     )
     windows: Windows = Field(
         default="all",
@@ -309,6 +310,18 @@ class AuditRequest(_Attacks):
             }
         ],
     )
+
+    @model_validator(mode="after")
+    def _no_dev_of_a_fold(self) -> Self:
+        if self.fold is not None and self.partition == "dev":
+            raise at(
+                ("partition",),
+                "no_dev",
+                f"{self.fold} has no dev: its speakers are the test, and all others train. Give"
+                " test, train or all, or leave fold out",
+                self.partition,
+            )
+        return self
 
     @model_validator(mode="after")
     def _harden_at_a_strength_that_is_tried(self) -> Self:

@@ -6,10 +6,10 @@ How to train is `models.training_plan.Recipe`: its fields are declared there, an
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from app.defaults import FRONT_END
-from app.schemas import Metadata, Name, Schema
+from app.schemas import Metadata, Name, Schema, at
 from models.checkpoint import FIRST_FRONT_END
 from models.corpus.folds import Fold
 from models.front_ends import FrontEndName, described
@@ -48,6 +48,18 @@ class TrainingRequest(Schema, Recipe):
     )
 
     front_end: FrontEndName = Field(FRONT_END, description=described())
+
+    @model_validator(mode="after")
+    def _no_dev_of_a_fold(self) -> Self:
+        if self.fold is not None and self.train_on == "train+dev":
+            raise at(
+                ("train_on",),
+                "no_dev",
+                f"{self.fold} has no dev: its speakers are the test, and all others train. Give"
+                " train, or leave fold out",
+                self.train_on,
+            )
+        return self
 
     @classmethod
     def of_stored(cls, request: Mapping[str, Any]) -> Self:

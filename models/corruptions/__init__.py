@@ -10,6 +10,7 @@ from models.corruptions.corruption import (
     Corruption,
     Few,
     Many,
+    Recordings,
     Severity,
     parse,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "Few",
     "Many",
     "Preset",
+    "Recordings",
     "Severity",
     "parse",
 ]

@@ -11,6 +11,7 @@ from app.registry import service as registry
 from app.registry.service import Entry
 from models.audit import Audit
 from workers.audits.clips import AuditClips, from_corpus, from_uploads
+from workers.runtime import noises
 from workers.runtime.context import WorkerContext
 from workers.runtime.outcome import JobFailed
 from workers.runtime.retries import retry_while_database_is_away
@@ -62,14 +63,13 @@ def _clips(
 ) -> AuditClips:
     if isinstance(request, UploadedAuditRequest):
         return from_uploads(
-            context.storage.published(files.inputs_dir(context.storage, attempt.job_id))
+            context.storage.published(files.inputs_dir(context.storage, attempt.job_id)),
+            entry.config,
         )
 
     def select() -> AuditClips:
         with context.sessions() as session:
-            return from_corpus(
-                session, context.storage, request, entry.config.labels, owner=attempt.owner
-            )
+            return from_corpus(session, context.storage, request, entry.config, owner=attempt.owner)
 
     return retry_while_database_is_away(select)
 
@@ -97,10 +97,11 @@ def _audit(
         name: retry_while_database_is_away(partial(_find, context, attempt, name))
         for name in sorted(sources)
     }
+    noises_found = noises.find(context, request.corruptions, owner=attempt.owner)
     return Audit(
         load_victim(context.storage, entry, request, device),
         clips,
-        request.perturbations,
+        [*request.attacks, *(one.with_recordings(noises_found) for one in request.corruptions)],
         seed=request.seed,
         batch=batch_size(context.settings, entry.config.frames),
         others={
