@@ -53,7 +53,7 @@ class NoiseClips:
     def __len__(self) -> int:
         return len(self.waveforms)
 
-    def warning_codes(self, index: int) -> None:  # noqa: ARG002 (none is known of any)
+    def warning_codes(self, index: int) -> None:
         """They are no matter here."""
 
     def facts(self, index: int) -> ClipFacts:

@@ -17,7 +17,7 @@ from app.corpora import service as corpora
 from app.corpora.schemas import CorpusRequest
 from app.corpora.tables import Corpus
 from app.registry import service as registry
-from models.audio import decode
+from models.audio import decode, encode_wav
 from models.corpus.conditions import CONDITIONS_NAME
 from tests import spoken
 from tests.workers.audits.audits import audited, done, findings, request, rows
@@ -51,7 +51,7 @@ def corpus(session: Session, context: WorkerContext) -> Corpus:
                 for kind, seconds in (("loud", 0.6), ("quiet", 0.6), ("short", 0.3)):
                     name = f"{speaker}/{emotion}-{kind}.wav"
                     hum = spoken.hum(pitch, number, seconds) * (QUIET if kind == "quiet" else 0.5)
-                    zipped.writestr(name, spoken.encode_wav(hum, encoding="pcm16"))
+                    zipped.writestr(name, encode_wav(hum, encoding="pcm16"))
                     lines.append(f"{name},{speaker},{emotion},{split}")
         zipped.writestr("index.csv", "\n".join(lines))
     file.seek(0)
@@ -126,7 +126,7 @@ def test_are_in_the_csv(client: TestClient, model: str, corpus: Corpus) -> None:
 
 
 def test_of_uploads_are_told_at_once_and_counted(client: TestClient, model: str) -> None:
-    quiet = spoken.encode_wav(spoken.hum(600, 1) * QUIET, encoding="pcm16")
+    quiet = encode_wav(spoken.hum(600, 1) * QUIET, encoding="pcm16")
     assert decode(quiet).warnings == ()
     body: dict[str, Any] = {"model": model, "attacks": [FGSM]}
     answer = client.post(
