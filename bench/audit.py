@@ -53,6 +53,9 @@ class NoiseClips:
     def __len__(self) -> int:
         return len(self.waveforms)
 
+    def warning_codes(self, index: int) -> None:
+        """They are no matter here."""
+
     def facts(self, index: int) -> ClipFacts:
         """Without a label: attacked at what the model says of it."""
         return ClipFacts(f"{index}.wav", None, None, None, SECONDS)

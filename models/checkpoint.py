@@ -72,8 +72,10 @@ class ModelConfig:
         defense: the training loss and its weights, ``{"type": "single"}`` for none.
         training: corpus, seed, iterations and whatever else documents the run.
         metrics: ``{partition: {"clean_uar": x, "fgsm_uar": {"0.02": x}}}``.
-        levels_dbfs: lowest and highest active level of its training clips, as
-            `models.audio.active_level_dbfs` measures it; None if it is not known.
+        levels_dbfs: lowest and highest active level that it is meant for, as
+            `models.audio.active_level_dbfs` measures it: the 1st and 99th percentile of its
+            training clips, or those of a front end that makes no difference between levels. None if
+            they are not known.
     """
 
     architecture: str

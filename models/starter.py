@@ -19,8 +19,10 @@ import torch
 from safetensors import SafetensorError
 
 from models.attacks.fgsm import Fgsm
+from models.audio import level_range
 from models.checkpoint import CONFIG, WEIGHTS, ModelConfig, save_model
 from models.corpus import public_speakers
+from models.corpus.conditions import read_conditions
 from models.corpus.dataset import Dataset
 from models.corpus.extraction import extract
 from models.corpus.features import FeatureSet
@@ -73,6 +75,7 @@ class Corpus:
         trained_on: whose speech is learnt from, see `models.corpus.public_speakers`.
         index_sha256: of ``index.csv``, hexadecimal.
         sample_rates_hz: of the recordings, ascending.
+        levels_dbfs: active levels of train, see `models.audio.level_range`.
         work: folder of this corpus' features and checkpoints.
     """
 
@@ -83,6 +86,7 @@ class Corpus:
     trained_on: dict[str, list[str]]
     index_sha256: str
     sample_rates_hz: tuple[int, ...]
+    levels_dbfs: tuple[float, float] | None
     work: Path
 
     @property
@@ -116,6 +120,7 @@ def read_corpus(folder: Path, work: Path) -> Corpus:
         public_speakers(splits["train"][0]),
         sha256,
         _sample_rates(features.manifest, folder),
+        training_levels(features.manifest, work),
         work,
     )
 
@@ -128,9 +133,26 @@ def _features(manifest: Manifest, folder: Path, work: Path) -> FeatureSet:
         return extract(manifest, folder, work)
     skipped = {clip.path for clip in kept.skipped}
     expected = [_undated(clip) for clip in manifest if clip.path not in skipped]
-    if [_undated(clip) for clip in kept.manifest] == expected:
+    same = [_undated(clip) for clip in kept.manifest] == expected
+    if same and read_conditions(work, len(expected)) is not None:
         return kept
     return extract(manifest, folder, work)
+
+
+def training_levels(manifest: Manifest, folder: Path) -> tuple[float, float] | None:
+    """Between which active levels the training clips lie, see `models.audio.level_range`.
+
+    Args:
+        folder: of the features of these clips.
+    """
+    conditions = read_conditions(folder, len(manifest))
+    if conditions is None:
+        return None
+    return level_range(
+        condition.level_dbfs
+        for clip, condition in zip(manifest, conditions, strict=True)
+        if clip.split == "train"
+    )
 
 
 def _undated(clip: Clip) -> Clip:
@@ -229,6 +251,7 @@ def configuration(plan: TrainingPlan, corpus: Corpus, device: str) -> ModelConfi
         frames=plan.frames,
         defense=plan.defense.model_dump(mode="json"),
         training=provenance.to_dict(),
+        levels_dbfs=corpus.levels_dbfs,
     )
 
 

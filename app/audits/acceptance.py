@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.audits import fit, hardening
 from app.audits.schemas import AnyAuditRequest, AuditRequest
+from app.corpora import noises
 from app.corpora import service as corpora
 from app.corpora.tables import Corpus
 from app.errors import Invalid, NotFound
@@ -27,11 +28,13 @@ class Accepted:
     Attributes:
         entry: the model.
         sources: the models that its attacks are carried out on.
+        noises: the corpora whose recordings its corruptions take.
     """
 
     entry: Entry
     corpus: Corpus
     sources: tuple[Entry, ...]
+    noises: tuple[Corpus, ...]
 
 
 def check(
@@ -41,8 +44,8 @@ def check(
 
     Raises:
         NotFound: there is no such model or corpus, or it is another key's.
-        Invalid: the two do not go together, an attack cannot be run on them, the audit is too
-            large, or `harden` asks for what cannot be trained.
+        Invalid: the two do not go together, an attack cannot be run on them, a corpus of noises is
+            not there, the audit is too large, or `harden` asks for what cannot be trained.
     """
     entry = registry.get(session, storage, request.model, owner=owner)
     corpus = corpora.get(session, request.corpus, owner=owner)
@@ -50,11 +53,12 @@ def check(
     _check_group(storage, corpus, request)
     sources = check_attacks(session, storage, entry, request, labels, owner=owner)
     _check_recordings(storage, entry, corpus, request)
+    found = noises.check(session, storage, request.corruptions, "corruptions", owner=owner)
     if request.harden is not None:
         hardening.check(
             session, storage, settings, request, request.harden, entry.config, owner=owner
         )
-    return Accepted(entry, corpus, sources)
+    return Accepted(entry, corpus, sources, found)
 
 
 def _check_fit(

@@ -93,7 +93,8 @@ def csv_lines(path: Path, attacks: Sequence[AttackOfResult]) -> Iterator[str]:
 
 def _head(parameters: Sequence[str], classes: Sequence[str]) -> list[str]:
     return [
-        "index", "clip", "label", "speaker", "gender", "group", "duration_s", "clean",
+        "index", "clip", "label", "speaker", "gender", "group", "duration_s", "warnings",
+        "clean",
         "attack", "type", "unit", "strength", "adversarial", "success", "no_direction",
         *SIZES, "forwards", "backwards", "queries",
         "audio", "audio_snr_db", "minimum", "details",
@@ -117,7 +118,7 @@ def _lines(
         size, cost = after["distortion"] or dict.fromkeys(SIZES), after["cost"]
         yield [
             row["index"], row["clip"], row["label"], row["speaker"], row["gender"],
-            row.get("group"), row["duration_s"], clean["label"],
+            row.get("group"), row["duration_s"], _codes(row), clean["label"],
             attack.index, attack.type, attack.threat.unit, after["strength"], after["label"],
             _truth(after["success"]), _truth(after["no_direction"]),
             *(size[name] for name in SIZES),
@@ -128,6 +129,12 @@ def _lines(
             *(clean["scores"][name] for name in classes),
             *(after["scores"][name] for name in classes),
         ]  # fmt: skip
+
+
+def _codes(row: dict[str, Any]) -> str:
+    """Of a row's warnings; rows of earlier audits have none that are known."""
+    codes = row.get("warnings")
+    return "unknown" if codes is None else " ".join(codes)
 
 
 def unevaluated(value: Any) -> Any:

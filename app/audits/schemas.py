@@ -380,6 +380,18 @@ class AuditRequest(_Attacks):
     )
 
     @model_validator(mode="after")
+    def _no_dev_of_a_fold(self) -> Self:
+        if self.fold is not None and self.partition == "dev":
+            raise at(
+                ("partition",),
+                "no_dev",
+                f"{self.fold} has no dev: its speakers are the test, and all others train. Give"
+                " test, train or all, or leave fold out",
+                self.partition,
+            )
+        return self
+
+    @model_validator(mode="after")
     def _harden_at_a_strength_that_is_tried(self) -> Self:
         if self.harden is None:
             return self

@@ -14,6 +14,7 @@ from app.audits.files import Input
 from app.audits.report import SCHEMA_VERSION, Report
 from app.audits.result import AuditResult
 from app.audits.schemas import AuditRequest, UploadedAuditRequest
+from app.corpora import noises
 from app.corpora import service as corpora
 from app.errors import Conflict, FieldProblem, Gone, Invalid, NotFound, shown
 from app.jobs import retention
@@ -26,7 +27,8 @@ from app.persistence.storage import Storage
 from app.registry import service as registry
 from app.registry.service import Entry
 from app.settings import Settings
-from models.audio import SEVERAL, AudioError, decode
+from models.audio import SEVERAL, AudioError, Condition, decode
+from models.checkpoint import ModelConfig
 from models.features import SAMPLE_RATE
 
 MAX_NAME: Final = 200
@@ -101,7 +103,8 @@ def _checked(
     def lock_for_share(session: Session) -> None:
         for model in (entry, *accepted.sources):
             registry.lock_for_share(session, model)
-        corpora.lock_for_share(session, corpus.id)
+        for one in (corpus, *accepted.noises):
+            corpora.lock_for_share(session, one.id)
 
     warnings = fit.warnings(services.storage, entry.config, corpus, request)
     return replace(asked, warnings=warnings, lock_for_share=lock_for_share)
@@ -120,7 +123,8 @@ def create_uploaded(
 
     Raises:
         NotFound: there is no such model, or it is another key's.
-        Invalid: labels do not fit, or clips are not accepted, each named.
+        Invalid: labels do not fit, a corpus of noises is not there, or clips are not accepted, each
+            named.
         Unavailable: the queue is away; nothing is left behind.
     """
     labels = [None] * len(uploads) if request.labels is None else request.labels
@@ -141,16 +145,19 @@ def create_uploaded(
     sources = acceptance.check_attacks(
         session, services.storage, entry, request, labels, owner=owner
     )
+    taken = noises.check(session, services.storage, request.corruptions, "corruptions", owner=owner)
 
     def lock_for_share(session: Session) -> None:
         for model in (entry, *sources):
             registry.lock_for_share(session, model)
+        for corpus in taken:
+            corpora.lock_for_share(session, corpus.id)
 
     session.rollback()  # no connection is held while clips are decoded
     with services.storage.staging() as staged:
         folder = staged / "job" / files.INPUTS
         folder.mkdir(parents=True)
-        seconds, warnings = _take_in(uploads, names, folder, services.settings)
+        seconds, warnings = _take_in(uploads, names, folder, services.settings, entry.config)
         known = zip(names, labels, seconds, strict=True)
         files.write_inputs(folder, [Input(*one) for one in known])
         submission = replace(
@@ -216,7 +223,11 @@ def _check_labels(
 
 
 def _take_in(
-    uploads: Sequence[Upload], names: Sequence[str], folder: Path, settings: Settings
+    uploads: Sequence[Upload],
+    names: Sequence[str],
+    folder: Path,
+    settings: Settings,
+    config: ModelConfig,
 ) -> tuple[list[float], list[str]]:
     """Decode every clip and keep its bytes.
 
@@ -239,8 +250,8 @@ def _take_in(
             codes.append(error.code)
             continue
         seconds.append(round(len(waveform.samples) / SAMPLE_RATE, 3))
-        for warning in waveform.warnings:
-            warnings.setdefault(SEVERAL[warning.code], []).append(name)
+        for code in Condition.of(waveform).codes(config.levels_dbfs):
+            warnings.setdefault(SEVERAL[code], []).append(name)
         files.input_path(folder, number).write_bytes(data)
     if problems:
         first = problems[0]

@@ -54,6 +54,9 @@ def show_audit(result: dict[str, Any], job: dict[str, Any], measures: list[str])
     table(heads, rows, title=title)
     if clean["measures"]["accuracy"]["method"].endswith("few_speakers"):
         typer.echo(FEW_SPEAKERS)
+    warned = ", ".join(f"{one['code']} {one['clips']}" for one in result.get("warnings") or ())
+    if warned:
+        typer.echo(f"warnings, in clips of {result['n']}: {warned}")
     for case in result["worst_case"]:
         threat = case["threat"]
         figures = ", ".join(

@@ -12,8 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from sqlalchemy import String, cast, exists, select
 from sqlalchemy import delete as delete_from
-from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from app.access import allowance
@@ -31,6 +31,8 @@ from app.persistence.ids import is_id, new_id
 from app.persistence.kept import freed_bytes, tree_size
 from app.persistence.storage import Storage
 from app.settings import Settings
+from models.audio import Condition
+from models.corpus.conditions import read_conditions
 from models.corpus.features import FeatureFile, read_skipped
 from models.corpus.folds import OF_FOLDS, Fold
 from models.corpus.index import INDEX_NAME, read_index
@@ -50,6 +52,7 @@ class Selection:
         recordings: WAV or FLAC of each, in the same order.
         numbers: of each in the corpus, as `frames` counts them.
         frames: the log-mels of all clips of the corpus.
+        conditions: of the recordings, in the same order as the clips; None if they are not known.
         left_out: clips of the partition whose emotion the model does not know, by emotion.
     """
 
@@ -57,6 +60,7 @@ class Selection:
     recordings: tuple[Path, ...]
     numbers: tuple[int, ...]
     frames: FeatureFile
+    conditions: tuple[Condition, ...] | None
     left_out: dict[str, int]
 
 
@@ -188,7 +192,8 @@ def delete(
     users = (
         Job.owner == owner,
         Job.status.not_in(TERMINAL),
-        Job.request["corpus"].as_string() == corpus_id,
+        # Also as noises of a corruption, wherever in the request: an id is found nowhere else.
+        cast(Job.request, String).contains(f'"{corpus_id}"', autoescape=True),
     )
     # First wait for submissions that `lock_for_share` it. Only a statement that begins afterwards
     # sees their jobs; and it is one, so that on SQLite nothing comes
@@ -343,6 +348,7 @@ def selection(
         frames = FeatureFile(folder)
         if len(frames) != len(manifest):
             raise CorpusError("bad_features", "The features are not those of the index.")
+        conditions = read_conditions(folder, len(manifest))
     except (CorpusError, OSError) as error:
         code = error.code if isinstance(error, CorpusError) else "bad_features"
         raise Invalid(str(error), code=code) from error
@@ -362,5 +368,6 @@ def selection(
         recordings=tuple(audio_file(folder, number, clip) for number, clip in chosen),
         numbers=tuple(number for number, _ in chosen),
         frames=frames,
+        conditions=conditions and tuple(conditions[number] for number, _ in chosen),
         left_out=dict(Counter(c.emotion for c in wanted if c.emotion not in labels)),
     )

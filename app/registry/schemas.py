@@ -32,8 +32,10 @@ class Model(Schema):
     front_end: str = Field(description=described(), examples=["logmel-2"])
     frames: int = Field(description="Frames of a window, 16 ms each.", examples=[187])
     levels_dbfs: tuple[float, float] | None = Field(
-        description="Lowest and highest active level of the clips it was trained on; a prediction"
-        " of speech outside of them has the warning `level`. Null if the model does not say.",
+        description="Lowest and highest active level that it is meant for: the 1st and 99th"
+        " percentile of the clips it was trained on, or those between which its front end hears no"
+        " difference. A prediction of speech outside of them has the warning `level`. Null if the"
+        " model does not say.",
         examples=[[-42.0, -18.0]],
     )
     defense: dict[str, Any] = Field(

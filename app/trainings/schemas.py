@@ -84,6 +84,18 @@ class TrainingRequest(Schema, Recipe):
             )
         return self
 
+    @model_validator(mode="after")
+    def _no_dev_of_a_fold(self) -> Self:
+        if self.fold is not None and self.train_on == "train+dev":
+            raise at(
+                ("train_on",),
+                "no_dev",
+                f"{self.fold} has no dev: its speakers are the test, and all others train. Give"
+                " train, or leave fold out",
+                self.train_on,
+            )
+        return self
+
     @classmethod
     def of_stored(cls, request: Mapping[str, Any]) -> Self:
         """What a job was asked for, with nothing added: a preset of that name may have changed.

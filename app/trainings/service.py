@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from app.access.allowance import Allowance
+from app.corpora import noises
 from app.corpora import service as corpora
 from app.corpora.importing import audio_file
 from app.corpora.tables import Corpus
@@ -95,11 +96,14 @@ def _checked(
     """
     _check_size(settings, request)
     corpus = corpora.get(session, request.corpus, owner=asked.owner)
-    return replace(
-        asked,
-        warnings=_check_corpus(storage, corpus, request),
-        lock_for_share=lambda session: corpora.lock_for_share(session, corpus.id),
-    )
+    warnings = _check_corpus(storage, corpus, request)
+    taken = noises.check(session, storage, request.augment, "augment", owner=asked.owner)
+
+    def lock_for_share(session: Session) -> None:
+        for one in (corpus, *taken):
+            corpora.lock_for_share(session, one.id)
+
+    return replace(asked, warnings=warnings, lock_for_share=lock_for_share)
 
 
 def _check_size(settings: Settings, request: TrainingRequest) -> None:

@@ -6,10 +6,11 @@ bare samples and what they are, so that its own parsers of headers and of the ma
 where such libraries have their faults, are never reached.
 """
 
+from models.audio.condition import Condition
 from models.audio.decoding import Channel, Samples, Waveform, decode, read_header
 from models.audio.encoding import Encoding, encode_flac, encode_wav
 from models.audio.layout import MAX_SECONDS
-from models.audio.level import active_level_dbfs, level_warnings
+from models.audio.level import active_level_dbfs, level_range, level_warnings
 from models.audio.problems import SEVERAL, AudioError, AudioWarning
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "AudioError",
     "AudioWarning",
     "Channel",
+    "Condition",
     "Encoding",
     "Samples",
     "Waveform",
@@ -25,6 +27,7 @@ __all__ = [
     "decode",
     "encode_flac",
     "encode_wav",
+    "level_range",
     "level_warnings",
     "read_header",
 ]

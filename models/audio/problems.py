@@ -34,7 +34,7 @@ SEVERAL: Final = {
     "digital_silence": "a part is exactly constant, as a noise gate or padding leaves it",
     "clipped": "more than a hundredth of the samples are at full scale",
     "too_short": "the clip is so short that it is repeated",
-    "level": "the speech is quieter or louder than the model's training clips",
+    "level": "the speech is quieter or louder than the model is meant for",
 }
 """What a warning's code says of several clips at once."""
 

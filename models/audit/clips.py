@@ -38,6 +38,9 @@ class Clips(Protocol):
     def facts(self, index: int) -> ClipFacts:
         """What is known of a clip."""
 
+    def warning_codes(self, index: int) -> tuple[str, ...] | None:
+        """Codes of the warnings that a prediction of it has; None if they are not known."""
+
     def log_mels(self, index: int) -> Tensor:
         """Of the whole clip, (frames, mels), before z-scoring."""
 

@@ -38,6 +38,10 @@ class CorruptedClips:
         """What is known of a clip."""
         return self.clips.facts(index)
 
+    def warning_codes(self, index: int) -> tuple[str, ...] | None:
+        """Of the clip as it was."""
+        return self.clips.warning_codes(index)
+
     def waveform(self, index: int) -> Tensor:
         """Its samples, (n,) float32 at 16 kHz. Seed, clip and kind decide over all draws.
 

@@ -116,6 +116,12 @@ class AuditRow(Evidence):
         default=None, description="Its value in the request's `group_by` column.", examples=["ieo"]
     )
     duration_s: float = Field(examples=[2.27])
+    warnings: list[str] | None = Field(
+        default=None,
+        description="Codes of the warnings that a prediction of the clip has. Null where they are"
+        " not known: the corpus is older than they are, and its recordings are not at hand.",
+        examples=[["digital_silence", "level"]],
+    )
     clean: ClipPrediction
     attacked: list[AttackedPrediction] = Field(
         description="By attack and strength, in the order of the request. Of an audit that ended"

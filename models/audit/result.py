@@ -193,6 +193,13 @@ class Scale(Figures):
     highest: float = Field(examples=[1.21])
 
 
+class WarnedClips(Figures):
+    """What predictions of some of the clips warn of."""
+
+    code: str = Field(examples=["digital_silence"])
+    clips: int = Field(description="How many.", examples=[17])
+
+
 class AuditSummary(Figures):
     """How robust the model is."""
 
@@ -202,6 +209,11 @@ class AuditSummary(Figures):
         description="False if the audit ended at its max_seconds before everything was scored."
     )
     n_unlabelled: int = Field(examples=[0])
+    warnings: list[WarnedClips] | None = Field(
+        default=None,
+        description="What predictions of the scored clips warn of, by code: the figures are of such"
+        " recordings. Null where it is not known, as in the rows.",
+    )
     labels: list[str] = Field(examples=[["anger", "sadness"]])
     clean: Clean
     attacks: list[AttackOfResult]

@@ -1,5 +1,6 @@
 """Adds the rows of an audit up to its result, one row after the other."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -29,6 +30,7 @@ from models.audit.result import (
     Scale,
     Threat,
     TotalCost,
+    WarnedClips,
 )
 from models.audit.table import Columns, Table
 from models.audit.worst_case import worst_cases
@@ -100,6 +102,7 @@ class Summary:
             number: [] for number, attack in enumerate(attacks) if attack.minimum
         }
         self._passes = [Cost() for _ in attacks]
+        self._warned: Counter[str] | None = None
 
     @property
     def columns(self) -> Columns:
@@ -114,6 +117,9 @@ class Summary:
     def add(self, row: AuditRow) -> None:
         """Count a clip."""
         self._columns.add(row)
+        if row.warnings is not None:
+            self._warned = self._warned or Counter()
+            self._warned.update(set(row.warnings))
         for one in row.attacked:
             self._passes[one.attack] += one.cost.passes()
         for found in row.minimum:
@@ -150,6 +156,7 @@ class Summary:
             of=of,
             complete=n == of and all(one == of for one in scored),
             n_unlabelled=int((~clean.labelled).sum()),
+            warnings=self._warnings(),
             labels=self._labels,
             clean=Clean(**self._quality(clean), measures=figures(clean, "clean")),
             attacks=[
@@ -166,6 +173,11 @@ class Summary:
             ),
             scale=scale,
         )
+
+    def _warnings(self) -> list[WarnedClips] | None:
+        if self._warned is None:
+            return None
+        return [WarnedClips(code=code, clips=n) for code, n in sorted(self._warned.items())]
 
     def _by_group(self) -> Iterator[tuple[GroupTable, list[Gap]]]:
         """Each kind of groups at each point, with the largest differences."""

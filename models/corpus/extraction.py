@@ -19,7 +19,8 @@ from typing import Final, TypeAlias
 
 import torch
 
-from models.audio import MAX_SECONDS, AudioError, decode
+from models.audio import MAX_SECONDS, AudioError, Condition, decode
+from models.corpus.conditions import write_conditions
 from models.corpus.features import FeatureSet, FeatureWriter, write_description
 from models.corpus.manifest import Clip, CorpusError, Manifest, Skipped
 from models.features import LogMel
@@ -39,21 +40,30 @@ _Pipe: TypeAlias = "Connection[list[str], _Block]"  # the parent's end: paths go
 
 
 @dataclass(frozen=True, slots=True)
+class _Read:
+    """A clip that was read: its duration in seconds, its frames, and its condition."""
+
+    duration_s: float
+    frames: int
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
 class _Block:
     """The outcome of some successive clips.
 
     Attributes:
-        clips: one entry a clip: duration in seconds and frames, or the reason why there are none.
+        clips: one entry a clip, or the reason why it could not be read.
         frames: of all clips that were read, float32, (sum of frames, 64).
     """
 
-    clips: tuple[tuple[float, int] | Skipped, ...]
+    clips: tuple[_Read | Skipped, ...]
     frames: bytes
 
     @property
     def lengths(self) -> list[int]:
         """Frames of each clip that was read."""
-        return [clip[1] for clip in self.clips if not isinstance(clip, Skipped)]
+        return [clip.frames for clip in self.clips if not isinstance(clip, Skipped)]
 
 
 def extract(
@@ -89,7 +99,7 @@ def extract(
     tasks = [[clip.path for clip in manifest.clips[i : i + BLOCK_CLIPS]] for i in starts]
     count = _processes(total) if processes is None else processes
     worker = _Worker(audio, max_seconds)
-    outcomes: list[tuple[float, int] | Skipped] = []
+    outcomes: list[_Read | Skipped] = []
     blocks = _spread(worker, tasks, count) if count else _one_by_one(worker, tasks)
     with closing(blocks), FeatureWriter(folder) as writer:
         for block in blocks:
@@ -100,6 +110,8 @@ def extract(
         kept, skipped = _sort_out(manifest, outcomes)
         writer.finish()
     write_description(folder, kept, skipped)
+    conditions = [one.condition for one in outcomes if not isinstance(one, Skipped)]
+    write_conditions(folder, conditions)
     return FeatureSet.load(folder)
 
 
@@ -115,7 +127,7 @@ def _processes(clips: int) -> int:
 
 
 def _sort_out(
-    manifest: Manifest, outcomes: Sequence[tuple[float, int] | Skipped]
+    manifest: Manifest, outcomes: Sequence[_Read | Skipped]
 ) -> tuple[Manifest, tuple[Skipped, ...]]:
     kept: list[Clip] = []
     skipped: list[Skipped] = []
@@ -123,7 +135,7 @@ def _sort_out(
         if isinstance(outcome, Skipped):
             skipped.append(outcome)
         else:
-            kept.append(replace(clip, duration_s=outcome[0]))
+            kept.append(replace(clip, duration_s=outcome.duration_s))
     if not kept:
         first = f"; {skipped[0].path}: {skipped[0].reason}" if skipped else ""
         raise CorpusError("no_clips", f"None of the {len(skipped)} clips could be read{first}")
@@ -140,7 +152,7 @@ class _Worker:
     def extract(self, paths: Sequence[str]) -> _Block:
         """Read these clips."""
         logmel = LogMel()
-        clips: list[tuple[float, int] | Skipped] = []
+        clips: list[_Read | Skipped] = []
         frames: list[bytes] = []
         with torch.inference_mode():
             for path in paths:
@@ -154,7 +166,7 @@ class _Worker:
                     clips.append(Skipped(path, reason, "unreadable"))
                     continue
                 features = logmel(torch.from_numpy(waveform.samples))
-                clips.append((waveform.duration_s, len(features)))
+                clips.append(_Read(waveform.duration_s, len(features), Condition.of(waveform)))
                 frames.append(features.numpy().astype("<f4", copy=False).tobytes())
         return _Block(tuple(clips), b"".join(frames))
 

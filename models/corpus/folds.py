@@ -50,6 +50,9 @@ class Fold(BaseModel):
             raise ValueError(f"number is {self.number}, and there are {self.of} folds")
         return self
 
+    def __str__(self) -> str:
+        return f"fold {self.number}/{self.of}" if self.speaker is None else f"fold {self.speaker}"
+
     def apply(self, manifest: Manifest) -> Manifest:
         """The same clips in the same order, those of the fold as test and all others as train.
 

@@ -6,7 +6,7 @@ seed, the iteration and the place in the batch alone, so a resumed training hear
 heard.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -15,6 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from models.audio import level_range
+from models.audio.level import active_level_dbfs
 from models.corpus.dataset import Dataset
 from models.corruptions import Corruption
 from models.features import LogMel, Standardizer, tile
@@ -79,7 +81,7 @@ class VariedDataset:
         rows = []
         for place, clip in enumerate(clips.tolist()):
             draws = generator(self.seed, place, f"augment/{iteration}")
-            rows.append(_window(self._heard(clip, draws), frames, draws))
+            rows.append(_window(self._heard(self._varied(clip, draws)), frames, draws))
         labels = self.labels[clips.to(self.labels.device)]
         return torch.stack(rows).to(labels.device), labels
 
@@ -93,21 +95,32 @@ class VariedDataset:
         Raises:
             ValueError: there are fewer than two frames, or a band is the same in all of them.
         """
-        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(self.seed))
-        heard = [
-            self._heard(clip, generator(self.seed, place, "augment/statistics"))
-            for place, clip in enumerate(order[:CLIPS_FOR_STATISTICS].tolist())
-        ]
+        heard = [self._heard(samples) for samples in self._sampled()]
         lengths = torch.tensor([0, *map(len, heard)]).cumsum(0)
         return Dataset(torch.cat(heard), lengths, torch.zeros(len(heard))).standardizer()
 
-    def _heard(self, clip: int, draws: torch.Generator) -> Tensor:
-        """What the front end makes of a corrupted recording, (n, 64)."""
+    def levels_dbfs(self) -> tuple[float, float] | None:
+        """Between which levels clips lie as they are learnt from, see `models.audio.level_range`;
+        of the clips that the z-score is taken of."""
+        return level_range(active_level_dbfs(samples.numpy()) for samples in self._sampled())
+
+    def _sampled(self) -> Iterator[Tensor]:
+        """Some clips, as they are learnt from: always the same."""
+        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(self.seed))
+        for place, clip in enumerate(order[:CLIPS_FOR_STATISTICS].tolist()):
+            yield self._varied(clip, generator(self.seed, place, "augment/statistics"))
+
+    def _varied(self, clip: int, draws: torch.Generator) -> Tensor:
+        """A corrupted recording, (n,) float32."""
         samples = self.recordings(clip)
         for corruption in self.augment:
             if float(torch.rand((), generator=draws)) < self.share:
                 chosen = int(torch.randint(len(corruption.strengths), (), generator=draws))
                 samples = corruption.corrupt(samples, corruption.strengths[chosen], draws)
+        return samples
+
+    def _heard(self, samples: Tensor) -> Tensor:
+        """What the front end makes of a recording, (n, 64)."""
         return self.front_end(self.log_mel(samples))
 
 

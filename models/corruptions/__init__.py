@@ -10,6 +10,7 @@ from models.corruptions.corruption import (
     Corruption,
     Few,
     Many,
+    Recordings,
     Severity,
     parse,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "Corruption",
     "Few",
     "Many",
+    "Recordings",
     "Severity",
     "parse",
 ]

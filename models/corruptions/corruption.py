@@ -15,8 +15,9 @@ The rules:
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, Protocol, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -60,6 +61,15 @@ class Severity:
     def to_dict(self) -> dict[str, str]:
         """As reports show it, beside threat models."""
         return {"domain": "corruption", "norm": "none", "unit": self.unit}
+
+
+class Recordings(Protocol):
+    """Recordings of a corpus, read one by one."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Tensor:
+        """Samples of one of them, (n,) float32 at 16 kHz."""
 
 
 class Corruption(BaseModel):
@@ -126,6 +136,19 @@ class Corruption(BaseModel):
         """The same for two corruptions that differ in nothing but their strengths."""
         return f"{self.type} {self.parameters()}"
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Corpora whose recordings it takes, by what the request calls them."""
+        return ()
+
+    def with_recordings(self, found: Mapping[str, Recordings]) -> Self:
+        """The same corruption, ready to corrupt.
+
+        Args:
+            found: the recordings of each of :attr:`sources`.
+        """
+        return self
+
     def describe(self) -> str:
         """In words: its type and its parameters."""
         told = [f"{name} {value}" for name, value in self.parameters().items()]
@@ -164,6 +187,7 @@ __all__ = [
     "Corruption",
     "Few",
     "Many",
+    "Recordings",
     "Severity",
     "parse",
 ]

@@ -56,11 +56,11 @@ class AdditiveNoise(Corruption):
     def corrupt(self, waveform: Tensor, strength: float, generator: Generator) -> Tensor:
         """See :meth:`Corruption.corrupt`."""
         noise = drawn(self.color, len(waveform), generator)
-        return waveform + noise * _factor(waveform, noise, strength)
+        return waveform + noise * factor_at(waveform, noise, strength)
 
 
-def _factor(waveform: Tensor, noise: Tensor, snr_db: float) -> float:
-    """By which a noise is at the SNR."""
+def factor_at(waveform: Tensor, noise: Tensor, snr_db: float) -> float:
+    """By which a noise, that is not silent, is at the SNR over the whole clip."""
     wanted = float(waveform.double().square().sum()) * 10 ** (-snr_db / 10)
     return math.sqrt(wanted / float(noise.double().square().sum()))
 

@@ -22,11 +22,15 @@ class FrontEnd(ABC):
         definition: the rest of a sentence that begins with the name.
         looks_at_all: what becomes of a frame depends on the whole recording, so that a part of one
             is heard otherwise than within it.
+        levels_dbfs: the active levels at which it hears a recording of 16 bits as it would at any
+            other; None if it hears a recording's level itself, so that the levels that were learnt
+            from are those that count.
     """
 
     name: ClassVar[str]
     definition: ClassVar[str]
     looks_at_all: ClassVar[bool]
+    levels_dbfs: ClassVar[tuple[float, float] | None] = None
 
     @abstractmethod
     def frames(self, log_mels: Tensor) -> Tensor:

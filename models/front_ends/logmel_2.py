@@ -31,6 +31,9 @@ FLOOR_DB: Final = -40.0
 """Below speech of the recording's level."""
 SILENCE: Final = 10 ** (-55 / 20)
 """Of the active level: frames below are not heard."""
+LEVELS_DBFS: Final = (-75.0, 20.0)
+"""Below, the steps of 16 bits are heard (docs/front-ends.md); no recording that is accepted lies
+above."""
 LEVEL_FROM_HZ: Final = 100.0
 FIRST_BAND: Final = int((band_centres() < LEVEL_FROM_HZ).sum())
 LARGEST_CHANGE: Final = 30.0
@@ -58,6 +61,7 @@ class LogMel2(FrontEnd):
         " matters"
     )
     looks_at_all: ClassVar[bool] = True
+    levels_dbfs: ClassVar[tuple[float, float] | None] = LEVELS_DBFS
 
     def frames(self, log_mels: Tensor) -> Tensor:
         """See :class:`FrontEnd`. A recording of silence alone is all floor."""

@@ -11,7 +11,8 @@ from models.presets.preset import PRESETS, Preset
 @PRESETS.register("robuser")
 class Robuser(Preset):
     """Corruptions of the public benchmark ROBUSER at its levels: babble and white noise, rooms,
-    clipping, level and MP3, its recordings replaced by synthetic ones.
+    clipping, level and MP3, its recordings replaced by synthetic ones: add a corruption
+    `background` with a corpus of noises for theirs.
 
     https://github.com/BehavioralSignalTechnologies/ser_robustness, its defaults. It takes
     background noise from ESC-50, MUSAN and UrbanSound8K and rooms from EchoThief, of RT60 .1-.5,

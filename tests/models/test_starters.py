@@ -12,7 +12,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from models.audio import decode
+from models.audio import active_level_dbfs, decode, level_range
 from models.checkpoint import CONFIG, WEIGHTS, CheckpointError, ModelConfig, load_model
 from models.corpus.index import read_index
 from models.defenses.vanilla import Vanilla
@@ -114,6 +114,7 @@ class TestTheirCorpus:
         assert run.speakers == cremad.speakers
         assert run.public_speakers == cremad.trained_on
         assert config.labels == cremad.labels
+        assert config.levels_dbfs == cremad.levels_dbfs
         torch.testing.assert_close(
             torch.tensor(config.mean), cremad.standardizer.mean, rtol=0, atol=1e-4
         )
@@ -212,6 +213,12 @@ class TestMakingOne:
         assert (folder / "README.md").read_text() == card("toy", config, sha256)
         index = hashlib.sha256((hums / "index.csv").read_bytes()).hexdigest()
         run_of = Provenance.of(config)
+        levels = [
+            active_level_dbfs(decode((hums / clip.path).read_bytes()).samples)
+            for clip in read_index((hums / "index.csv").read_bytes())
+            if clip.split == "train"
+        ]
+        assert config.levels_dbfs == level_range(levels)
         assert run_of.index_sha256 == index
         assert run_of.sample_rates_hz == [RATE]
         assert run_of.speakers == {"train": 2, "dev": 1, "test": 1}

@@ -17,9 +17,11 @@ from app.audits.sample import sample
 from app.audits.schemas import AuditRequest
 from app.corpora import service as corpora
 from app.persistence.storage import Storage
+from models.audio import Condition
 from models.audit import ClipFacts
+from models.checkpoint import ModelConfig
 from models.features import LogMel
-from workers.runtime.recordings import recording
+from workers.runtime.recordings import condition, recording
 
 KEPT: Final = 64
 """Recordings that stay decoded: a chunk's are asked for by each of its attacks."""
@@ -32,6 +34,8 @@ class AuditClips:
     Attributes:
         known: what is known of each.
         read_log_mels: of the clip of this index, (n, mels).
+        read_condition: of the recording of this index; None if it is not known.
+        levels_dbfs: that the model is meant for; None if it does not say.
         recordings: where the sound lies; none if it is not at hand.
         description: where they come from, for the report.
         title: the same in a few words, for pictures.
@@ -40,6 +44,8 @@ class AuditClips:
 
     known: Sequence[ClipFacts]
     read_log_mels: Callable[[int], Tensor]
+    read_condition: Callable[[int], Condition | None]
+    levels_dbfs: tuple[float, float] | None
     recordings: Sequence[Path]
     description: CorpusClips | UploadedClips
     title: str
@@ -56,6 +62,11 @@ class AuditClips:
     def facts(self, index: int) -> ClipFacts:
         """What is known of a clip."""
         return self.known[index]
+
+    def warning_codes(self, index: int) -> tuple[str, ...] | None:
+        """Codes of the warnings that a prediction of it has; None if they are not known."""
+        condition = self.read_condition(index)
+        return None if condition is None else condition.codes(self.levels_dbfs)
 
     def log_mels(self, index: int) -> Tensor:
         """Of the whole clip, (frames, mels), before z-scoring."""
@@ -100,7 +111,7 @@ def from_corpus(
     session: Session,
     storage: Storage,
     request: AuditRequest,
-    labels: Sequence[str],
+    config: ModelConfig,
     *,
     owner: str,
 ) -> AuditClips:
@@ -111,11 +122,13 @@ def from_corpus(
         Invalid: it holds none of the model's emotions, or its files are damaged.
     """
     corpus = corpora.get(session, request.corpus, owner=owner)
+    labels = config.labels
     chosen = corpora.selection(storage, corpus, request.partition, labels, request.fold)
     drawn = sample(chosen.clips, labels, request.limit, request.seed)
     recordings = [chosen.recordings[place] for place in drawn]
     audible = all(path.is_file() for path in recordings)
     numbers = [chosen.numbers[place] for place in drawn]
+    known = chosen.conditions
     return AuditClips(
         known=[
             ClipFacts(
@@ -129,6 +142,10 @@ def from_corpus(
             for clip in (chosen.clips[place] for place in drawn)
         ],
         read_log_mels=lambda index: chosen.frames.clip(numbers[index]),
+        read_condition=lambda index: (
+            condition(recordings[index]) if known is None else known[drawn[index]]
+        ),
+        levels_dbfs=config.levels_dbfs,
         recordings=recordings if audible else [],
         description=CorpusClips(
             corpus=corpus.id,
@@ -145,8 +162,11 @@ def from_corpus(
     )
 
 
-def from_uploads(folder: Path) -> AuditClips:
+def from_uploads(folder: Path, config: ModelConfig) -> AuditClips:
     """The clips that lie in ``folder``, as the submission put them there.
+
+    Args:
+        config: of the model.
 
     Raises:
         JobFailed: they are damaged.
@@ -171,6 +191,8 @@ def from_uploads(folder: Path) -> AuditClips:
             for one in inputs
         ],
         read_log_mels=log_mels,
+        read_condition=lambda index: condition(paths[index]),
+        levels_dbfs=config.levels_dbfs,
         recordings=paths,
         description=UploadedClips(uploaded=len(inputs)),
         title="uploaded clips",

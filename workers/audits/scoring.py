@@ -257,6 +257,7 @@ class Scoring:
         rows = []
         for index, said in clean.items():
             facts = self._audit.clips.facts(index)
+            codes = self._audit.clips.warning_codes(index)
             rows.append(
                 AuditRow(
                     index=index,
@@ -266,6 +267,7 @@ class Scoring:
                     gender=facts.gender,
                     group=facts.group,
                     duration_s=facts.duration_s,
+                    warnings=None if codes is None else list(codes),
                     clean=said,
                     attacked=[found[number][index] for number in sorted(found)],
                     minimum=[strengths[index] for strengths in smallest.values()],

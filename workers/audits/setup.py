@@ -12,6 +12,7 @@ from app.registry import service as registry
 from app.registry.service import Entry
 from models.audit import Audit
 from workers.audits.clips import AuditClips, from_corpus, from_uploads
+from workers.runtime import noises
 from workers.runtime.context import WorkerContext
 from workers.runtime.outcome import JobFailed
 from workers.runtime.retries import retry_while_database_is_away
@@ -51,7 +52,9 @@ def set_up(context: WorkerContext, attempt: Asked) -> Setup:
     clips = _clips(context, attempt, request, entry)
     _check_recordings(request, clips)
     sources = _sources(context, attempt, request)
-    return Setup(request, entry, clips, _audit(context, request, entry, clips, sources), sources)
+    return Setup(
+        request, entry, clips, _audit(context, attempt, request, entry, clips, sources), sources
+    )
 
 
 def group_by(request: AnyAuditRequest) -> str | None:
@@ -69,14 +72,13 @@ def _clips(
 ) -> AuditClips:
     if isinstance(request, UploadedAuditRequest):
         return from_uploads(
-            context.storage.published(files.inputs_dir(context.storage, attempt.job_id))
+            context.storage.published(files.inputs_dir(context.storage, attempt.job_id)),
+            entry.config,
         )
 
     def select() -> AuditClips:
         with context.sessions() as session:
-            return from_corpus(
-                session, context.storage, request, entry.config.labels, owner=attempt.owner
-            )
+            return from_corpus(session, context.storage, request, entry.config, owner=attempt.owner)
 
     return retry_while_database_is_away(select)
 
@@ -101,16 +103,18 @@ def _sources(context: WorkerContext, attempt: Asked, request: AnyAuditRequest) -
 
 def _audit(
     context: WorkerContext,
+    attempt: Asked,
     request: AnyAuditRequest,
     entry: Entry,
     clips: AuditClips,
     sources: Mapping[str, Entry],
 ) -> Audit:
     device = context.device()
+    noises_found = noises.find(context, request.corruptions, owner=attempt.owner)
     return Audit(
         load_victim(context.storage, entry, request, device),
         clips,
-        request.perturbations,
+        [*request.attacks, *(one.with_recordings(noises_found) for one in request.corruptions)],
         seed=request.seed,
         batch=batch_size(context.settings, entry.config.frames),
         others={

@@ -6,7 +6,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from models.audio import AudioError, decode
+from models.audio import AudioError, Condition, decode
 from workers.runtime.outcome import JobFailed
 
 ANY_LENGTH: Final = 24 * 3600.0
@@ -30,3 +30,11 @@ def recording(path: Path, what: str, remedy: str) -> Tensor:
         told = f"{what} cannot be read any more: {reason}. {remedy}"
         raise JobFailed("clip_damaged", told) from error
     return torch.from_numpy(decoded.samples)
+
+
+def condition(path: Path) -> Condition | None:
+    """The condition of a recording; None where it cannot be read any more."""
+    try:
+        return Condition.of(decode(path.read_bytes(), max_seconds=ANY_LENGTH))
+    except (OSError, AudioError):
+        return None

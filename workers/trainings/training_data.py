@@ -1,24 +1,32 @@
 """What a training learns from, and what it is scored on: a corpus as a network with its front end
 hears it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from app.corpora.importing import audio_file
 from app.trainings.schemas import TrainingRequest
+from models.audio import level_range
 from models.corpus import public_speakers
+from models.corpus.conditions import read_conditions
 from models.corpus.dataset import Dataset
 from models.corpus.features import FeatureSet
 from models.corpus.varied import Decoded, VariedDataset
+from models.corruptions import Recordings
 from models.features import Standardizer
 from models.front_ends import FRONT_ENDS
 from models.provenance import speaker_hash
 from models.training import TrainingClips
 from workers.runtime.outcome import JobFailed
 from workers.runtime.recordings import recording
+
+NONE: Final[Mapping[str, Recordings]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,7 @@ class TrainingData:
         standardizer: z-score of what is learnt from.
         public_speakers: whose speech is learnt from, see `models.corpus.public_speakers`.
         speakers_sha256: the same of any corpus, see `models.provenance.speaker_hash`.
+        levels_dbfs: the active levels that the model is meant for; None if they are not known.
     """
 
     labels: tuple[str, ...]
@@ -40,12 +49,19 @@ class TrainingData:
     standardizer: Standardizer
     public_speakers: dict[str, list[str]]
     speakers_sha256: list[str]
+    levels_dbfs: tuple[float, float] | None
 
 
 def load_training_data(
-    folder: Path, request: TrainingRequest, device: torch.device
+    folder: Path,
+    request: TrainingRequest,
+    device: torch.device,
+    noises: Mapping[str, Recordings] = NONE,
 ) -> TrainingData:
     """Read the features of the corpus in ``folder``; if they are to be varied, its recordings.
+
+    Args:
+        noises: recordings of the corpora that `augment` names.
 
     Raises:
         CorpusError: they are damaged, or lack a partition.
@@ -68,7 +84,7 @@ def load_training_data(
     }
     try:
         if request.augment:
-            varied = _varied(folder, features, request, labels)
+            varied = _varied(folder, features, request, labels, noises)
             train: TrainingClips = varied.to(device)
             standardizer = varied.standardizer()
         else:
@@ -86,7 +102,34 @@ def load_training_data(
         standardizer.to(device),
         public_speakers(clips),
         sorted({speaker_hash(clip.speaker) for clip in clips if clip.speaker}),
+        _levels(folder, features, request, labels, noises),
     )
+
+
+def _levels(
+    folder: Path,
+    features: FeatureSet,
+    request: TrainingRequest,
+    labels: tuple[str, ...],
+    noises: Mapping[str, Recordings],
+) -> tuple[float, float] | None:
+    """The active levels that the model is meant for: those of its front end, or else those of what
+    is learnt from. None where neither the corpus nor its recordings tell them."""
+    of_front_end = FRONT_ENDS[request.front_end].levels_dbfs
+    if of_front_end is not None:
+        return of_front_end
+    conditions = read_conditions(folder, len(features.manifest))
+    wanted = request.train_on.split("+")
+    if conditions is not None and not request.augment:
+        return level_range(
+            condition.level_dbfs
+            for clip, condition in zip(features.manifest, conditions, strict=True)
+            if clip.split in wanted
+        )
+    learnt = enumerate(features.manifest)
+    if all(audio_file(folder, n, clip).is_file() for n, clip in learnt if clip.split in wanted):
+        return _varied(folder, features, request, labels, noises).levels_dbfs()
+    return None
 
 
 def _varied(
@@ -94,6 +137,7 @@ def _varied(
     features: FeatureSet,
     request: TrainingRequest,
     labels: tuple[str, ...],
+    noises: Mapping[str, Recordings],
 ) -> VariedDataset:
     """The recordings themselves, in the order of the features' data set."""
     wanted = request.train_on.split("+")
@@ -113,7 +157,7 @@ def _varied(
         Decoded(read),
         y,
         FRONT_ENDS[request.front_end],
-        request.augment,
+        [one.with_recordings(noises) for one in request.augment],
         request.augment_share,
         request.seed,
     )

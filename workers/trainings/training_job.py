@@ -31,6 +31,7 @@ from models.evaluation import evaluate
 from models.provenance import Provenance
 from models.training import Step, TrainingState, train
 from models.training_plan import Recipe
+from workers.runtime import noises
 from workers.runtime.context import WorkerContext
 from workers.runtime.outcome import JobFailed, JobResult
 from workers.runtime.progress import Stopped, Watchdog
@@ -68,7 +69,8 @@ def perform(context: WorkerContext, attempt: Attempt, watchdog: Watchdog) -> Job
     corpus = _corpus(context, attempt, request)
     device = context.device()
     folder = context.storage.published(context.storage.corpus_dir(corpus.id))
-    training_data = load_training_data(folder, request, device)
+    found = noises.find(context, request.augment, owner=attempt.owner)
+    training_data = load_training_data(folder, request, device, found)
     # What the model will say of itself is checked while nothing is lost yet.
     config = _config(request, corpus, training_data, attempt)
 
@@ -170,6 +172,7 @@ def _config(
         front_end=request.front_end,
         defense=request.defense.model_dump(mode="json"),
         training=provenance.to_dict(),
+        levels_dbfs=training_data.levels_dbfs,
     )
 
 

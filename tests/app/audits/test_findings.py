@@ -107,6 +107,7 @@ class TestResults:
             "gender": "f",
             "group": None,
             "duration_s": 0.6,
+            "warnings": None,
             "clean": {"label": "joy", "scores": scores},
             "attacked": [
                 common

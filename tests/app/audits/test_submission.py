@@ -630,6 +630,13 @@ class TestFit:
         assert "'speaker': 'nobody'" in problem["errors"][0]["value"]
         assert ".." not in problem["detail"]
 
+    def test_a_fold_has_no_dev(self, client: TestClient, body: Any) -> None:
+        problem = refused(client, body | {"fold": {"number": 2, "of": 4}, "partition": "dev"})
+        (fault,) = problem["errors"]
+        assert (fault["field"], fault["value"]) == ("partition", "'dev'")
+        assert "fold 2/4 has no dev" in fault["message"]
+        assert "Give test, train or all" in fault["message"]
+
 
 class TestHarden:
     def test_is_accepted(self, client: TestClient, body: Any) -> None:

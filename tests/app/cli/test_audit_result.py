@@ -53,6 +53,14 @@ class TestShownAudit:
         show_audit(result(speakers=2), JOB, [])
         assert FEW_SPEAKERS in capsys.readouterr().out
 
+    def test_what_recordings_warn_of_is_counted(self, capsys: pytest.CaptureFixture[str]) -> None:
+        warned = [{"code": "digital_silence", "clips": 7}, {"code": "level", "clips": 1}]
+        show_audit(result(speakers=8) | {"warnings": warned}, JOB, [])
+        told = capsys.readouterr().out
+        assert "warnings, in clips of 24: digital_silence 7, level 1" in told
+        show_audit(result(speakers=8), JOB, [])  # of which it is not known
+        assert "warnings, in" not in capsys.readouterr().out
+
     def test_an_unknown_measure_is_refused_with_those_that_there_are(self) -> None:
         with pytest.raises(CliError, match="--measure is 'wer'; the audit has accuracy, brier, "):
             show_audit(result(speakers=8), JOB, ["wer"])

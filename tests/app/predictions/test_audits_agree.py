@@ -33,6 +33,9 @@ class Posted:
     def __len__(self) -> int:
         return len(self.bodies)
 
+    def warning_codes(self, index: int) -> None:
+        return None
+
     def facts(self, index: int) -> ClipFacts:
         return ClipFacts(f"{index}.wav", None, None, None, LENGTHS[index])
 

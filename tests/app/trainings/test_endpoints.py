@@ -449,6 +449,14 @@ class TestTheCorpus:
         (fault,) = answer.json()["errors"]
         assert fault["field"].split(".")[0] == "fold"
 
+    def test_a_fold_has_no_dev_to_train_on(self, client: TestClient, corpus: Corpus) -> None:
+        asked = {"corpus": corpus.id, "fold": {"speaker": "test0"}, "train_on": "train+dev"}
+        answer = client.post("/v1/trainings", json=asked)
+        assert answer.status_code == 422
+        (fault,) = answer.json()["errors"]
+        assert (fault["field"], fault["value"]) == ("train_on", "'train+dev'")
+        assert "fold test0 has no dev" in fault["message"]
+
     def test_one_in_use_is_not_deleted(
         self, client: TestClient, post: Post, corpus: Corpus
     ) -> None:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from models.audio import active_level_dbfs, level_warnings
+from models.audio import active_level_dbfs, level_range, level_warnings
 from tests.models.audio.files import Samples, tone
 
 SINE_AT_HALF = -3.01 - 6.02
@@ -55,6 +55,20 @@ class TestActiveLevel:
     def test_less_than_a_frame_is_refused(self) -> None:
         with pytest.raises(ValueError, match="511 samples do not fill one frame"):
             active_level_dbfs(tone()[:511])
+
+
+class TestRange:
+    def test_leaves_out_a_hundredth_at_either_end(self) -> None:
+        """Of 1,000 levels, eight that are far off do not move it."""
+        levels = [*np.linspace(-40, -20, 984), *[-90.0] * 8, *[-3.0] * 8]
+        assert level_range(levels) == pytest.approx((-40, -20), abs=0.2)
+
+    def test_is_rounded_outwards(self) -> None:
+        assert level_range([-31.234, -31.231]) == (-31.3, -31.2)
+
+    @pytest.mark.parametrize("levels", [[], [None], [-30.0], [-30.0, None, -30.0]])
+    def test_there_is_none_without_two_levels(self, levels: list[float | None]) -> None:
+        assert level_range(levels) is None
 
 
 class TestWarning:

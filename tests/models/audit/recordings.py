@@ -61,6 +61,9 @@ class Recordings:
         name, seconds = f"{index}.wav", len(self.waveforms[index]) / 16_000
         return ClipFacts(name, self._labels[index], "ann", "f", seconds)
 
+    def warning_codes(self, index: int) -> tuple[str, ...]:
+        return ("too_short",)
+
     def log_mels(self, index: int) -> Tensor:
         return self._features[index].clone()
 

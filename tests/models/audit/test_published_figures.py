@@ -43,6 +43,9 @@ class Cremad:
     def __len__(self) -> int:
         return len(self.clips)
 
+    def warning_codes(self, index: int) -> None:
+        return None
+
     def facts(self, index: int) -> ClipFacts:
         clip = self.clips[index]
         return ClipFacts(clip.path, clip.emotion, clip.speaker, clip.gender, clip.duration_s)

@@ -309,6 +309,23 @@ class TestSizesAndCosts:
         assert told.threat.model_dump() == {"domain": "waveform", "norm": "l2", "unit": "dB"}
 
 
+class TestWarnings:
+    def test_are_counted_by_code_each_clip_once(self) -> None:
+        warned = [["level", "too_short"], [], ["level"], ["level", "level"], []]
+        rows = [
+            one.model_copy(update={"warnings": codes})
+            for one, codes in zip(ROWS, warned, strict=True)
+        ]
+        found = added(rows).warnings or []
+        assert [(one.code, one.clips) for one in found] == [("level", 3), ("too_short", 1)]
+
+    def test_of_none_there_is_an_empty_list(self) -> None:
+        assert added([one.model_copy(update={"warnings": []}) for one in ROWS]).warnings == []
+
+    def test_that_are_not_known_are_not_called_none(self) -> None:
+        assert added(ROWS).warnings is None
+
+
 class TestPartOfAnAudit:
     """One that ended early: what was not scored is not 0 %."""
 

@@ -13,8 +13,9 @@ import psutil
 import pytest
 import torch
 
-from models.audio import decode, encode_wav
+from models.audio import Condition, decode, encode_wav
 from models.corpus import extraction
+from models.corpus.conditions import CONDITIONS_NAME, read_conditions
 from models.corpus.extraction import extract
 from models.corpus.features import FRAMES_NAME, FeatureSet
 from models.corpus.manifest import Clip, CorpusError, Manifest
@@ -95,6 +96,16 @@ class TestExtract:
     def test_durations_are_measured(self, audio: Path, folder: Path) -> None:
         features = extract(record(audio, 3), audio, folder)
         assert [clip.duration_s for clip in features.manifest] == [0.0625, 0.06875, 0.075]
+
+    def test_the_condition_of_each_recording_is_kept(self, audio: Path, folder: Path) -> None:
+        manifest = record(audio, 4)
+        (audio / "1.wav").write_bytes(b"")  # has none
+        extract(manifest, audio, folder)
+        found = read_conditions(folder, 3)
+        assert found == tuple(
+            Condition.of(decode((audio / f"{number}.wav").read_bytes())) for number in (0, 2, 3)
+        )
+        assert found[0].warnings == ("too_short",)
 
     def test_clips_that_cannot_be_read_are_skipped_with_the_reason(
         self, audio: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -259,6 +270,22 @@ class TestFeatureSet:
         (folder / name).unlink() if damage == "gone" else (folder / name).write_bytes(b"")
         with pytest.raises(CorpusError, match="Extract them again") as caught:
             FeatureSet.load(folder)
+        assert caught.value.code == "bad_features"
+
+    def test_conditions_of_a_corpus_from_before_them_are_not_known(
+        self, audio: Path, folder: Path
+    ) -> None:
+        extract(record(audio, 3), audio, folder)
+        (folder / CONDITIONS_NAME).unlink()
+        assert read_conditions(folder, 3) is None
+
+    @pytest.mark.parametrize("text", ["", "[1]", '{"a": 1}', "[]"])
+    def test_conditions_that_are_damaged_or_of_other_clips_are_refused(
+        self, folder: Path, text: str
+    ) -> None:
+        (folder / CONDITIONS_NAME).write_text(text)
+        with pytest.raises(CorpusError, match="cannot be used") as caught:
+            read_conditions(folder, 3)
         assert caught.value.code == "bad_features"
 
     def test_an_index_of_other_clips_is_refused(self, audio: Path, folder: Path) -> None:

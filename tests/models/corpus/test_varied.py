@@ -103,6 +103,15 @@ class TestStandardizer:
             varied(read=lambda _: torch.zeros(2_000)).standardizer()
 
 
+class TestLevels:
+    def test_are_those_of_what_is_learnt_from(self) -> None:
+        """Noise of .05 has -26 dBFS."""
+        low, high = varied().levels_dbfs() or (0, 0)
+        assert [low, high] == pytest.approx([-26, -26], abs=0.3)
+        louder = varied(Louder(db=(20.0,))).levels_dbfs() or (0, 0)
+        assert low + 20 <= louder[0] < louder[1] <= high + 21  # and up to 10 % by chance
+
+
 class TestDecoded:
     def test_reads_a_recording_once(self) -> None:
         asked: list[int] = []

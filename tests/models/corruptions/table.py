@@ -3,9 +3,16 @@ each."""
 
 from typing import Any, Final
 
+from torch import Tensor
+
 from models.corruptions import Corruption, parse
+from tests.models.corruptions.sounds import tone
+
+NOISES: Final[dict[str, list[Tensor]]] = {"noises": [tone(50, 0.3), tone(1_000, 2.0)]}
+"""Of corpora that corruptions take recordings of."""
 
 GIVEN: Final[list[dict[str, Any]]] = [
+    {"type": "background", "corpus": "noises", "snr_db": [30, 0]},
     {"type": "band", "rate_hz": [12_000, 4_000]},
     {"type": "band", "kind": "telephone"},
     {"type": "clipping", "share": [0.2, 0.6]},
@@ -27,4 +34,4 @@ GIVEN: Final[list[dict[str, Any]]] = [
 
 
 def corruptions() -> list[Corruption]:
-    return [parse(given) for given in GIVEN]
+    return [parse(given).with_recordings(NOISES) for given in GIVEN]

@@ -1,5 +1,6 @@
 """Trainings that vary their recordings, from the request to the model."""
 
+import shutil
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ from app.registry import service as registry
 from app.trainings.schemas import TrainingRequest
 from app.trainings.service import submission
 from models.architectures import ARCHITECTURES
+from models.audio import level_range
 from models.checkpoint import ModelConfig
+from models.corpus.conditions import CONDITIONS_NAME, read_conditions
 from tests import spoken
 from tests.models.tiny import TinyNet
 from tests.recorded import record
@@ -74,6 +77,70 @@ def test_varied_recordings_have_other_statistics(context: WorkerContext, corpus:
     plain = trained(context, submit(context, corpus).id)
     varied = trained(context, submit(context, corpus, augment=AUGMENT, augment_share=1.0).id)
     assert plain.mean != varied.mean
+
+
+class TestLevels:
+    def test_of_a_front_end_that_hears_them_are_those_of_what_was_learnt_from(
+        self, context: WorkerContext, corpus: Corpus
+    ) -> None:
+        config = trained(context, submit(context, corpus, front_end="logmel-1").id)
+        folder = context.storage.corpus_dir(corpus.id)
+        known = read_conditions(folder, corpus.clips) or ()
+        learnt = [
+            one.level_dbfs
+            for clip, one in zip(corpora.read_manifest(folder), known, strict=True)
+            if clip.split == "train"
+        ]
+        assert config.levels_dbfs == level_range(learnt)
+
+    def test_a_gain_in_training_moves_them(self, context: WorkerContext, corpus: Corpus) -> None:
+        quieter = [{"type": "gain", "db": [-6]}]
+        asked = {"front_end": "logmel-1", "augment_share": 1.0}
+        plain = trained(context, submit(context, corpus, **asked).id).levels_dbfs
+        varied = trained(context, submit(context, corpus, augment=quieter, **asked).id).levels_dbfs
+        assert plain is not None
+        assert varied == pytest.approx((plain[0] - 6, plain[1] - 6), abs=0.15)
+
+    def test_of_a_corpus_from_before_conditions_they_are_heard_in_its_recordings(
+        self, context: WorkerContext, corpus: Corpus
+    ) -> None:
+        known = trained(context, submit(context, corpus, front_end="logmel-1").id).levels_dbfs
+        folder = context.storage.corpus_dir(corpus.id)
+        (folder / CONDITIONS_NAME).unlink()
+        heard = trained(context, submit(context, corpus, front_end="logmel-1").id).levels_dbfs
+        assert known is not None
+        assert heard == pytest.approx(known, abs=0.11)
+        shutil.rmtree(folder / "audio")
+        assert (
+            trained(context, submit(context, corpus, front_end="logmel-1").id).levels_dbfs is None
+        )
+
+    def test_of_a_front_end_that_does_not_hear_them_are_its_own(
+        self, context: WorkerContext, corpus: Corpus
+    ) -> None:
+        assert trained(context, submit(context, corpus).id).levels_dbfs == (-75.0, 20.0)
+
+
+class TestNoises:
+    """A training that varies its recordings with those of another corpus."""
+
+    def test_are_heard(self, context: WorkerContext, corpus: Corpus) -> None:
+        noisy = [{"type": "background", "corpus": corpus.id, "snr_db": [0]}]
+        asked = {"augment_share": 1.0, "seed": 3}
+        plain = trained(context, submit(context, corpus, **asked).id)
+        varied = trained(context, submit(context, corpus, augment=noisy, **asked).id)
+        again = trained(context, submit(context, corpus, augment=noisy, **asked).id)
+        assert plain.mean != varied.mean
+        assert (varied.mean, varied.metrics) == (again.mean, again.metrics)
+
+    def test_of_a_corpus_that_is_not_there_are_refused_by_name(
+        self, context: WorkerContext, corpus: Corpus
+    ) -> None:
+        noisy = [{"type": "background", "corpus": "corpus_none", "snr_db": [0]}]
+        with pytest.raises(Invalid) as refused:
+            submit(context, corpus, augment=noisy)
+        assert refused.value.code == "unknown_corpus"
+        assert refused.value.errors[0].field == "augment.0.corpus"
 
 
 def test_a_training_of_before_front_ends_stays_what_it_was() -> None:
