@@ -70,6 +70,10 @@ pins: ## resolve requirements.txt and requirements-dev.txt anew from pyproject.t
 measures: ## write docs/measures.md anew from the definitions in models/audit/measures
 	$(PY) -m models.audit.definitions > docs/measures.md
 
+.PHONY: checks
+checks: ## write docs/checks.md anew from the checks in models/audit/checks
+	$(PY) -m models.audit.check_definitions > docs/checks.md
+
 .PHONY: clean
 clean: ## remove the tools' caches; .venv and data stay
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info

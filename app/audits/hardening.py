@@ -34,6 +34,8 @@ from models.provenance import Provenance
 from models.threats import ThreatModel
 from models.training_plan import DEFAULT_ATTACK, Recipe
 
+DECIDING: Final = ("success_rate", "uar")
+"""Figures of the worst case that make a model too weak."""
 FEATURES: Final = ThreatModel()
 EPSILON: Final = 0.02
 """Of a training that is to harden against attacks on waveforms, which has no ε of its own."""
@@ -67,23 +69,31 @@ def training(request: AuditRequest, harden: Harden, config: ModelConfig) -> Trai
 def verdict(harden: Harden, result: AuditResult) -> Hardening:
     """Whether the model is too weak.
 
-    Of several attacks of that threat model, at that strength or a weaker one, the most successful
-    one counts; controls do not.
+    The worst case of that threat model at the strongest strength that is no harder counts: all of
+    its attacks together, controls left out. Its whole interval has to lie beyond the bound, so that
+    luck in a few clips trains no model; and nothing is trained where the evidence is invalid.
     """
     when = harden.when
-    rates = [
-        point.success_rate
-        for point in result.curve
-        if point.success_rate is not None
-        and not (attack := result.attacks[point.attack]).control
-        and attack.threat == Threat(**when.threat.to_dict())
-        and not when.threat.harder(point.strength, when.strength)
+    cases = [
+        case
+        for case in result.worst_case
+        if case.threat == Threat(**when.threat.to_dict())
+        and not when.threat.harder(case.strength, when.strength)
     ]
-    worst = max(rates, default=None)
+    figures = {} if not cases else {name: cases[-1].measures[name] for name in DECIDING}
+    success, uar = (None if name not in figures else figures[name].interval for name in DECIDING)
+    weak = (
+        when.success_rate_above is not None
+        and success is not None
+        and success[0] > when.success_rate_above
+    ) or (when.uar_below is not None and uar is not None and uar[1] < when.uar_below)
+    invalid = result.evidence == "invalid"
     return Hardening(
         when=when,
-        success_rate=worst,
-        triggered=worst is not None and worst > when.success_rate_above,
+        success_rate=figures["success_rate"].value if figures else None,
+        figures=figures,
+        triggered=weak and not invalid,
+        reason="The evidence of the audit is invalid." if weak and invalid else None,
     )
 
 

@@ -5,6 +5,7 @@ from pydantic import Field
 from app.audits.schemas import ForecastFigures, Precision, When
 from app.schemas import Schema
 from models.audit.checks import CheckResult, Evidence
+from models.audit.figure import Figure
 from models.audit.result import AuditSummary
 from models.victims import Windows
 
@@ -14,10 +15,16 @@ class Hardening(Schema):
 
     when: When
     success_rate: float | None = Field(
-        description="Of the most successful attack of that threat model at no more than the"
-        " strength."
+        description="Of the worst case of that threat model at no more than the strength."
+    )
+    figures: dict[str, Figure] = Field(
+        default_factory=dict,
+        description="That, and the UAR, with the intervals that decide.",
     )
     triggered: bool
+    reason: str | None = Field(
+        default=None, description="Why nothing was triggered although the model looks too weak."
+    )
     training: str | None = Field(default=None, examples=["train_01K9ZQ3W8M4V7T2X6B5N0C1DEF"])
     audit: str | None = Field(default=None, description="Of the new model, once it is queued.")
 

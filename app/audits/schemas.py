@@ -26,7 +26,8 @@ every clip."""
 
 
 class When(Schema):
-    """What makes a model too weak: an attack that wins too often at no more than a strength."""
+    """What makes a model too weak: that the worst case of all attacks together, at no more than a
+    strength, breaks too many clips or leaves too little UAR, with its whole interval."""
 
     domain: Domain = Field(default="features", description="Of the attacks that count.")
     norm: Norm = Field(default="linf", description="Likewise; l2 if `snr_db` is given.")
@@ -36,7 +37,19 @@ class When(Schema):
     snr_db: float | None = Field(
         default=None, ge=0, strict=True, description="The same, of waveforms with norm l2."
     )
-    success_rate_above: float = Field(ge=0, lt=1, examples=[0.3])
+    success_rate_above: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="Too many: the interval of the success rate begins above it.",
+        examples=[0.3],
+    )
+    uar_below: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Too little: the interval of the UAR ends below it. With both, either will do.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -71,6 +84,12 @@ class When(Schema):
                 f"is more than is accepted: give at most {threat.largest:g} {threat.unit}",
                 self.strength,
             )
+        return self
+
+    @model_validator(mode="after")
+    def _a_bound(self) -> Self:
+        if self.success_rate_above is None and self.uar_below is None:
+            raise at(("success_rate_above",), "missing", "is missing: give it, or uar_below")
         return self
 
     @property

@@ -20,7 +20,8 @@ FEW_SPEAKERS: Final = (
 
 
 def show_audit(result: dict[str, Any], job: dict[str, Any], measures: list[str]) -> None:
-    """Print the result of a job: its curve, worst case, gaps and smallest strengths.
+    """Print the result of a job: what was found and whether it may be relied on, then its curve,
+    worst case, gaps and smallest strengths.
 
     Args:
         measures: what is shown of each point beside UAR and success.
@@ -28,6 +29,7 @@ def show_audit(result: dict[str, Any], job: dict[str, Any], measures: list[str])
     Raises:
         CliError: there is no such measure.
     """
+    _show_verdict(result)
     clean = result["clean"]
     title = f"{job['model']} on {result['n']} clips: "
     if clean["uar"] is None:
@@ -70,10 +72,33 @@ def show_audit(result: dict[str, Any], job: dict[str, Any], measures: list[str])
         typer.echo(_smallest(found, attacks[found["attack"]]))
     hardening = result["hardening"]
     if hardening:
-        told = {name: value for name, value in hardening.items() if value and name != "when"}
+        told = {
+            name: value
+            for name, value in hardening.items()
+            if value and name not in {"when", "figures"}
+        }
         typer.echo("hardening: " + ", ".join(f"{name} {value}" for name, value in told.items()))
     for warning in job["warnings"]:
         typer.echo(warning, err=True)
+
+
+def _show_verdict(result: dict[str, Any]) -> None:
+    """The evidence, the finding, and the checks that are raised, each with what to do."""
+    if result["evidence"] is None:  # from before there were checks
+        return
+    checks = result["checks"]
+    raised = [check for check in checks if check["status"] == "raised"]
+    not_run = [check["id"] for check in checks if check["status"] == "not_run"]
+    typer.echo(
+        f"evidence: {result['evidence']} ({len(raised)} of {len(checks)} checks raised,"
+        f" {len(not_run)} not run)"
+    )
+    typer.echo(f"finding: {result['finding']}")
+    for check in raised:
+        typer.echo(f"{check['severity']}: {check['title']} ({check['id']}). {check['measured']}")
+        typer.echo(f"  remedy: {check['remedy']['text']}")
+    if not_run:
+        typer.echo(f"not run: {', '.join(not_run)}")
 
 
 def _smallest(found: dict[str, Any], attack: dict[str, Any]) -> str:

@@ -93,12 +93,12 @@ router.add_api_route(
 
 @router.get(
     "/reports/schema",
-    summary="The JSON Schema of a report",
+    summary="What a report looks like, for programs",
     response_model=dict[str, Any],
     responses={200: {"content": {JSON_SCHEMA: {"schema": {"type": "object"}}}}},
 )
 def get_schema(_caller: MayAudit, _query: NoQuery) -> JSONResponse:
-    """Of reports that are written now (JSON Schema 2020-12). Its `$id` names the
+    """The JSON Schema (2020-12) of reports that are written now. Its `$id` names the
     `schema_version`: the second number rises when a field is added, the first when one goes or
     means something else. Reports that were stored before are answered in this shape as well."""
     return JSONResponse(json_schema(), media_type=JSON_SCHEMA)

@@ -8,6 +8,7 @@ from typing import Any
 
 from models.architectures import ARCHITECTURES
 from models.attacks import ATTACKS
+from models.audit.checks import CHECKS
 from models.audit.measures import MEASURES
 from models.corpus import ADAPTERS
 from models.corruptions import CORRUPTIONS
@@ -25,7 +26,8 @@ def added(page: str) -> Iterator[dict[str, Any]]:
     code = re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
     assert len(code) == 1
     names: dict[str, Any] = {"__name__": "example"}
-    registries, catalogues = (ATTACKS, CORRUPTIONS, DEFENSES), (ARCHITECTURES, ADAPTERS, MEASURES)
+    registries = (ATTACKS, CORRUPTIONS, DEFENSES)
+    catalogues = (ARCHITECTURES, ADAPTERS, MEASURES, CHECKS)
     known = {name for one in (*registries, *catalogues) for name in one}
     try:
         exec(compile(code[0], page, "exec"), names)

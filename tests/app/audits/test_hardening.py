@@ -3,10 +3,13 @@
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from app.audits.hardening import verdict
+from app.audits.result import Hardening
 from app.audits.schemas import Harden
 from models.attacks import Attack, parse
+from models.audit.checks import Evidence
 from tests.app.audits.conftest import attacked, found_result, found_rows, prediction
 
 FGSM = parse({"type": "fgsm", "epsilon": [0.02, 0.1]})
@@ -22,7 +25,7 @@ def harden(**when: Any) -> Harden:
     return Harden.model_validate({"defense": {"type": "vanilla"}, "when": when})
 
 
-def judged(**when: Any) -> tuple[float | None, bool]:
+def judged(evidence: Evidence = "sound", **when: Any) -> Hardening:
     """The verdict on a model of which so many clips were broken."""
     template = found_rows()[1]
     rows = [
@@ -42,8 +45,9 @@ def judged(**when: Any) -> tuple[float | None, bool]:
         )
         for index in range(10)
     ]
-    found = verdict(harden(**when), found_result(rows, ATTACKS))
-    return found.success_rate, found.triggered
+    result = found_result(rows, ATTACKS)
+    result.evidence = evidence
+    return verdict(harden(**when), result)
 
 
 class TestVerdict:
@@ -60,15 +64,39 @@ class TestVerdict:
         ],
         ids=str,
     )
-    def test_is_that_of_the_best_attack_of_the_threat_model_no_harder_than_asked(
+    def test_is_that_of_the_worst_case_of_the_threat_model_no_harder_than_asked(
         self, when: dict[str, Any], rate: float | None
     ) -> None:
         """Noise, which breaks all clips at .1, is no attack."""
-        assert judged(**when, success_rate_above=0.0)[0] == rate
+        assert judged(**when, success_rate_above=0.0).success_rate == rate
 
-    @pytest.mark.parametrize(("above", "triggered"), [(0.59, True), (0.6, False), (0.61, False)])
-    def test_is_too_weak_above_the_rate_and_not_at_it(self, above: float, triggered: bool) -> None:
-        assert judged(epsilon=0.1, success_rate_above=above) == (0.6, triggered)
+    @pytest.mark.parametrize(("above", "triggered"), [(0.31, True), (0.32, False), (0.59, False)])
+    def test_a_model_is_too_weak_where_the_whole_interval_is_above_the_rate(
+        self, above: float, triggered: bool
+    ) -> None:
+        found = judged(epsilon=0.1, success_rate_above=above)
+        assert (found.success_rate, found.triggered) == (0.6, triggered)
+        interval = found.figures["success_rate"].interval
+        assert interval == pytest.approx((0.313, 0.832), abs=1e-3)  # Wilson's of 6 in 10
+
+    @pytest.mark.parametrize(("below", "triggered"), [(0.9, True), (0.6, False)])
+    def test_or_where_that_of_the_uar_is_below_another(self, below: float, triggered: bool) -> None:
+        found = judged(epsilon=0.1, uar_below=below)
+        interval = found.figures["uar"].interval
+        assert found.triggered is triggered
+        assert interval is not None
+        assert interval[0] < 0.4 < interval[1]
+
+    def test_an_invalid_audit_triggers_nothing_and_says_so(self) -> None:
+        found = judged("invalid", epsilon=0.1, success_rate_above=0.1)
+        assert not found.triggered
+        assert found.reason == "The evidence of the audit is invalid."
+        assert judged("weak", epsilon=0.1, success_rate_above=0.1).triggered
 
     def test_nothing_is_said_of_a_model_that_was_not_attacked_so(self) -> None:
-        assert judged(norm="l2", epsilon=0.1, success_rate_above=0.0) == (None, False)
+        found = judged(norm="l2", epsilon=0.1, success_rate_above=0.0)
+        assert (found.success_rate, found.figures, found.triggered) == (None, {}, False)
+
+    def test_a_bound_is_needed(self) -> None:
+        with pytest.raises(ValidationError, match="give it, or uar_below"):
+            harden(epsilon=0.1)

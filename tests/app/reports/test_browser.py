@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page
 
 from app.reports import html
 from tests.app.reports.conftest import lay_down
@@ -38,10 +38,15 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 def opened(context: BrowserContext, path: Path) -> tuple[Page, list[str]]:
     """The page, and what went wrong: requests, errors, what the Content-Security-Policy refused."""
     page, heard = context.new_page(), list[str]()
+
+    def refuse(one: Dialog) -> None:
+        heard.append(one.message)
+        one.dismiss()
+
     page.on("request", lambda one: heard.append(one.url))
     page.on("console", lambda one: heard.append(one.text))
     page.on("pageerror", lambda one: heard.append(str(one)))
-    page.on("dialog", lambda one: (heard.append(one.message), one.dismiss()))
+    page.on("dialog", refuse)
     page.goto(path.as_uri())
     asked = [one for one in heard if not one.startswith("data:")]
     assert asked.pop(0) == path.as_uri()
@@ -53,6 +58,14 @@ def violations(page: Page) -> list[str]:
     return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
 
 
+def until(page: Page, condition: str) -> None:
+    """Wait for it; Playwright's own wait evaluates text in the page, which its policy refuses."""
+    end = time.monotonic() + 15
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, condition
+        page.wait_for_timeout(20)
+
+
 class TestOffline:
     def test_asks_no_host_and_breaks_no_policy(self, context: BrowserContext, path: Path) -> None:
         page, asked = opened(context, path)
@@ -60,7 +73,7 @@ class TestOffline:
         assert page.evaluate("[...document.images].every(one => one.naturalWidth > 0)")
         assert page.locator("audio").count() == 9
         loaded = "[...document.querySelectorAll('audio')].every(one => one.readyState >= 1)"
-        page.wait_for_function(loaded)
+        until(page, loaded)
 
     def test_opens_within_two_seconds(self, context: BrowserContext, path: Path) -> None:
         started = time.perf_counter()
@@ -134,12 +147,12 @@ class TestPlayers:
     def page(self, context: BrowserContext, path: Path) -> Page:
         page, _ = opened(context, path)
         ready = "[...document.querySelectorAll('audio')].every(one => one.readyState >= 3)"
-        page.wait_for_function(ready)
+        until(page, ready)
         return page
 
     def test_a_switch_keeps_the_place_within_20_ms(self, page: Page) -> None:
         page.evaluate("document.getElementById('player-easiest-original').currentTime = 1.234")
-        page.wait_for_function(f"Math.min(...{PLACES}) > 1")
+        until(page, f"Math.min(...{PLACES}) > 1")
         exhibit = page.locator(".exhibit").first
         for name in ("Under attack", "Difference", "Original"):
             exhibit.get_by_role("button", name=name).click()
@@ -148,19 +161,19 @@ class TestPlayers:
 
     def test_a_switch_while_it_plays_goes_on_where_it_was(self, page: Page) -> None:
         page.evaluate("document.getElementById('player-easiest-original').play()")
-        page.wait_for_function(f"{PLACES}[0] > 0.3")
+        until(page, f"{PLACES}[0] > 0.3")
         before, after = page.evaluate(
             "() => { const at = document.getElementById('player-easiest-original').currentTime;"
             "document.querySelector('[data-player=player-easiest-adversarial]').click();"
             "return [at, document.getElementById('player-easiest-adversarial').currentTime]; }"
         )
         assert abs(after - before) < 0.02
-        page.wait_for_function(f"!{PAUSED}[1] && {PAUSED}[0]")
+        until(page, f"!{PAUSED}[1] && {PAUSED}[0]")
 
     def test_two_exhibits_do_not_sound_at_once(self, page: Page) -> None:
         page.evaluate("document.getElementById('player-easiest-original').play()")
         page.evaluate("document.getElementById('player-hardest-original').play()")
-        page.wait_for_function("document.getElementById('player-easiest-original').paused")
+        until(page, "document.getElementById('player-easiest-original').paused")
 
     def test_each_says_what_was_heard_and_the_difference_its_gain(self, page: Page) -> None:
         text = page.locator(".exhibit").first.inner_text()

@@ -1,0 +1,245 @@
+"""Checks: each finds the flaw that is planted for it, and nothing else does."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.audit.checks import CHECKS, Check, CheckResult, Judgement, Observed, judge
+from models.audit.checks.outcome import Outcome
+from models.provenance import Provenance, speaker_hash
+from tests.models.audit.checks.planted import (
+    ATTACKS,
+    FLAWS,
+    LABELS,
+    NOISE,
+    QUIET,
+    SOUND,
+    Audit,
+    without,
+)
+
+_OBSERVED: dict[int, tuple[Audit, Observed]] = {}
+
+
+def observed(audit: Audit) -> Observed:
+    """Added up once for each audit: figures with their draws take most of the time."""
+    known = _OBSERVED.get(id(audit))
+    if known is None or known[0] is not audit:
+        known = _OBSERVED[id(audit)] = (audit, audit.observed())
+    return known[1]
+
+
+def judged(audit: Audit) -> Judgement:
+    return judge(observed(audit))
+
+
+def raised(audit: Audit) -> dict[str, CheckResult]:
+    return {one.id: one for one in judged(audit).checks if one.status == "raised"}
+
+
+def result(audit: Audit, name: str) -> CheckResult:
+    (found,) = (one for one in judged(audit).checks if one.id == name)
+    return found
+
+
+class TestASoundAudit:
+    def test_nothing_is_said_against_it_and_every_check_was_run(self) -> None:
+        found = judged(SOUND)
+        assert {one.id: one.status for one in found.checks} == dict.fromkeys(CHECKS, "clear")
+        assert found.evidence == "sound"
+
+    def test_what_was_measured_stands_beside_each(self) -> None:
+        for one in judged(SOUND).checks:
+            assert one.measured
+            assert one.measured.endswith(".")
+            assert (one.reason, one.remedy) == (None, None)
+
+
+class TestAPlantedFlaw:
+    def test_every_check_has_one(self) -> None:
+        assert FLAWS.keys() == CHECKS.keys()
+
+    @pytest.mark.parametrize("name", list(CHECKS))
+    def test_raises_exactly_its_check_and_decides_the_evidence(self, name: str) -> None:
+        found = judged(FLAWS[name])
+        assert [one.id for one in found.checks if one.status == "raised"] == [name]
+        severity = CHECKS[name].severity
+        assert found.evidence == ("sound" if severity == "note" else severity)
+
+    @pytest.mark.parametrize("name", list(CHECKS))
+    def test_the_remedy_says_what_to_do(self, name: str) -> None:
+        (found,) = raised(FLAWS[name]).values()
+        assert found.measured
+        assert found.remedy is not None
+        assert found.remedy.text.endswith(".")
+
+    @pytest.mark.parametrize("name", list(CHECKS))
+    def test_every_registered_check_stands_in_the_result(self, name: str) -> None:
+        assert {one.id for one in judged(FLAWS[name]).checks} == set(CHECKS)
+
+
+class TestACheckThatFails:
+    @pytest.mark.parametrize("name", list(CHECKS))
+    def test_was_not_run_and_the_evidence_is_weak_at_best(
+        self, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(self: Check, audit: Observed) -> Outcome:
+            raise ZeroDivisionError("planted")
+
+        monkeypatch.setattr(CHECKS[name], "look", fail)
+        found = judged(SOUND)
+        (failed,) = (one for one in found.checks if one.status == "not_run")
+        assert failed.id == name
+        assert failed.reason == "The check failed: ZeroDivisionError: planted"
+        assert failed.measured is None
+        assert found.evidence == "weak"
+
+    def test_does_not_make_invalid_evidence_better(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(self: Check, audit: Observed) -> Outcome:
+            raise RuntimeError
+
+        monkeypatch.setattr(CHECKS["scale"], "look", fail)
+        assert judged(FLAWS["budget"]).evidence == "invalid"
+
+    def test_so_is_one_whose_measurement_is_missing(self) -> None:
+        found = judged(replace(SOUND, probe=None))
+        not_run = {one.id for one in found.checks if one.status == "not_run"}
+        assert not_run == {"digital_silence", "gradients", "saturated", "two_runs"}
+        assert found.evidence == "weak"
+
+
+BALANCES = {
+    "even": (1, 1, 1),
+    "one rare": (10, 10, 1),
+    "one common": (12, 1, 1),
+    "two emotions": (1, 1, 0),
+    "one emotion": (0, 1, 0),
+}
+
+
+def drawn(balance: tuple[int, ...], n: int = 150) -> tuple[int, ...]:
+    each = np.random.default_rng(1).choice(3, n, p=np.array(balance) / sum(balance))
+    return tuple(int(one) for one in each)
+
+
+@pytest.mark.parametrize("balance", BALANCES.values(), ids=BALANCES)
+class TestModelsThatKnowNothing:
+    def test_one_that_guesses_is_no_evidence_on_any_corpus(self, balance: tuple[int, ...]) -> None:
+        for seed in range(6):
+            guesses = np.random.default_rng(100 + seed).integers(0, 3, 150)
+            audit = replace(
+                SOUND,
+                attacks=(NOISE,),
+                truth=drawn(balance),
+                clean=lambda number, _, g=guesses: int(g[number]),
+            )  # type: ignore[misc]
+            assert judged(audit).evidence == "invalid", seed
+
+    def test_nor_is_one_that_always_says_the_same(self, balance: tuple[int, ...]) -> None:
+        for label in range(3):
+            audit = replace(
+                SOUND, attacks=(NOISE,), truth=drawn(balance), clean=lambda *_, k=label: k
+            )  # type: ignore[misc]
+            assert judged(audit).evidence == "invalid", label
+
+
+class TestAModelThatKnows:
+    def test_most_clips_of_one_emotion_are_no_one_class_model(self) -> None:
+        audit = replace(SOUND, truth=drawn((30, 1, 1)))
+        assert "one_class" not in raised(audit)
+        assert "at_chance" not in raised(audit)
+
+
+class TestTrainingSpeakers:
+    def test_they_are_known_by_a_hash_of_their_names_in_the_same_corpus(self) -> None:
+        found = raised(FLAWS["training_speakers"])["training_speakers"]
+        assert found.measured == "27 of 300 clips are of speakers of the training."
+
+    def test_a_name_is_nobody_in_another_corpus(self) -> None:
+        training = Provenance(corpus="corpus_B", speakers_sha256=[speaker_hash("speaker 3")])
+        found = result(replace(SOUND, training=training), "training_speakers")
+        assert found.status == "not_run"
+        assert found.reason is not None
+        assert "whether they are the same is not known" in found.reason
+
+    def test_a_model_that_names_none_is_said_to(self) -> None:
+        found = result(replace(SOUND, training=Provenance()), "training_speakers")
+        assert found.reason == "The model's configuration names no speakers of its training."
+
+    def test_without_names_the_partition_that_it_learnt_gives_it_away(self) -> None:
+        audit = replace(SOUND, training=Provenance(corpus="corpus_A"), request={"partition": "all"})
+        found = raised(audit)["training_speakers"]
+        assert found.remedy is not None
+        assert found.remedy.request == {"partition": "test", "fold": None}
+
+
+class TestVerdicts:
+    @pytest.mark.parametrize("name", ["fgsm_alone", "no_control"])
+    def test_fgsm_alone_and_no_control_are_weak(self, name: str) -> None:
+        assert judged(FLAWS[name]).evidence == "weak"
+
+    def test_attacks_that_had_nothing_to_go_by_are_counted(self) -> None:
+        found = raised(replace(SOUND, lost=[5]))
+        assert set(found) == {"gradients"}
+        assert found["gradients"].measured is not None
+        assert found["gradients"].measured.startswith("On 1 of 300 clips fgsm had nothing to go by")
+
+    def test_noise_at_some_strengths_is_not_noise_at_all(self) -> None:
+        noise = ATTACKS[-1].model_copy(update={"epsilon": (0.1,)})
+        found = raised(replace(SOUND, attacks=(*without("noise"), noise)))
+        assert set(found) == {"no_control"}
+        remedy = found["no_control"].remedy
+        assert remedy is not None
+        assert remedy.request is not None
+        assert remedy.request["attacks"][-1]["epsilon"] == [0.1, 10.0]
+
+    def test_probabilities_for_logits_are_named(self) -> None:
+        audit = replace(SOUND, probe=replace(QUIET, like_probabilities=8))
+        assert set(raised(audit)) == {"saturated"}
+
+    def test_a_check_that_could_be_run_says_how(self) -> None:
+        audit = replace(SOUND, attacks=(ATTACKS[1], ATTACKS[-1]))
+        found = result(audit, "steps_gain")
+        assert found.status == "not_run"
+        assert found.remedy is not None
+        assert found.remedy.request is not None
+        steps = [one.get("steps") for one in found.remedy.request["attacks"]]
+        assert steps == [10, None, 20]
+        assert judged(audit).evidence == "sound"
+
+
+class TestEveryCheck:
+    @pytest.mark.parametrize("name", list(CHECKS))
+    def test_it_has_its_own_id_and_says_all_of_itself(self, name: str) -> None:
+        check = CHECKS[name]
+        assert check.id == name
+        assert check.version >= 1
+        assert not check.title.endswith(".")
+        assert check.reads
+        assert check.raised_if
+        assert check.remedy.endswith(".")
+        assert check.source.endswith(".")
+
+    def test_at_least_twelve_have_a_remedy_that_can_be_run(self) -> None:
+        runnable = {
+            one.id
+            for audit in (*FLAWS.values(), RUNNABLE)
+            for one in judged(audit).checks
+            if one.remedy is not None and one.remedy.request is not None
+        }
+        assert len(runnable) >= 12, sorted(runnable)
+
+
+RUNNABLE = replace(FLAWS["few_right_before"], request={"limit": 45})
+
+
+class TestWithoutLabels:
+    def test_what_asks_for_a_label_was_not_run(self) -> None:
+        assert LABELS  # the names are there; the clips' are not
+        audit = SOUND.observed()
+        clean = replace(audit.clean, labelled=np.zeros(len(audit.clean), dtype=np.bool_))
+        audit.__dict__["clean"] = clean
+        found = {one.id: one for one in judge(audit).checks}
+        assert found["few_clips_of_a_class"].status == "not_run"
+        assert found["predicted_labels"].status == "raised"
