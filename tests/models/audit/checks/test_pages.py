@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from models.audit.checks import CHECKS, judge
 from models.audit.check_definitions import page
+from models.audit.checks import CHECKS, judge
 from tests.models.audit.checks.planted import NOISE, SOUND
 from tests.models.pages import DOCS, added
 
