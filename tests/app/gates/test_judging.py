@@ -41,6 +41,18 @@ class TestGates:
         assert figure in case(verdict, FAILS).message
         assert "(n = 24, 8 speakers)" in case(verdict, FAILS).message
 
+    @pytest.mark.parametrize(
+        ("bound", "value"), [("", 0.5), (".value", 0.5), (".low", 0.2), (".high", 0.7), (".n", 24)]
+    )
+    def test_hold_the_bound_that_they_name_against_their_number(
+        self, bound: str, value: float
+    ) -> None:
+        told = answered()
+        told["result"]["clean"]["measures"]["uar"] |= {"value": 0.5, "interval": [0.2, 0.7]}
+        asked = demands(f"clean_uar{bound} < {value}", f"clean_uar{bound} <= {value}")
+        verdict = judge(Audit.model_validate(told), asked)
+        assert [one.outcome for one in verdict.cases[1:]] == ["passed", "failed"]
+
     def test_a_failed_one_says_why_it_is_there(self) -> None:
         gate = Gate(fail_if=FAILS, why="Callers are not to be taken for angry.")
         verdict = judge(audit(), Demands(gates=[gate], today=TODAY))
