@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from app.gates.audit import Audit
+from app.gates.audit import Audit, Check
 from app.gates.errors import GateError
 from app.gates.gate_file import Gate, Waiver
 from app.gates.judging import Demands, judge
 from app.gates.verdict import Case, ExitCode, Verdict
+from models.audit.checks import Check as Checked
+from models.audit.checks import Observed, judgement
 from tests.app.gates.results import answered, audit, check
 
 TODAY = date(2027, 1, 15)
@@ -38,6 +40,18 @@ class TestGates:
         figure = "worst_uar:features/linf@0.02 is 0.6667 ["
         assert figure in case(verdict, FAILS).message
         assert "(n = 24, 8 speakers)" in case(verdict, FAILS).message
+
+    @pytest.mark.parametrize(
+        ("bound", "value"), [("", 0.5), (".value", 0.5), (".low", 0.2), (".high", 0.7), (".n", 24)]
+    )
+    def test_hold_the_bound_that_they_name_against_their_number(
+        self, bound: str, value: float
+    ) -> None:
+        told = answered()
+        told["result"]["clean"]["measures"]["uar"] |= {"value": 0.5, "interval": [0.2, 0.7]}
+        asked = demands(f"clean_uar{bound} < {value}", f"clean_uar{bound} <= {value}")
+        verdict = judge(Audit.model_validate(told), asked)
+        assert [one.outcome for one in verdict.cases[1:]] == ["passed", "failed"]
 
     def test_a_failed_one_says_why_it_is_there(self) -> None:
         gate = Gate(fail_if=FAILS, why="Callers are not to be taken for angry.")
@@ -106,6 +120,20 @@ class TestEvidence:
         assert case(verdict, "far").outcome == "error"
         assert verdict.exit_code == ExitCode.NOTHING_TO_JUDGE
         assert judge(told, demands(PASSES)).exit_code == ExitCode.PASSED
+
+    def test_what_the_checks_say_of_one_that_failed_is_known_for_it(self) -> None:
+        class Broken(Checked):
+            id, title, severity = "broken", "It is broken", "note"
+
+            def look(self, audit: Observed) -> Any:
+                raise KeyError("of a check")
+
+        outcome, failed = judgement._looked(Broken, Observed.__new__(Observed))
+        said = judgement._result(Broken, outcome).model_dump()
+        assert failed
+        assert Check.model_validate(said).failed
+        absent = check("speakers", status="not_run", measured=None, reason="The model names none")
+        assert not Check.model_validate(absent).failed
 
     def test_a_check_that_does_not_apply_is_no_fault(self) -> None:
         absent = check("speakers", status="not_run", measured=None, reason="The model names none")
