@@ -69,7 +69,7 @@ def auditing(session: Session, storage: Storage, settings: Settings) -> Iterator
 
     ``audited(rows, request={...}, model={...}, environment={...}, corpus=..., uploads=[...])``
     changes what its report says; all have twelve clips of one corpus otherwise. ``joy`` is what
-    its model calls that.
+    its model calls that, ``queued`` the audit that succeeds, if there is one already.
     """
     engine = connect(settings.database_url)
 
@@ -83,12 +83,12 @@ def auditing(session: Session, storage: Storage, settings: Settings) -> Iterator
         corpus: str = CORPUS,
         uploads: Sequence[bytes] = (),
         joy: str = "joy",
-        parent: str | None = None,
+        queued: str | None = None,
     ) -> str:
         rows = found_rows() if rows is None else rows
         asked = REQUEST | {"corpus": corpus} | (request or {})
-        wanted = Submission(JobKind.AUDIT, owner, asked, model="knowing", parent_id=parent)
-        job_id = record(session, wanted).id
+        wanted = Submission(JobKind.AUDIT, owner, asked, model="knowing")
+        job_id = queued or record(session, wanted).id
         attempt = claim(sessions(engine), job_id)
         assert attempt is not None
         folder = files.attempt_dir(storage, job_id, attempt.number)

@@ -243,8 +243,9 @@ class TestWhileOneRuns:
     ) -> None:
         url = compared(client, running)["url"]
         assert client.get(url).json()["status"] == "waiting"
-        done = compared(client, [running[0], audited()])
-        assert client.get(done["url"]).json()["status"] == "done"
+        audited(queued=running[1])
+        found = client.get(url).json()
+        assert (found["status"], found["url"], found["common"]["clips"]) == ("done", url, 12)
 
     @pytest.mark.parametrize("form", ["csv", "markdown"])
     def test_other_forms_are_without_figures(
