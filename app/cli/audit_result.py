@@ -58,33 +58,40 @@ def show_audit(result: dict[str, Any], job: dict[str, Any], measures: list[str])
     if warned:
         typer.echo(f"warnings, in clips of {result['n']}: {warned}")
     for case in result["worst_case"]:
-        threat = case["threat"]
-        figures = ", ".join(
-            f"{name} {_figure(case['measures'], measure)}"
-            for name, measure in CASE.items()
-            if case["measures"][measure]["value"] is not None
-        )
-        typer.echo(
-            f"worst case, {threat['domain']} {threat['norm']} {case['strength']:g}"
-            f" {threat['unit']}: {figures} ({case['n']} clips)"
-        )
+        typer.echo(_worst(case))
     for gap in result["gaps"]:
         if _differs(gap["gap"]):
             typer.echo(_gap(gap, attacks))
     for found in result["minimum"]:
         typer.echo(_smallest(found, attacks[found["attack"]]))
-    hardening = result["hardening"]
-    if hardening:
-        told = {
-            name: value
-            for name, value in hardening.items()
-            if value and name not in {"when", "figures"}
-        }
-        typer.echo("hardening: " + ", ".join(f"{name} {value}" for name, value in told.items()))
+    if result["hardening"]:
+        typer.echo(_hardening(result["hardening"]))
     for ranked in (result.get("comparison") or {"ranking": []})["ranking"]:
         typer.echo(ranked["sentence"])
     for warning in job["warnings"]:
         typer.echo(warning, err=True)
+
+
+def _worst(case: dict[str, Any]) -> str:
+    """All attacks of a threat model together."""
+    threat = case["threat"]
+    figures = ", ".join(
+        f"{name} {_figure(case['measures'], measure)}"
+        for name, measure in CASE.items()
+        if case["measures"][measure]["value"] is not None
+    )
+    return (
+        f"worst case, {threat['domain']} {threat['norm']} {case['strength']:g}"
+        f" {threat['unit']}: {figures} ({case['n']} clips)"
+    )
+
+
+def _hardening(found: dict[str, Any]) -> str:
+    """What `harden` came to."""
+    told = {
+        name: value for name, value in found.items() if value and name not in {"when", "figures"}
+    }
+    return "hardening: " + ", ".join(f"{name} {value}" for name, value in told.items())
 
 
 def _show_verdict(result: dict[str, Any]) -> None:

@@ -41,6 +41,10 @@ class ReplayClips:
         """What is known of a clip."""
         return self._known[index]
 
+    def warning_codes(self, index: int) -> None:  # noqa: ARG002  (of the protocol)
+        """Not known: what a prediction warns of is not scored again."""
+        return
+
     def log_mels(self, index: int) -> Tensor:
         """Of the whole clip, (frames, mels), before z-scoring."""
         features: Tensor = self._log_mel(self.waveform(index))

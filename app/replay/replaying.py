@@ -30,7 +30,8 @@ class Replay:
         models: folders of models that are not in it.
 
     Raises:
-        Unusable: a model is missing, or rows and request do not fit together.
+        Unusable: a model is missing, rows and request do not fit together, or the audit took
+            noises of a corpus, which no bundle holds.
     """
 
     def __init__(self, bundle: OpenBundle, models: Sequence[Path]) -> None:
@@ -41,6 +42,12 @@ class Replay:
         missing -= self._victims.keys()
         if missing:
             raise Unusable(f"materials.json lacks the model {min(missing)!a}, of an attack.")
+        noises = {name for one in bundle.request.corruptions for name in one.sources}
+        if noises:
+            raise Unusable(
+                f"The audit took noises of the corpus {min(noises)!a}, which no bundle holds: it"
+                " cannot be run again from one."
+            )
         self._facts = _facts(bundle, self._victim)
 
     @property
