@@ -54,9 +54,7 @@ def show_audit(result: dict[str, Any], job: dict[str, Any], measures: list[str])
     table(heads, rows, title=title)
     if clean["measures"]["accuracy"]["method"].endswith("few_speakers"):
         typer.echo(FEW_SPEAKERS)
-    warned = ", ".join(f"{one['code']} {one['clips']}" for one in result.get("warnings") or ())
-    if warned:
-        typer.echo(f"warnings, in clips of {result['n']}: {warned}")
+    _show_warnings(result)
     for case in result["worst_case"]:
         typer.echo(_worst(case))
     for gap in result["gaps"]:
@@ -70,6 +68,13 @@ def show_audit(result: dict[str, Any], job: dict[str, Any], measures: list[str])
         typer.echo(ranked["sentence"])
     for warning in job["warnings"]:
         typer.echo(warning, err=True)
+
+
+def _show_warnings(result: dict[str, Any]) -> None:
+    """How many clips have each warning of predictions; earlier audits do not say."""
+    warned = ", ".join(f"{one['code']} {one['clips']}" for one in result.get("warnings") or ())
+    if warned:
+        typer.echo(f"warnings, in clips of {result['n']}: {warned}")
 
 
 def _worst(case: dict[str, Any]) -> str:
