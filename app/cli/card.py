@@ -7,7 +7,7 @@ from urllib.parse import quote
 import typer
 
 from app.cli.api import DEFAULT_URL, Api, Key, Url
-from app.cli.overwriting import check_writable, write_over
+from app.cli.writing import check_writable, write_over
 
 
 def card(

@@ -20,7 +20,7 @@ from app.cli.api import DEFAULT_URL, Api, Key, Refused, Unreachable, Url
 from app.cli.errors import CliError
 from app.cli.following import PATIENCE_SECONDS, RETRY_SECONDS, TERMINAL, TOO_MANY, follow
 from app.cli.output import Json, print_json
-from app.cli.overwriting import check_writable, write_over
+from app.cli.writing import check_writable, write_over
 from app.gates import gate_file, text
 from app.gates.audit import Audit
 from app.gates.comparison import Comparison, deltas

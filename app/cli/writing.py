@@ -47,6 +47,35 @@ def refuse_to_overwrite(path: Path, *, force: bool) -> None:
         raise CliError(f"{path} is there already. Give another name, or --force to write over it.")
 
 
+def check_writable(path: Path) -> None:
+    """Return if a file can be written there: nobody should learn of it after an hour's work.
+
+    Raises:
+        CliError: it cannot.
+    """
+    folder = path.parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise CliError(
+            f"{path} cannot be written: give a file in a folder that is there and may be written."
+        )
+
+
+def write_over(path: Path, text: str) -> None:
+    """Write a file whole, over the one that is there. A device or a pipe is written as it is.
+
+    Raises:
+        CliError: it cannot be written; what was there is there still.
+    """
+    if not path.exists() or path.is_file():
+        with written(path, force=True) as file:
+            file.write(text.encode())
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
 def unwritable(path: Path, error: OSError) -> CliError:
     """What to say of a file that cannot be written."""
     return CliError(f"{path} cannot be written: {error.strerror or error}.")

@@ -1,11 +1,9 @@
 """Audits beside each other: what they have in common, how they differ, and whether that ranks them.
 
 ``outcomes`` reads rows, ``common`` finds the clips and cases that all audits have, ``deltas`` takes
-the differences, ``crossed`` the clips, ``ranking`` says what follows, and ``baseline`` names the
-differences for gates.
+the differences, ``crossed`` the clips, and ``ranking`` says what follows.
 """
 
-from models.audit.comparison.baseline import against_baseline
 from models.audit.comparison.common import Case, Common, case_of, common
 from models.audit.comparison.crossed import Crossed, crossed
 from models.audit.comparison.deltas import FIGURES, Delta, FigureName, deltas
@@ -24,7 +22,6 @@ __all__ = [
     "Outcomes",
     "Ranked",
     "Row",
-    "against_baseline",
     "case_of",
     "common",
     "crossed",
