@@ -1,8 +1,8 @@
 """Make the starter models from CREMA-D: ``python -m models.starter --corpus FOLDER``.
 
-Two CNN-4 networks, one without and one with the similarity defence. Until adversarial data enter,
-every defence trains on clean data alone, so the two runs share their first iterations and the
-second continues from a checkpoint of the first. A stopped run goes on where it was, and what
+Four CNN-4 networks: without a defence, with those of the paper, and trained on PGD. Until
+adversarial data enter, every defence trains without, so the runs share their first iterations, and
+the others continue from a checkpoint of the first. A stopped run goes on where it was, and what
 belongs to another corpus or to another plan is not taken up.
 """
 
@@ -11,16 +11,21 @@ import hashlib
 import json
 import sys
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 
+from models.attacks import Attack
 from models.attacks.fgsm import Fgsm
-from models.audio import level_range
-from models.checkpoint import CONFIG, WEIGHTS, ModelConfig, save_model
+from models.attacks.pgd import Pgd
+from models.audio import decode, level_range
+from models.checkpoint import WEIGHTS, ModelConfig, halved, save_model
 from models.corpus import public_speakers
 from models.corpus.conditions import read_conditions
 from models.corpus.dataset import Dataset
@@ -29,33 +34,83 @@ from models.corpus.features import FeatureSet
 from models.corpus.index import INDEX_NAME, read_index
 from models.corpus.manifest import Clip, CorpusError, Manifest
 from models.corpus.partition import check_disjoint
+from models.corpus.sampling import stratified
+from models.corpus.varied import Decoded, VariedDataset
+from models.corruptions import parse
+from models.corruptions.silence import PLACES
+from models.defenses.pgd import PgdTraining
 from models.defenses.similarity import Similarity
+from models.defenses.vanilla import Vanilla
 from models.evaluation import evaluate
-from models.features import HOP, SAMPLE_RATE, WINDOW, Standardizer, mel_filter_bank
+from models.features import Standardizer
+from models.front_ends import FRONT_ENDS
 from models.memory import keep_freed_memory
+from models.metrics import uar
+from models.natural_changes import changes, label
 from models.provenance import Provenance
-from models.training import Step, TrainingState, train
-from models.training_plan import Recipe, TrainingPlan
+from models.starter_card import EPSILONS, card
+from models.training import Step, TrainingClips, TrainingState, train
+from models.training_plan import TrainingPlan
+from models.victims import SpectrogramVictim
 
 PRETRAINED: Final = Path(__file__).parent / "pretrained"
-EPSILONS: Final = (0.02, 0.04, 0.1)
 CHECKPOINT_EVERY: Final = 50
+SCORED: Final = ("dev", "test")
+PGD_CLIPS: Final = 200
+"""Of test, with test's own mixture of emotions: ten steps cost forty times what FGSM does."""
+
+NATURE: Final = tuple(
+    map(
+        parse,
+        (
+            *({"type": "silence", "seconds": [0.3], "where": place} for place in PLACES),
+            {"type": "gain", "db": [-26, 6]},
+            {"type": "dither", "lsb": [4, 16]},
+            {"type": "noise", "snr_db": [40, 30, 20]},
+            {"type": "band", "rate_hz": [8_000]},
+            {"type": "codec", "name": "mulaw"},
+        ),
+    )
+)
+"""What the cards tell of."""
+
+VARIED: Final = (
+    {"type": "reverb", "rt60_seconds": [0.2, 0.4, 0.6, 0.8]},
+    {"type": "silence", "seconds": [0.05, 0.1, 0.2, 0.3, 0.5, 0.8]},
+    {"type": "band", "rate_hz": [8_000]},
+    {"type": "codec", "name": "mulaw"},
+    {"type": "noise", "snr_db": [10, 15, 20, 25, 30, 35, 40]},
+    {"type": "noise", "color": "pink", "snr_db": [10, 15, 20, 25, 30, 35, 40]},
+    {"type": "noise", "color": "babble", "snr_db": [10, 15, 20, 25, 30]},
+    {"type": "clipping", "share": [0.02, 0.05, 0.1, 0.2]},
+    {"type": "gain", "db": [-30, -20, -10, 6, 12]},
+    {"type": "dither", "lsb": [1, 4, 16, 32]},
+)
+"""What recordings go through until somebody's microphone, room and telephone are known."""
 
 SINGLE: Final = TrainingPlan(
     architecture="cnn4",
     n_classes=6,
-    epsilon=0.02,
-    iterations=1_200,
-    adversarial_from=1_000,
-    # On dev, the last 150 iterations bring UAR from .54 to .68.
-    cooldown=150,
+    epsilon=0.04,
+    iterations=2_600,
+    adversarial_from=2_200,
+    decay=0.95,
+    cooldown=400,
     # 3 s: five of six clips of CREMA-D are shorter, and an iteration takes half as long as on
     # the paper's 373 frames.
     frames=187,
+    front_end="logmel-2",
+    augment=tuple(map(parse, VARIED)),
+    augment_share=0.2,
+    precision="bfloat16",
     seed=1,
 )
-SIMILARITY: Final = SINGLE.changed(defense=Similarity(), attack=Fgsm(clip=0.1), iterations=1_250)
-STARTERS: Final = {"cnn4-single-cremad": SINGLE, "cnn4-similarity-cremad": SIMILARITY}
+STARTERS: Final = {
+    "cnn4-single-cremad": SINGLE,
+    "cnn4-vanilla-cremad": SINGLE.changed(defense=Vanilla(), attack=Fgsm(clip=0.1)),
+    "cnn4-similarity-cremad": SINGLE.changed(defense=Similarity(), attack=Fgsm(clip=0.1)),
+    "cnn4-pgd-cremad": SINGLE.changed(defense=PgdTraining(steps=4, step=0.4)),
+}
 
 MAJORITY: Final = "the clips whose majority audio-visual vote equals the acted emotion"
 SELECTIONS: Final = {
@@ -64,13 +119,32 @@ SELECTIONS: Final = {
 """How the clips of an index were chosen, which it does not say itself, by its SHA-256."""
 
 
+Recording = Callable[[], Tensor]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A corpus as the networks of a plan hear it.
+
+    Attributes:
+        train: what is learnt from, varied if the plan varies it.
+        splits: train, dev and test as they are.
+        standardizer: z-score of what is learnt from.
+    """
+
+    train: TrainingClips
+    splits: dict[str, Dataset]
+    standardizer: Standardizer
+
+
 @dataclass(frozen=True)
 class Corpus:
-    """CREMA-D, partitioned, as the networks see it.
+    """CREMA-D, partitioned.
 
     Attributes:
         labels: emotions in the order of the outputs.
-        splits: train, dev and test.
+        splits: log-mels of train, dev and test.
+        recordings: of the same clips, each read when it is called.
         clips, speakers: how many, by split.
         trained_on: whose speech is learnt from, see `models.corpus.public_speakers`.
         index_sha256: of ``index.csv``, hexadecimal.
@@ -81,6 +155,7 @@ class Corpus:
 
     labels: tuple[str, ...]
     splits: dict[str, Dataset]
+    recordings: dict[str, list[Recording]]
     clips: dict[str, int]
     speakers: dict[str, int]
     trained_on: dict[str, list[str]]
@@ -88,11 +163,30 @@ class Corpus:
     sample_rates_hz: tuple[int, ...]
     levels_dbfs: tuple[float, float] | None
     work: Path
+    _heard: dict[tuple[object, ...], Heard] = field(default_factory=dict)
 
-    @property
-    def standardizer(self) -> Standardizer:
-        """The z-score of the training split."""
-        return self.splits["train"].standardizer()
+    def heard(self, plan: TrainingPlan) -> Heard:
+        """As this plan's network hears it."""
+        key = (plan.front_end, plan.augment, plan.augment_share, plan.seed)
+        if key not in self._heard:
+            self._heard[key] = self._hear(plan)
+        return self._heard[key]
+
+    def _hear(self, plan: TrainingPlan) -> Heard:
+        front_end = FRONT_ENDS[plan.front_end]
+        splits = {name: data.through(front_end) for name, data in self.splits.items()}
+        if not plan.augment:
+            return Heard(splits["train"], splits, splits["train"].standardizer())
+        recordings = self.recordings["train"]
+        varied = VariedDataset(
+            Decoded(lambda index: recordings[index]()),
+            splits["train"].labels,
+            front_end,
+            plan.augment,
+            plan.augment_share,
+            plan.seed,
+        )
+        return Heard(varied, splits, varied.standardizer())
 
 
 def read_corpus(folder: Path, work: Path) -> Corpus:
@@ -112,9 +206,11 @@ def read_corpus(folder: Path, work: Path) -> Corpus:
     features = _features(manifest, folder, work)
     labels = features.manifest.emotions
     splits = {name: features.dataset(labels, name) for name in ("train", "dev", "test")}
+    recordings = {name: _recordings(clips, folder) for name, (clips, _) in splits.items()}
     return Corpus(
         labels,
         {name: data for name, (_, data) in splits.items()},
+        recordings,
         {name: len(clips) for name, (clips, _) in splits.items()},
         {name: len(clips.speakers) for name, (clips, _) in splits.items()},
         public_speakers(splits["train"][0]),
@@ -123,6 +219,14 @@ def read_corpus(folder: Path, work: Path) -> Corpus:
         training_levels(features.manifest, work),
         work,
     )
+
+
+def _recordings(clips: Manifest, folder: Path) -> list[Recording]:
+    return [partial(_samples, folder / clip.path) for clip in clips]
+
+
+def _samples(path: Path) -> Tensor:
+    return torch.from_numpy(decode(path.read_bytes()).samples)
 
 
 def _features(manifest: Manifest, folder: Path, work: Path) -> FeatureSet:
@@ -189,7 +293,8 @@ def run(name: str, plan: TrainingPlan, corpus: Corpus, device: str) -> TrainingS
                 f"{name}: {step.iteration}/{plan.iterations} loss {step.loss:.3f} {seconds:.0f} s"
             )
 
-    train(state, corpus.splits["train"].to(device), corpus.standardizer.to(device), on_step)
+    heard = corpus.heard(plan)
+    train(state, heard.train.to(device), heard.standardizer.to(device), on_step)
     return state
 
 
@@ -206,22 +311,67 @@ def _go_on(state: TrainingState, *checkpoints: Path) -> None:
             return
 
 
-def measure(state: TrainingState, corpus: Corpus, device: str) -> dict[str, Any]:
-    """UAR on dev and test, clean and under FGSM with true labels."""
-    metrics: dict[str, Any] = {}
-    for split in ("dev", "test"):
-        found = evaluate(
-            state.net,
-            corpus.standardizer.to(device),
-            corpus.labels,
-            corpus.splits[split].to(device),
-            frames=state.plan.frames,
-            attack=Fgsm(),
-            strengths=EPSILONS,
-        )
-        fgsm = {f"{epsilon:g}": round(uar, 4) for epsilon, uar in found.attacked.items()}
-        metrics[split] = {"clean_uar": round(found.clean, 4), "fgsm_uar": fgsm}
+def measure(
+    state: TrainingState, corpus: Corpus, device: str, foreign: Path | None = None
+) -> dict[str, Any]:
+    """UAR on dev and test, clean and under FGSM with true labels; on some of test also under PGD,
+    and on all of it what becomes of the labels when something happens to the recordings.
+
+    Args:
+        foreign: folder of another corpus, whose name is that of its figures; None for none.
+    """
+    heard = corpus.heard(state.plan)
+    labels = heard.splits["test"].labels
+    some = stratified(labels, PGD_CLIPS)
+    metrics = {name: _under(Fgsm(), "fgsm_uar", state, corpus, device, name) for name in SCORED}
+    metrics["test"]["pgd"] = _under(Pgd(steps=10), "pgd_uar", state, corpus, device, "test", some)
+    victim = SpectrogramVictim(
+        state.net,
+        heard.standardizer.to(device),
+        corpus.labels,
+        state.plan.frames,
+        front_end=state.plan.front_end,
+    )
+    after = changes(victim, corpus.recordings["test"], labels.tolist(), NATURE, state.plan.seed)
+    metrics["test"]["corruptions"] = [change.to_dict() for change in after]
+    if foreign is not None:
+        metrics[foreign.name] = _abroad(victim, foreign)
     return metrics
+
+
+def _under(
+    attack: Attack,
+    name: str,
+    state: TrainingState,
+    corpus: Corpus,
+    device: str,
+    split: str,
+    some: Tensor | None = None,
+) -> dict[str, Any]:
+    """UAR of a split, or of some of its clips, clean and attacked."""
+    heard = corpus.heard(state.plan)
+    data = heard.splits[split] if some is None else heard.splits[split].subset(some)
+    found = evaluate(
+        state.net,
+        heard.standardizer.to(device),
+        corpus.labels,
+        data.to(device),
+        frames=state.plan.frames,
+        attack=attack,
+        strengths=EPSILONS,
+    )
+    uars = {f"{epsilon:g}": round(one, 4) for epsilon, one in found.attacked.items()}
+    return {"clips": len(data), "clean_uar": round(found.clean, 4), name: uars}
+
+
+def _abroad(victim: SpectrogramVictim, folder: Path) -> dict[str, Any]:
+    """UAR on another corpus, on its clips of the emotions that both have."""
+    manifest = read_index((folder / INDEX_NAME).read_bytes())
+    clips = Manifest(tuple(clip for clip in manifest if clip.emotion in victim.labels))
+    truth = torch.tensor([victim.labels.index(clip.emotion) for clip in clips])
+    answers = torch.stack([label(victim, read()) for read in _recordings(clips, folder)])
+    found = uar(truth, answers.cpu(), len(victim.labels))
+    return {"clips": len(clips), "speakers": len(clips.speakers), "clean_uar": round(found, 4)}
 
 
 def configuration(plan: TrainingPlan, corpus: Corpus, device: str) -> ModelConfig:
@@ -230,7 +380,7 @@ def configuration(plan: TrainingPlan, corpus: Corpus, device: str) -> ModelConfi
     Raises:
         CheckpointError: no model may have these labels or statistics.
     """
-    standardizer = corpus.standardizer
+    standardizer = corpus.heard(plan).standardizer
     provenance = Provenance(
         corpus="CREMA-D",
         selection=SELECTIONS.get(corpus.index_sha256, "the clips that its index names"),
@@ -249,9 +399,10 @@ def configuration(plan: TrainingPlan, corpus: Corpus, device: str) -> ModelConfi
         mean=tuple(standardizer.mean.tolist()),
         std=tuple(standardizer.std.tolist()),
         frames=plan.frames,
+        front_end=plan.front_end,
         defense=plan.defense.model_dump(mode="json"),
         training=provenance.to_dict(),
-        levels_dbfs=corpus.levels_dbfs,
+        levels_dbfs=FRONT_ENDS[plan.front_end].levels_dbfs or corpus.levels_dbfs,
     )
 
 
@@ -267,94 +418,9 @@ def publish(
     config = replace(configuration(state.plan, corpus, device), metrics=metrics)
     folder = destination / name
     folder.mkdir(parents=True, exist_ok=True)
-    sha256 = save_model(folder, state.net, config)
+    sha256 = save_model(folder, state.net, config, half=True)
     (folder / "SHA256SUMS").write_text(f"{sha256}  {WEIGHTS}\n")
     (folder / "README.md").write_text(card(name, config, sha256))
-
-
-def card(name: str, config: ModelConfig, sha256: str) -> str:
-    """The model card: what it is, what it was made from, how well it holds."""
-    run = Provenance.of(config)
-    recipe = run.recipe
-    if recipe is None:
-        raise ValueError(f"{name} does not say how it was trained: there is nothing for a card")
-    rows = "\n".join(
-        f"| {split} | {values['clean_uar']:.3f} | "
-        + " | ".join(f"{values['fgsm_uar'][f'{epsilon:g}']:.3f}" for epsilon in EPSILONS)
-        + " |"
-        for split, values in config.metrics.items()
-    )
-    header = " | ".join(f"FGSM ε = {epsilon:g}" for epsilon in EPSILONS)
-    seconds = ((config.frames - 1) * HOP + WINDOW) / SAMPLE_RATE
-    return f"""# {name}
-
-CNN-4 on log-mel spectrograms: one of {len(config.labels)} emotions ({", ".join(config.labels)})
-for a clip of English speech. Defence: `{json.dumps(config.defense, sort_keys=True)}`.
-
-| UAR | clean | {header} |
-|---|---|---|---|---|
-{rows}
-
-Chance is {1 / len(config.labels):.3f}. ε counts standard deviations of a mel band; FGSM with the
-true labels and without η, on the window that the network sees.
-
-- **Data**: CREMA-D (Cao et al., IEEE Transactions on Affective Computing, 2014),
-  {run.selection}, speaker-independent:
-  {_counts(run)}.
-  {_bandwidth(run.sample_rates_hz)}
-- **Protocol**: `make starter`. Adam, learning rate {recipe.learning_rate:g} times {recipe.decay:g}
-  every {recipe.decay_every} iterations and linearly to zero over the last {recipe.cooldown};
-  {recipe.iterations:,} iterations of {recipe.batch_size} clips, seed {recipe.seed}.\
-{_adversary(recipe)}{_where(run)}
-  Trained on the training split alone; the last model, no selection. Clips are repeated or cut to
-  {config.frames} frames ({seconds:.1f} s).
-- **Front end**: 64 log-mel bands at 16 kHz, z-scored with the training split's statistics, which
-  are part of `{CONFIG}`.
-- **Use**: a starting point and a reference for audits. Acted speech of \
-{sum(run.speakers.values())} speakers: do not judge
-  people with it.
-- **Licence**: weights Apache-2.0; the corpus is under the Open Database License 1.0, its contents
-  are under the Database Contents License 1.0.
-- **SHA-256** of `{WEIGHTS}`: `{sha256}`
-"""
-
-
-def _counts(run: Provenance) -> str:
-    return ", ".join(
-        f"{split} {run.clips[split]:,} clips of {run.speakers[split]} speakers"
-        for split in ("train", "dev", "test")
-    )
-
-
-def _bandwidth(rates: list[int]) -> str:
-    """What the recordings' sampling rates leave of the front end's bands."""
-    named = " and ".join(f"{rate / 1000:g}" for rate in rates)
-    ends = rates[-1] / 2
-    bins = torch.linspace(0, SAMPLE_RATE / 2, WINDOW // 2 + 1)
-    empty = int((mel_filter_bank()[bins <= ends].sum(dim=0) == 0).sum())
-    text = f"Audio of {named} kHz"
-    if not empty:
-        return f"{text}."
-    return (
-        f"{text}, so nothing above {ends / 1000:.1f} kHz: the {empty} bands that lie wholly above\n"
-        "  were z-scored on what resampling leaves there."
-    )
-
-
-def _adversary(recipe: Recipe) -> str:
-    """What a defended training was attacked with."""
-    if recipe.defense.inputs == "clean":
-        return ""
-    whose = "of its own" if recipe.defense.inputs == "own" else recipe.attack.describe()
-    return (
-        f"\n  Adversarial batches ({whose}, ε = {recipe.epsilon:g}) enter at iteration"
-        f" {recipe.first_adversarial:,}."
-    )
-
-
-def _where(run: Provenance) -> str:
-    """Where it ran, as far as that is known."""
-    return "" if run.torch is None else f"\n  torch {run.torch} on {run.device}."
 
 
 def main() -> None:
@@ -362,6 +428,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpus", type=Path, required=True, help="folder of CREMA-D, index.csv")
     parser.add_argument("--work", type=Path, default=Path("data/starter"), help="for checkpoints")
+    parser.add_argument("--foreign", type=Path, help="folder of a corpus that is only tested on")
+    parser.add_argument("--only", choices=STARTERS, help="one of them; all if not given")
     parser.add_argument("--into", type=Path, default=PRETRAINED, help="where the models are put")
     arguments = parser.parse_args()
     keep_freed_memory()
@@ -370,8 +438,11 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     corpus = read_corpus(arguments.corpus, arguments.work)
     for name, plan in STARTERS.items():
+        if arguments.only not in (None, name):
+            continue
         state = run(name, plan, corpus, device)
-        metrics = measure(state, corpus, device)
+        halved(state.net)
+        metrics = measure(state, corpus, device, arguments.foreign)
         publish(name, state, corpus, metrics, arguments.into)
         print(f"{name}: {json.dumps(metrics)}")
 

@@ -15,7 +15,8 @@ from models.corpus.dataset import Dataset
 from models.evaluation import Evaluation, evaluate
 from models.features import MELS, Standardizer
 from models.metrics import uar
-from models.starter import EPSILONS, PRETRAINED, read_corpus
+from models.starter import PRETRAINED, STARTERS, read_corpus
+from models.starter_card import EPSILONS
 from tests.models.tiny import TinyNet, tiny_net
 
 FRAMES = 40
@@ -147,7 +148,7 @@ class TestWhatCannotBeEvaluated:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(not CREMAD.is_dir(), reason="needs CREMA-D in ../shared/corpora/cremad")
-@pytest.mark.parametrize("name", ["cnn4-single-cremad", "cnn4-similarity-cremad"])
+@pytest.mark.parametrize("name", STARTERS)
 def test_the_starters_have_the_figures_that_their_cards_publish(
     name: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -157,7 +158,7 @@ def test_the_starters_have_the_figures_that_their_cards_publish(
         net,
         config.standardizer,
         config.labels,
-        corpus.splits["test"],
+        corpus.heard(STARTERS[name]).splits["test"],
         frames=config.frames,
         attack=Fgsm(),
         strengths=EPSILONS,

@@ -5,6 +5,7 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from models.corpus.index import read_index
 from models.defenses.vanilla import Vanilla
 from models.evaluation import evaluate
 from models.features import LogMel, tile
+from models.front_ends import FRONT_ENDS
 from models.metrics import uar
 from models.provenance import Provenance
 from models.serving import served
@@ -27,13 +29,13 @@ from models.starter import (
     SELECTIONS,
     STARTERS,
     Corpus,
-    card,
     configuration,
     measure,
     publish,
     read_corpus,
     run,
 )
+from models.starter_card import card
 from models.training import TrainingState
 from models.training_plan import TrainingPlan
 
@@ -100,7 +102,7 @@ class TestTheirCorpus:
     ) -> None:
         net, config = load_model(folder)
         view = served(net, torch.device("cpu"))
-        data = cremad.splits["test"]
+        data = cremad.heard(STARTERS[folder.name]).splits["test"]
         found = evaluate(view, config.standardizer, config.labels, data, frames=config.frames)
         assert found.clean == pytest.approx(config.metrics["test"]["clean_uar"], abs=0.002)
 
@@ -114,12 +116,14 @@ class TestTheirCorpus:
         assert run.speakers == cremad.speakers
         assert run.public_speakers == cremad.trained_on
         assert config.labels == cremad.labels
-        assert config.levels_dbfs == cremad.levels_dbfs
+        heard = cremad.heard(STARTERS[folder.name])
+        levels = FRONT_ENDS[config.front_end].levels_dbfs or cremad.levels_dbfs
+        assert config.levels_dbfs == levels
         torch.testing.assert_close(
-            torch.tensor(config.mean), cremad.standardizer.mean, rtol=0, atol=1e-4
+            torch.tensor(config.mean), heard.standardizer.mean, rtol=0, atol=1e-4
         )
         torch.testing.assert_close(
-            torch.tensor(config.std), cremad.standardizer.std, rtol=0, atol=1e-4
+            torch.tensor(config.std), heard.standardizer.std, rtol=0, atol=1e-4
         )
 
 
@@ -137,10 +141,18 @@ PLAN = TrainingPlan(
     frames=40,
     learning_rate=0.01,
 )
-METRICS = {
-    split: {"clean_uar": 0.5, "fgsm_uar": {"0.02": 0.4, "0.04": 0.3, "0.1": 0.2}}
-    for split in ("dev", "test")
+UARS = {"0.02": 0.4, "0.04": 0.3, "0.1": 0.2}
+METRICS: dict[str, Any] = {
+    split: {"clips": 6, "clean_uar": 0.5, "fgsm_uar": UARS} for split in ("dev", "test")
 }
+METRICS["test"]["pgd"] = {"clips": 4, "clean_uar": 0.5, "pgd_uar": UARS}
+METRICS["test"]["corruptions"] = [
+    {
+        "corruption": "gain", "strength": -26.0, "clips": 6, "changed": 0.25, "broken": 0.125,
+        "right_before": 4, "accuracy": 0.5, "uar": 0.4375,
+    }
+]  # fmt: skip
+METRICS["emodb"] = {"clips": 9, "speakers": 3, "clean_uar": 0.375}
 
 
 @pytest.fixture
@@ -335,6 +347,12 @@ class TestCard:
         assert "Acted speech of 4 speakers" in words
         assert "the clips that its index names" in words
         assert "40 frames (0.7 s)" in words
+        assert "| test | 0.500 | 0.400 | 0.300 | 0.200 |" in words
+        assert "| 4 clips of test | 0.500 | 0.400 | 0.300 | 0.200 |" in words
+        assert "| gain | -26 | 0.250 | 0.125 (n = 4) | 0.438 |" in words
+        assert (
+            "On `emodb`, which it never learnt from, UAR is 0.375 (9 clips of 3 speakers)" in words
+        )
         assert f"torch {torch.__version__} on cpu" in words
         assert "without η" in words
         assert "Adversarial batches" not in words
