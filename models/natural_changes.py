@@ -22,7 +22,7 @@ class Change:
 
     Attributes:
         corruption: in words.
-        strength: in the corruption's unit.
+        strength, unit: of the corruption.
         changed: share of the recordings whose label is another.
         broken: share of those that were right and are wrong; None if none was right.
         right_before: how many were right.
@@ -31,6 +31,7 @@ class Change:
 
     corruption: str
     strength: float
+    unit: str
     clips: int
     changed: float
     broken: float | None
@@ -97,6 +98,7 @@ def _change(
     return Change(
         corruption=corruption.describe(),
         strength=strength,
+        unit=corruption.unit,
         clips=len(truth),
         changed=float((answers != clean).float().mean()),
         broken=float(broken.float().mean()) if len(broken) else None,

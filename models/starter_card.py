@@ -82,7 +82,7 @@ def _nature(metrics: Mapping[str, Any]) -> str:
         "|---|---|---|---|---|",
     ]
     lines += [
-        f"| {one['corruption']} | {one['strength']:g} | {one['changed']:.3f}"
+        f"| {one['corruption']} | {one['strength']:g} {one['unit']} | {one['changed']:.3f}"
         f" | {one['broken']:.3f} (n = {one['right_before']}) | {one['uar']:.3f} |"
         for one in changes
     ]

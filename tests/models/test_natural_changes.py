@@ -55,7 +55,7 @@ def test_a_factor_changes_nothing() -> None:
         (0, 1),
         [parse({"type": "gain", "db": [-12, -3]})],
     )
-    assert [one.strength for one in both] == [-12, -3]
+    assert [(one.strength, one.unit) for one in both] == [(-12, "dB"), (-3, "dB")]
     assert all(one.changed == 0 and one.uar == 1 for one in both)
 
 

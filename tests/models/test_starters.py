@@ -148,7 +148,7 @@ METRICS: dict[str, Any] = {
 METRICS["test"]["pgd"] = {"clips": 4, "clean_uar": 0.5, "pgd_uar": UARS}
 METRICS["test"]["corruptions"] = [
     {
-        "corruption": "gain", "strength": -26.0, "clips": 6, "changed": 0.25, "broken": 0.125,
+        "corruption": "gain", "strength": -26.0, "unit": "dB", "clips": 6, "changed": 0.25, "broken": 0.125,
         "right_before": 4, "accuracy": 0.5, "uar": 0.4375,
     }
 ]  # fmt: skip
@@ -349,7 +349,7 @@ class TestCard:
         assert "40 frames (0.7 s)" in words
         assert "| test | 0.500 | 0.400 | 0.300 | 0.200 |" in words
         assert "| 4 clips of test | 0.500 | 0.400 | 0.300 | 0.200 |" in words
-        assert "| gain | -26 | 0.250 | 0.125 (n = 4) | 0.438 |" in words
+        assert "| gain | -26 dB | 0.250 | 0.125 (n = 4) | 0.438 |" in words
         assert (
             "On `emodb`, which it never learnt from, UAR is 0.375 (9 clips of 3 speakers)" in words
         )

@@ -4,7 +4,7 @@
 the differences, ``crossed`` the clips, and ``ranking`` says what follows.
 """
 
-from models.audit.comparison.common import Case, Common, case_of, common
+from models.audit.comparison.common_ground import Case, Common, case_of, common
 from models.audit.comparison.crossed import Crossed, crossed
 from models.audit.comparison.deltas import FIGURES, Delta, FigureName, deltas
 from models.audit.comparison.errors import IncomparableError

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from pydantic import Field
 
-from models.audit.comparison.common import Case, Common
+from models.audit.comparison.common_ground import Case, Common
 from models.audit.comparison.deltas import all_right_before
 from models.audit.figure import Figures
 from models.audit.intervals import Bools

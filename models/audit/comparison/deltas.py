@@ -13,7 +13,7 @@ from typing import Final, Literal, get_args
 import numpy as np
 from pydantic import Field
 
-from models.audit.comparison.common import Case, CaseOutcomes, Common
+from models.audit.comparison.common_ground import Case, CaseOutcomes, Common
 from models.audit.comparison.significance import McNemar, ZTest, holm, t_test, z_test
 from models.audit.figure import Figure
 from models.audit.intervals import (

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import Field
 
-from models.audit.comparison.common import Case
+from models.audit.comparison.common_ground import Case
 from models.audit.comparison.deltas import Delta, FigureName
 from models.audit.intervals import Interval
 

@@ -63,7 +63,9 @@ def test_to_a_millionth() -> None:
     assert [len(clip.x) for clip in heard] == [1, 1, 2, 5]
     predicted = hooks.unbatch(hooks.predict(loaded, hooks.batch(heard), cpu, 32), heard)
 
-    victim = SpectrogramVictim(net, config.standardizer, config.labels, config.frames)
+    victim = SpectrogramVictim(
+        net, config.standardizer, config.labels, config.frames, front_end=config.front_end
+    )
     clean = Audit(victim, clips, []).clean(range(4))
     for index, scores in enumerate(predicted):
         assert list(clean[index].scores.values()) == pytest.approx(scores, abs=1e-6)
