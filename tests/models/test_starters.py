@@ -148,8 +148,8 @@ METRICS: dict[str, Any] = {
 METRICS["test"]["pgd"] = {"clips": 4, "clean_uar": 0.5, "pgd_uar": UARS}
 METRICS["test"]["corruptions"] = [
     {
-        "corruption": "gain", "strength": -26.0, "unit": "dB", "clips": 6, "changed": 0.25, "broken": 0.125,
-        "right_before": 4, "accuracy": 0.5, "uar": 0.4375,
+        "corruption": "gain", "strength": -26.0, "unit": "dB", "clips": 6, "changed": 0.25,
+        "broken": 0.125, "right_before": 4, "accuracy": 0.5, "uar": 0.4375,
     }
 ]  # fmt: skip
 METRICS["emodb"] = {"clips": 9, "speakers": 3, "clean_uar": 0.375}
