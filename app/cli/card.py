@@ -2,12 +2,11 @@
 
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote
 
 import typer
 
-from app.cli.api import DEFAULT_URL, Api, Key, Url
-from app.cli.writing import check_writable, write_over
+from app.cli.api import DEFAULT_URL, Api, Key, Url, path_to
+from app.cli.writing import Force, check_writable, refuse_to_overwrite, written
 
 
 def card(
@@ -19,16 +18,19 @@ def card(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File, such as README.md.")
     ] = None,
+    force: Force = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
     """Write a model card: Markdown that the Hugging Face Hub reads."""
     if output is not None:
         check_writable(output)
+        refuse_to_overwrite(output, force=force)
     with Api(url, key) as api:
-        text = api.text(f"/v1/models/{quote(model, safe='')}/card", audit=audit)
+        text = api.text(path_to("models", model, "card"), audit=audit)
     if output is None:
         typer.echo(text, nl=False)
         return
-    write_over(output, text)
+    with written(output, force=force) as file:
+        file.write(text.encode())
     typer.echo(f"{output} is written.", err=True)

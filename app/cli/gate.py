@@ -12,11 +12,10 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, ParamSpec
-from urllib.parse import quote
 
 import typer
 
-from app.cli.api import DEFAULT_URL, Api, Key, Refused, Unreachable, Url
+from app.cli.api import DEFAULT_URL, Api, Key, Refused, Unreachable, Url, path_to
 from app.cli.errors import CliError
 from app.cli.following import PATIENCE_SECONDS, RETRY_SECONDS, TERMINAL, TOO_MANY, follow
 from app.cli.output import Json, print_json
@@ -266,7 +265,7 @@ def _deltas(api: Api, audit: Audit, baseline: str | None, *, quiet: bool) -> lis
 
 def _ended(api: Api, audit: str, *, quiet: bool) -> dict[str, Any]:
     """An audit, once it has ended."""
-    job: dict[str, Any] = api.get(f"/v1/audits/{quote(audit, safe='')}")
+    job: dict[str, Any] = api.get(path_to("audits", audit))
     return job if job["status"] in TERMINAL else follow(api, job, quiet=quiet)
 
 

@@ -1,6 +1,7 @@
 """`serval report`: what an audit found, as a file."""
 
 import sys
+from base64 import b64decode
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Annotated, Final
@@ -43,7 +44,10 @@ def report(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Write the report of an audit that has succeeded, whole or not at all."""
+    """Write the report of an audit that has succeeded, whole or not at all.
+
+    Its signature lies beside it (FILE.sig), for `serval verify`.
+    """
     kind = format_ or _ending(output) or Format.HTML
     if output == STDOUT and kind is Format.PDF and sys.stdout.isatty():
         raise CliError("A PDF is nothing for a terminal: give -o FILE, or send it to a program.")
@@ -53,17 +57,26 @@ def report(
         if path == STDOUT:
             _write(api, asked, kind, sys.stdout.buffer)
             return
-        refuse_to_overwrite(path, force=force)
+        beside = path.with_name(f"{path.name}.sig")
+        for one in (path, beside):
+            refuse_to_overwrite(one, force=force)
         with written(path, force=force) as file:
-            _write(api, asked, kind, file)
+            signature = _write(api, asked, kind, file)
+        if signature is not None:
+            with written(beside, force=force) as file:
+                file.write(signature)
     typer.echo(path, err=True)
 
 
-def _write(api: Api, path: str, kind: Format, file: IO[bytes]) -> None:
+def _write(api: Api, path: str, kind: Format, file: IO[bytes]) -> bytes | None:
+    """Write it, and give its signature, which no other request could: HTML and PDF hold the address
+    that they were asked at. None of a report that could not be signed."""
     with api.stream(path, params={"format": kind.value}) as answer:
         for piece in answer.iter_bytes():
             file.write(piece)
+        signature = answer.headers.get("Serval-Signature")
     file.flush()
+    return None if signature is None else b64decode(signature)
 
 
 def _ending(output: Path | None) -> Format | None:

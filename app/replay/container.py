@@ -131,6 +131,7 @@ class Container:
                 self._starts[entry.name] = at + len(expected)
                 at += len(expected) + entry.size
         self.sizes = {entry.name: entry.size for entry in self.entries}
+        self._crcs = {entry.name: entry.crc32 for entry in self.entries}
 
     def blocks(self, name: str) -> Iterator[bytes]:
         """The content of an entry, at most a MiB at a time."""
@@ -175,7 +176,7 @@ class Container:
 
     def check_crc(self, name: str, found: int) -> None:
         """Raise :class:`Broken` if an entry's content has another CRC-32 than the zip says."""
-        if next(one.crc32 for one in self.entries if one.name == name) != found:
+        if self._crcs[name] != found:
             raise Broken(name, "its CRC-32 in the zip is another's")
 
 

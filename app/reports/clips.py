@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from app.reports import words
+from app.reports.charts.curves import smaller_is_harder
 from models.audit.result import AttackOfResult
 
 MOST: Final = 200
@@ -71,7 +72,7 @@ def _shown(
     adversaries: set[int],
 ) -> ClipShown:
     own = [one for one in row["attacked"] if one["attack"] in adversaries]
-    first = next((one for one in own if one["success"] is True), None)
+    first = _weakest(own, attacks)
     smallest = [
         f"{words.strength(one['strength'], attacks[one['attack']].threat)}"
         for one in row.get("minimum") or []
@@ -93,6 +94,20 @@ def _shown(
         of=len(own),
         smallest=", ".join(smallest),
     )
+
+
+def _weakest(
+    own: Sequence[Mapping[str, Any]], attacks: Sequence[AttackOfResult]
+) -> Mapping[str, Any] | None:
+    """The weakest success, of the first threat model in the request that has one; of equal ones
+    the first attack's. None if nothing succeeded."""
+    won = [one for one in own if one["success"] is True]
+    if not won:
+        return None
+    threat = attacks[won[0]["attack"]].threat
+    sign = -1 if smaller_is_harder(attacks, threat) else 1
+    same = [one for one in won if attacks[one["attack"]].threat == threat]
+    return min(same, key=lambda one: sign * float(one["strength"]))
 
 
 def _name(text: str | None) -> str:

@@ -47,6 +47,7 @@ async def _written(
     accept: str | None,
 ) -> Written:
     """The report in the form that is asked for: what is answered, and what is signed."""
+    kind = chosen(accept, OFFERS, wanted=query.format)
 
     def write() -> Written:
         with services.sessions() as session:
@@ -58,9 +59,10 @@ async def _written(
                 base_url=str(request.base_url),
                 fonts=services.settings.report_fonts,
             )
-        kind = chosen(accept, OFFERS, wanted=query.format)
         return Written(job_id, kind, FORMATS[kind].write(material))
 
+    if kind == "json":  # as it is stored, but for its age
+        return await run_in_threadpool(write)
     with WRITTEN.one(caller.owner):
         return await run_in_threadpool(write)
 

@@ -1,7 +1,8 @@
-"""A report as a PDF: the same sections as the page, set by typst, with the evidence inside.
+"""A report as a PDF: the sections of the page, set by typst, with the evidence inside.
 
 It is PDF/UA-1 and PDF/A-3a: a screen reader reads it, and the report's JSON travels in it as an
-attachment, with the rows if they are not too many. The same report gives the same bytes.
+attachment, with the rows if they are not too many. The list of clips and the requests that settle
+a check are on the page alone. The same report gives the same bytes.
 """
 
 import json

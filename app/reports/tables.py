@@ -49,7 +49,7 @@ def _clean_row(result: AuditSummary) -> tuple[str, ...]:
 
 
 def _rows(result: AuditSummary, threat: Threat) -> Iterator[tuple[str, ...]]:
-    sign = -1 if smaller_is_harder(result, threat) else 1
+    sign = -1 if smaller_is_harder(result.attacks, threat) else 1
     cases = [case for case in result.worst_case if case.threat == threat]
     yield from map(_case_row, sorted(cases, key=lambda case: sign * case.strength))
     names = words.attack_names(result.attacks)
@@ -122,7 +122,7 @@ def _broken_by(result: AuditSummary, threat: Threat) -> str:
     cases = [case for case in result.worst_case if case.threat == threat and case.broken_by]
     if not cases:
         return ""
-    sign = -1 if smaller_is_harder(result, threat) else 1
+    sign = -1 if smaller_is_harder(result.attacks, threat) else 1
     case = max(cases, key=lambda one: sign * one.strength)
     names = words.attack_names(result.attacks)
     told = ", ".join(f"{names[int(index)]} {n}" for index, n in case.broken_by.items())

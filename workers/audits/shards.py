@@ -267,7 +267,8 @@ def merge(job: AuditAttempt, found: Sequence[Shard], whole: Whole) -> Scored:
         for shard in found:
             path = _folder(context, shard.job_id, shard.number) / f"attempt-{shard.attempt:04d}"
             made = shard.result or {}
-            paths |= {int(index): path for index in made["kept"]}
+            # A shard that was done before exhibits were kept says what it shows.
+            paths |= {int(index): path for index in made.get("kept", made.get("shown", ()))}
             for text in _rows(path, made["rows"], shard.number):
                 job.watchdog.check()
                 row = AuditRow.model_validate_json(text)
@@ -276,7 +277,8 @@ def merge(job: AuditAttempt, found: Sequence[Shard], whole: Whole) -> Scored:
                 choice.add(row)
                 broken.add(row)
             _add_seconds(record, path)
-    for index in {*choice.indices, *(one.index for one in broken.exhibits.values())}:
+    shown = {*choice.indices, *(one.index for one in broken.exhibits.values())}
+    for index in sorted(shown & paths.keys()):
         name = f"artifacts/{index:06d}.safetensors"
         shutil.copyfile(paths[index] / name, record.path / name)
     _warn(job, [shard.result or {} for shard in found])

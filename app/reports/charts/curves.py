@@ -13,7 +13,7 @@ from app.reports.charts.canvas import WORST, Style
 from app.reports.charts.chart import Chart, Table
 from app.reports.charts.plot import Level, Plot, Series, draw
 from models.audit.figure import Figure
-from models.audit.result import AuditSummary, CurvePoint, Threat
+from models.audit.result import AttackOfResult, AuditSummary, CurvePoint, Threat
 from models.corruptions import CORRUPTIONS
 from models.threats import ThreatModel
 
@@ -34,10 +34,10 @@ def threats(result: AuditSummary) -> list[Threat]:
     return [threat for text, threat in found.items() if text in told]
 
 
-def smaller_is_harder(result: AuditSummary, threat: Threat) -> bool:
+def smaller_is_harder(attacks: Sequence[AttackOfResult], threat: Threat) -> bool:
     """Whether a smaller number is stronger, as with an SNR."""
     if threat.domain == "corruption":
-        kinds = [one.type for one in result.attacks if one.threat == threat]
+        kinds = [one.type for one in attacks if one.threat == threat]
         known = [CORRUPTIONS[kind] for kind in kinds if kind in CORRUPTIONS]
         return any(kind.smaller_is_harder for kind in known)
     if threat.domain not in {"features", "waveform"} or threat.norm not in {"linf", "l2"}:
@@ -82,7 +82,7 @@ def _chart(result: AuditSummary, threat: Threat, number: int) -> Chart:
         across=words.axis(threat),
         taken_of=_taken_of(result),
         series=list(_series(result, threat)),
-        smaller_is_harder=smaller_is_harder(result, threat),
+        smaller_is_harder=smaller_is_harder(result.attacks, threat),
         levels=_levels(result),
     )
     return Chart.drawn(
@@ -142,7 +142,7 @@ def _plain(value: float | None, n: int) -> Figure:
 def _weakest_first(
     points: Sequence[tuple[float, Figure]], result: AuditSummary, threat: Threat
 ) -> list[tuple[float | None, Figure]]:
-    backwards = smaller_is_harder(result, threat)
+    backwards = smaller_is_harder(result.attacks, threat)
     ordered = sorted(points, key=lambda one: -one[0] if backwards else one[0])
     return [(strength, figure) for strength, figure in ordered]
 

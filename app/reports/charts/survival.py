@@ -35,7 +35,7 @@ def _chart(result: AuditSummary, threat: Threat, number: int) -> Chart | None:
         across=words.axis(threat),
         taken_of=f"n = {words.count(before, 'clip')} right before; bands: 95 % intervals",
         series=series,
-        smaller_is_harder=smaller_is_harder(result, threat),
+        smaller_is_harder=smaller_is_harder(result.attacks, threat),
     )
     return Chart.drawn(
         f"survival-{number}",

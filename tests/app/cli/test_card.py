@@ -23,6 +23,9 @@ class TestCard:
         path = tmp_path / "README.md"
         assert serval("card", "tiny-a", "-o", path).status == 0
         assert path.read_text() == shown.out
+        said = serval("card", "tiny-a", "-o", path)
+        assert (said.status, path.read_text()) == (1, shown.out)
+        assert "is there already" in said.err
         assert ModelCard.load(path).data.to_dict()["pipeline_tag"] == "audio-classification"
 
     def test_a_file_that_cannot_be_written_leaves_nothing_behind(

@@ -17,6 +17,7 @@ class TestReport:
         assert said.status == 0, said.err
         assert json.loads(path.read_text())["audit"] == audited
         assert (said.out, said.err) == ("", f"{path}\n")
+        assert serval("verify", path).status == 0
 
     def test_goes_to_standard_output(self, serval: Serval, audited: str) -> None:
         said = serval("report", audited, "--format", "json", "-o", "-")
@@ -27,7 +28,10 @@ class TestReport:
     ) -> None:
         monkeypatch.chdir(tmp_path)
         assert serval("report", audited, "--format", "json").status == 0
-        assert [path.name for path in tmp_path.glob("audit_*")] == [f"{audited}.json"]
+        assert sorted(path.name for path in tmp_path.glob("audit_*")) == [
+            f"{audited}.json",
+            f"{audited}.json.sig",
+        ]
 
     def test_writes_over_nothing_unless_forced(
         self, serval: Serval, audited: str, tmp_path: Path
