@@ -9,6 +9,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import ParamSpec, TypeVar
 
 import pytest
 from redis import Redis
@@ -24,12 +25,15 @@ from models.architectures import ARCHITECTURES
 from models.audit import forecast
 from models.audit.forecast import Speed
 from tests import spoken
-from workers.audits import audit_job
+from workers.audits import artifacts, audit_job
 from workers.audits.artifacts import Pictures
 from workers.audits.exhibit_pictures import VIEWS, Picture
 from workers.jobs import PERFORM
 from workers.runtime.context import WorkerContext
 from workers.runtime.run import configure
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 NO_PICTURES = Pictures(
     pair=lambda *_, **__: b"\x89PNG",
@@ -40,9 +44,11 @@ NO_PICTURES = Pictures(
 
 
 class Passes:
-    """The forward passes through networks, in their order.
+    """The forward passes through networks, in their order, but for those after the scoring: of
+    what is shown, and of the few clips that checks run again.
 
     Attributes:
+        counted: whether passes count just now.
         batches: clips in each.
         before: called before each pass with its number, from 1; what it raises comes from the pass.
         most: clips for which the memory suffices.
@@ -51,6 +57,7 @@ class Passes:
 
     def __init__(self) -> None:
         self.batches: list[int] = []
+        self.counted = True
         self.before: Callable[[int], None] = lambda _: None
         self.most = 1_000
         self.no_memory: Exception = MemoryError()
@@ -62,10 +69,24 @@ class Passes:
 
     def note(self, clips: int) -> None:
         """A pass of so many clips is about to be made."""
+        if not self.counted:
+            return
         self.before(len(self.batches) + 1)
         if clips > self.most:
             raise self.no_memory
         self.batches.append(clips)
+
+    def left_out(self, work: Callable[P, T]) -> Callable[P, T]:
+        """The same work, whose passes do not count."""
+
+        def silently(*arguments: P.args, **options: P.kwargs) -> T:
+            self.counted = False
+            try:
+                return work(*arguments, **options)
+            finally:
+                self.counted = True
+
+        return silently
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +105,8 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> Passes:
             return super().embed(images)
 
     monkeypatch.setitem(ARCHITECTURES, spoken.ARCHITECTURE, CountedEar)
+    monkeypatch.setattr(artifacts, "make", noted.left_out(artifacts.make))
+    monkeypatch.setattr(audit_job, "judge_result", noted.left_out(audit_job.judge_result))
     return noted
 
 
