@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from typing import Final
 
 from app.audits.report import CorpusClips, Report
 from app.reports import words
 
 Fact = tuple[str, str]
+
+FEW: Final = 6
+"""Entries of a list in a configuration that are told one by one."""
 
 
 def facts(report: Report) -> list[Fact]:
@@ -25,7 +29,7 @@ def _model(report: Report) -> Iterator[Fact]:
     yield "Emotions", ", ".join(model.labels)
     yield "Defence", _plain(model.defense)
     if model.training:
-        yield "Training", _plain(model.training)
+        yield "Training", _brief(model.training)
 
 
 def _clips(report: Report) -> Iterator[Fact]:
@@ -92,6 +96,20 @@ def hardened(report: Report) -> list[Fact]:
     if found.audit is not None:
         told.append(("Audit of the hardened model", found.audit))
     return told
+
+
+def _brief(value: object) -> str:
+    """What a model's configuration says of its training, for a reader: of what has a type, that
+    alone, and of long lists how long they are. All of it stands in the JSON."""
+    if isinstance(value, dict):
+        if isinstance(value.get("type"), str):
+            return str(value["type"])
+        return ", ".join(f"{name} {_brief(one)}" for name, one in value.items()) or "none"
+    if isinstance(value, list) and len(value) > FEW and not isinstance(value[0], dict):
+        return f"({len(value)} of them)"
+    if isinstance(value, list):
+        return f"[{', '.join(_brief(one) for one in value)}]"
+    return _plain(value)
 
 
 def _plain(value: object) -> str:
