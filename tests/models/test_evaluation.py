@@ -14,8 +14,9 @@ from models.checkpoint import load_model
 from models.corpus.dataset import Dataset
 from models.evaluation import Evaluation, evaluate
 from models.features import MELS, Standardizer
+from models.front_ends import FRONT_ENDS
 from models.metrics import uar
-from models.starter import PRETRAINED, STARTERS, read_corpus
+from models.starter import PRETRAINED, read_corpus
 from models.starter_card import EPSILONS
 from tests.models.tiny import TinyNet, tiny_net
 
@@ -148,17 +149,18 @@ class TestWhatCannotBeEvaluated:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(not CREMAD.is_dir(), reason="needs CREMA-D in ../shared/corpora/cremad")
-@pytest.mark.parametrize("name", STARTERS)
+@pytest.mark.parametrize("name", ["cnn4-vanilla-cremad", "cnn4-pgd-cremad"])
 def test_the_starters_have_the_figures_that_their_cards_publish(
     name: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    """The other two are held by an audit (audit/test_published_figures.py)."""
     net, config = load_model(PRETRAINED / name)
     corpus = read_corpus(CREMAD, tmp_path_factory.getbasetemp() / "cremad")
     found = evaluate(
         net,
         config.standardizer,
         config.labels,
-        corpus.heard(STARTERS[name]).splits["test"],
+        corpus.splits["test"].through(FRONT_ENDS[config.front_end]),
         frames=config.frames,
         attack=Fgsm(),
         strengths=EPSILONS,

@@ -17,6 +17,7 @@ from models.checkpoint import load_model
 from models.corpus.index import read_index
 from models.corpus.manifest import Clip
 from models.features import LogMel, tile
+from models.front_ends import FRONT_ENDS
 from models.victims import SpectrogramVictim
 from tests.models.audit.recordings import rows_of
 
@@ -73,7 +74,12 @@ def clips_of_test(most: int | None = None) -> Cremad:
 def audit(name: str, clips: Cremad) -> Audit:
     net, config = load_model(PRETRAINED / name)
     victim = SpectrogramVictim(
-        net, config.standardizer, config.labels, config.frames, windows="first"
+        net,
+        config.standardizer,
+        config.labels,
+        config.frames,
+        windows="first",
+        front_end=config.front_end,
     )
     return Audit(victim, clips, [Fgsm(epsilon=EPSILONS)])
 
@@ -85,7 +91,8 @@ def test_all_test_speakers_under_fgsm(name: str) -> None:
     clips = clips_of_test()
     one = audit(name, clips)
     sizes = scale(
-        (clips.log_mels(index) for index in range(0, len(clips), 50)), one.victim.standardizer
+        (one.victim.front_end(clips.log_mels(index)) for index in range(0, len(clips), 50)),
+        one.victim.standardizer,
     )
     result = summarize(
         rows_of(one, chunk=32),
@@ -110,7 +117,8 @@ def test_some_of_them_clip_by_clip_as_by_hand() -> None:
     net, config = load_model(PRETRAINED / STARTERS[0])
     net.eval()
     for index, row in enumerate(rows_of(one, chunk=16)):
-        x = config.standardizer(tile(clips.log_mels(index), config.frames))[None]
+        heard = FRONT_ENDS[config.front_end](clips.log_mels(index))
+        x = config.standardizer(tile(heard, config.frames))[None]
         x.requires_grad_(True)
         label = torch.tensor([config.labels.index(clips.clips[index].emotion)])
         (gradient,) = torch.autograd.grad(functional.cross_entropy(net(x), label), x)
