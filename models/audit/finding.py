@@ -64,8 +64,8 @@ def _told(result: AuditSummary, case: WorstCase, *, falls: bool) -> str:
         most = "" if drop.interval is None else f", a loss of at most {_number(drop.interval[1])}"
         held = f"from {_number(_before(result, case))} to {_figure(uar)}{most}"
         parts = [
-            f"Up to {at} the attacks of this audit lower UAR{scope} by no more than chance does,"
-            f" {held}",
+            f"Up to {at} the attacks of this audit lower UAR{scope} by no more than chance does, "
+            + held,
             f"{broken} of the {case.right_before} clips that were right before are broken",
         ]
     parts.append(_beside_noise(result, case))
