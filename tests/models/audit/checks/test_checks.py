@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models.attacks import parse
 from models.audit.checks import CHECKS, Check, CheckResult, Judgement, Observed, judge
 from models.audit.checks.outcome import Clear, NotRun, Outcome, Raised
 from models.audit.clips import ClipFacts
@@ -20,7 +21,6 @@ from tests.models.audit.checks.planted import (
     QUIET,
     SOUND,
     Audit,
-    parse,
     without,
 )
 
