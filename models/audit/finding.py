@@ -9,7 +9,7 @@ that change.
 from collections.abc import Sequence
 
 from models.audit.figure import Figure
-from models.audit.result import AuditSummary, CurvePoint, WorstCase
+from models.audit.result import AuditSummary, CurvePoint, Quality, WorstCase
 
 UNITS = {"sigma": "σ", "full_scale": "of full scale", "dB": "dB SNR"}
 
@@ -50,27 +50,57 @@ def _falls(case: WorstCase) -> bool:
 def _told(result: AuditSummary, case: WorstCase, *, falls: bool) -> str:
     uar, success = case.measures["uar"], case.measures["success_rate"]
     broken = 0 if case.success_rate is None else round(case.success_rate * case.right_before)
-    at = f"{_size(case)}{_in_db(result, case)}"
+    at, scope = f"{_size(case)}{_in_db(result, case)}", _scope(result, case)
     if uar.value is None:
         changed = f"{broken} of {case.right_before} predictions{_interval(success)}"
-        parts = [f"At {at} the attacks change {changed}"]
+        parts = [f"At {at} the attacks change {changed}{scope and f',{scope}'}"]
     elif falls:
         parts = [
-            f"At {at} UAR falls from {_number(result.clean.uar)} to {_figure(uar)}",
+            f"At {at} UAR{scope} falls from {_number(_before(result, case))} to {_figure(uar)}",
             f"{broken} of the {case.right_before} clips that were right before are broken",
         ]
     else:
         drop = case.measures["uar_drop"]
         most = "" if drop.interval is None else f", a loss of at most {_number(drop.interval[1])}"
-        held = f"from {_number(result.clean.uar)} to {_figure(uar)}{most}"
+        held = f"from {_number(_before(result, case))} to {_figure(uar)}{most}"
         parts = [
-            f"Up to {at} the attacks of this audit lower UAR by no more than chance does, {held}",
+            f"Up to {at} the attacks of this audit lower UAR{scope} by no more than chance does, "
+            + held,
             f"{broken} of the {case.right_before} clips that were right before are broken",
         ]
     parts.append(_beside_noise(result, case))
-    if uar.value is not None:
-        parts.append(f"chance is {_number(1 / _classes(result))}")
+    classes = _classes_of(result, case)
+    if uar.value is not None and classes:
+        parts.append(f"chance is {_number(1 / classes)}")
     return "; ".join(parts) + "."
+
+
+def _before(result: AuditSummary, scored: WorstCase | CurvePoint) -> float | None:
+    """Clean UAR of the clips that were scored there: an audit that ended early has clean
+    predictions of others, too."""
+    uar, drop = scored.measures["uar"].value, scored.measures["uar_drop"].value
+    if scored.n == result.n or uar is None or drop is None:
+        return result.clean.uar
+    return uar + drop
+
+
+def _scope(result: AuditSummary, scored: WorstCase | CurvePoint) -> str:
+    """Of how many clips a figure is, unless it is of all that were to be scored."""
+    return "" if scored.n == result.of else f" of {scored.n} of {result.of} clips"
+
+
+def _classes_of(result: AuditSummary, case: WorstCase) -> int | None:
+    """That the UAR of a worst case is a mean over; None if it is not known.
+
+    Its clips are those that every one of its attacks came to: a point of as many has the same.
+    """
+    if case.n == result.n:
+        return _classes(result.clean)
+    for point in result.curve:
+        attack = result.attacks[point.attack]
+        if point.n == case.n and attack.threat == case.threat and not attack.control:
+            return _classes(point)
+    return None
 
 
 def _beside_noise(result: AuditSummary, case: WorstCase) -> str:
@@ -79,6 +109,13 @@ def _beside_noise(result: AuditSummary, case: WorstCase) -> str:
         return "no noise of that size was scored, so how much of this is the attack's is not known"
     noise = result.curve[case.control.point]
     uar, more = noise.measures["uar"], case.measures["over_control"]
+    if not _same_clips(case, noise):
+        if more.value is None:
+            return "noise of that size was scored on none of them"
+        return (
+            f"on the {case.control.n} of them that noise of that size was scored on, that is"
+            f" {_figure(more)} more than the noise breaks"
+        )
     what = (
         f"leaves UAR at {_figure(uar)}"
         if uar.value is not None
@@ -89,17 +126,28 @@ def _beside_noise(result: AuditSummary, case: WorstCase) -> str:
     return f"that is {_figure(more)} more of them than noise of that size, which {what}"
 
 
+def _same_clips(case: WorstCase, noise: CurvePoint) -> bool:
+    """Whether noise was scored on the clips of the worst case: in an audit that ended early it may
+    have come to others."""
+    control = case.control
+    return (
+        control is not None
+        and noise.n == case.n
+        and noise.right_before == case.right_before == control.n
+    )
+
+
 def _without_attack(result: AuditSummary) -> str:
     """An audit of corruptions or of noise alone."""
     scored = [point for point in result.curve if point.n]
     known = [point for point in scored if point.uar is not None]
     if not known:
         return "No attack was scored, so nothing is found on how robust the model is."
-    worst = min(known, key=lambda point: point.uar or 0.0)
+    worst = max(known, key=lambda point: point.measures["uar_drop"].value or 0.0)
     return (
-        f"No attack was scored; at worst, under {_named(result, worst)}, UAR goes from"
-        f" {_number(result.clean.uar)} to {_figure(worst.measures['uar'])};"
-        f" chance is {_number(1 / _classes(result))}."
+        f"No attack was scored; at worst, under {_named(result, worst)}, UAR"
+        f"{_scope(result, worst)} goes from {_number(_before(result, worst))} to"
+        f" {_figure(worst.measures['uar'])}; chance is {_number(1 / _classes(worst))}."
     )
 
 
@@ -113,13 +161,12 @@ def _clean(result: AuditSummary) -> str:
     uar = result.clean.measures.get("uar")
     if uar is None or uar.value is None:
         return ""
-    return f" (clean UAR {_figure(uar)}, chance {_number(1 / _classes(result))})"
+    return f" (clean UAR {_figure(uar)}, chance {_number(1 / _classes(result.clean))})"
 
 
-def _classes(result: AuditSummary) -> int:
+def _classes(quality: Quality) -> int:
     """That UAR is a mean over: those with clips."""
-    recall = result.clean.recall or {}
-    return sum(one is not None for one in recall.values()) or len(result.labels)
+    return sum(one is not None for one in (quality.recall or {}).values())
 
 
 def _size(case: WorstCase) -> str:

@@ -200,6 +200,7 @@ class Audit:
         for strength, radius, proposal in zip(strengths, radii, crafted, strict=True):
             proposed = checked(attack, x, proposal.x)
             lost = without_direction(attack.threat, x, proposed, radius).tolist()
+            silent = without_snr(attack.threat, radius).tolist()
             x_adv = within_budget(attack.threat, x, proposed, radius)
             after = self._predictions(self._scored(self.victim.view(attack.domain), x_adv))
             success = [
@@ -221,7 +222,8 @@ class Audit:
                     distortion=distortion[row],
                     cost=_with_scoring(before[row], spent[row]),
                     audio=audio.get(row),
-                    details={name: each[row] for name, each in proposal.details.items()},
+                    details={name: each[row] for name, each in proposal.details.items()}
+                    | ({"digital_silence": True} if silent[row] else {}),
                 )
                 point.inputs[index] = scored[row]
             before = spent
@@ -371,6 +373,12 @@ def finite(logits: Tensor) -> Tensor:
             " is. Train it anew with a lower learning rate, or scale its weights down.",
         )
     return logits
+
+
+def without_snr(threat: ThreatModel, radius: Tensor) -> Tensor:
+    """Which clips are digital silence where a strength is an SNR, (batch,) bool: nothing may be
+    changed in them, however strong the attack."""
+    return (radius == 0) & (threat.strength_name == "snr_db")
 
 
 def without_direction(threat: ThreatModel, x: Tensor, proposed: Tensor, radius: Tensor) -> Tensor:

@@ -41,6 +41,7 @@ class Table:
             clip had the target label already.
         left_alone: whether it had the target label already.
         no_direction: see :class:`models.audit.evidence.AttackedPrediction`.
+        silent: whether it is digital silence, which no SNR lets anybody change.
         broken_draws: of a control; -1 if it has none.
         survived: whether the model falls for the attack also when it hears it as sound.
         played_snr_db: of that sound; NaN if there is none.
@@ -69,6 +70,7 @@ class Table:
     success: Ints
     left_alone: Bools
     no_direction: Bools
+    silent: Bools
     broken_draws: Ints
     survived: Bools
     played_snr_db: Floats
@@ -137,7 +139,7 @@ _CLIPS: Final = {
 }
 _POINT: Final = {
     **dict.fromkeys(("clip", "after", "broken_draws"), "i"),
-    **dict.fromkeys(("success", "left_alone", "no_direction", "survived"), "b"),
+    **dict.fromkeys(("success", "left_alone", "no_direction", "silent", "survived"), "b"),
     **dict.fromkeys(("confidence", "truth_score", "squared_error"), "d"),
     **dict.fromkeys(("played_snr_db", "linf", "l2", "snr_db", "band_db"), "d"),
 }
@@ -191,6 +193,7 @@ class Columns:
                 success=UNKNOWN if one.success is None else one.success,
                 left_alone=self.left_alone(row, one.attack),
                 no_direction=one.no_direction,
+                silent=one.details.get("digital_silence") is True,
                 survived=self._survived(row, one),
                 played_snr_db=_number(None if one.audio is None else one.audio.snr_db),
                 **_sizes(one.distortion),
@@ -266,6 +269,7 @@ class Columns:
             success=np.full(len(clip), UNKNOWN) if point is None else point["success"],
             left_alone=no if point is None else point["left_alone"] > 0,
             no_direction=no if point is None else point["no_direction"] > 0,
+            silent=no if point is None else point["silent"] > 0,
             broken_draws=np.full(len(clip), UNKNOWN) if point is None else point["broken_draws"],
             survived=no if point is None else point["survived"] > 0,
             **{

@@ -41,7 +41,7 @@ def written(folder: Path, attacks: Sequence[Perturbation]) -> Written | None:
 
 
 def _ratios(path: Path, attacks: Sequence[Perturbation]) -> Iterator[float]:
-    """Distance over what is allowed, of each input."""
+    """Distance over what is allowed, of each input; the larger where it was kept as sound, too."""
     with safe_open(path, framework="pt") as file:
         points = json.loads(file.metadata()["points"])
         for name in sorted(file.keys()):
@@ -53,11 +53,12 @@ def _ratios(path: Path, attacks: Sequence[Perturbation]) -> Iterator[float]:
                 continue
             strength = points[number]["strength"]
             clean = file.get_tensor(f"{clip}.{attack.domain}")
-            yield distance(attack.threat, clean, file.get_tensor(name), strength)
+            kept = [file.get_tensor(name)]
             sound = path.parent / files.sound_name(int(clip), int(number) + 1)
             if attack.domain == "waveform" and sound.is_file():
                 samples, _ = soundfile.read(sound, dtype="float32")
-                yield distance(attack.threat, clean, torch.from_numpy(samples), strength)
+                kept.append(torch.from_numpy(samples))
+            yield max(distance(attack.threat, clean, one, strength) for one in kept)
 
 
 def distance(threat: ThreatModel, clean: Tensor, changed: Tensor, strength: float) -> float:

@@ -22,12 +22,14 @@ class AtChance(Check):
 
     id = "at_chance"
     title = "The model is at chance on the clean clips"
+    version = 2
     severity = "invalid"
     reads = "clean predictions of the clips with a label"
     raised_if = (
         "the interval of the clean UAR holds chance, 1/K for K emotions with clips, or lies below;"
         " or the UAR is less than 3.09 standard deviations above that of the same predictions dealt"
-        " out among the clips at random"
+        " out among the clips at random; where all clips are of one emotion, chance is 1, and it is"
+        " not run"
     )
     remedy = "Audit a model that knows this speech: one that guesses cannot be broken."
     source = (
@@ -41,7 +43,13 @@ class AtChance(Check):
         uar = audit.summary.clean.measures["uar"]
         if not len(clips) or uar.value is None:
             return NotRun("No clip has a label, so whether the model is right is not known.")
-        chance = 1 / len(np.unique(clips.truth))
+        emotions = np.unique(clips.truth)
+        if len(emotions) == 1:
+            only = clips.labels[emotions[0]]
+            return NotRun(
+                f"The clips are all of {only}, which a model that guesses may always say."
+            )
+        chance = 1 / len(emotions)
         above = beyond_chance(clips)
         low, high = uar.interval or (0.0, 1.0)
         told = (

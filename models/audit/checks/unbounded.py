@@ -2,10 +2,13 @@
 
 from typing import Final
 
+import numpy as np
+
 from models.audit.checks.check import CHECKS, Check
-from models.audit.checks.observed import Observed, sees_gradients
+from models.audit.checks.observed import Observed, is_iterative, sees_gradients
 from models.audit.checks.outcome import Clear, NotRun, Outcome, Raised
 from models.audit.checks.patches import STEPS, attack, with_attacks
+from models.audit.intervals import Bools
 from models.threats import Domain, Norm, ThreatModel
 
 UNBOUNDED: Final[dict[tuple[Domain, Norm], float]] = {
@@ -24,11 +27,13 @@ class Unbounded(Check):
 
     id = "unbounded"
     title = "An attack of unbounded strength does not break every clip"
+    version = 2
     severity = "invalid"
-    reads = "gradient attacks at strengths at which nothing of the speech has to stay"
+    reads = "iterative gradient attacks at strengths at which nothing of the speech has to stay"
     raised_if = (
         "at 10 σ (L∞ of log-mels), 1000 σ (L2), full scale (L∞ of waveforms) or 0 dB SNR a clip"
-        " that was right before stands against all iterative gradient attacks without a target"
+        " that was right before stands against all iterative gradient attacks without a target;"
+        " digital silence has no SNR: such clips are not counted in dB"
     )
     remedy = (
         "Give the attack more steps and another loss, and see whether the gradient is masked: the"
@@ -40,21 +45,27 @@ class Unbounded(Check):
 
     def look(self, audit: Observed) -> Outcome:
         """See :class:`Check`."""
-        numbers = audit.which(lambda one: sees_gradients(one) and one.goal == "untargeted")
+        numbers = audit.which(lambda one: is_iterative(one) and one.goal == "untargeted")
+        strong = [
+            (threat, strength)
+            for threat in audit.threats
+            for strength in audit.strengths(numbers, threat)
+            if not threat.harder(UNBOUNDED[threat.domain, threat.norm], strength)
+        ]
+        if not strong:
+            return _not_run(audit, numbers)
         told: list[str] = []
         short: list[tuple[ThreatModel, float]] = []
-        for threat in audit.threats:
-            least = UNBOUNDED[threat.domain, threat.norm]
-            for strength in audit.strengths(numbers, threat):
-                if threat.harder(least, strength):
-                    continue
-                found = audit.broken(numbers, threat, strength)
-                of, broken = int(found.counted.sum()), int((found.counted & found.wrong).sum())
+        for threat, strength in strong:
+            found = audit.broken(numbers, threat, strength)
+            counted = found.counted & ~_silent(audit, numbers, threat, strength)
+            of, broken = int(counted.sum()), int((counted & found.wrong).sum())
+            if of:
                 told.append(f"{broken} of {of} clips at {strength:g} {threat.unit}")
-                if broken < of:
-                    short.append((threat, strength))
+            if broken < of:
+                short.append((threat, strength))
         if not told:
-            return _not_run(audit, numbers)
+            return NotRun("No clip that was right before was scored at such a strength.")
         text = f"Broken: {'; '.join(told)}."
         if not short:
             return Clear(text)
@@ -65,14 +76,26 @@ class Unbounded(Check):
         return Raised(text, self.remedy, with_attacks(audit, *added))
 
 
+def _silent(audit: Observed, numbers: list[int], threat: ThreatModel, strength: float) -> Bools:
+    """The clips of digital silence, of all: an SNR lets nobody change them."""
+    silent = np.zeros(audit.columns.n, dtype=np.bool_)
+    for number in numbers:
+        place = audit.places.get((number, strength))
+        if place is not None and audit.attacks[number].threat == threat:
+            point = audit.columns.point(place)
+            silent[point.clip] |= point.silent
+    return silent
+
+
 def _not_run(audit: Observed, numbers: list[int]) -> NotRun:
-    if not numbers:
+    gradients = audit.which(lambda one: sees_gradients(one) and one.goal == "untargeted")
+    if not gradients:
         return NotRun("No gradient attack without a target was scored.")
-    threat = audit.adversaries[numbers[0]].threat
+    threat = audit.adversaries[(numbers or gradients)[0]].threat
     strength = UNBOUNDED[threat.domain, threat.norm]
     added = attack("pgd", threat, [strength], steps=STEPS)
     return NotRun(
-        f"No attack was as strong as {strength:g} {threat.unit}.",
+        f"No iterative attack was as strong as {strength:g} {threat.unit}.",
         f"Run pgd at {strength:g} {threat.unit} as well: it must break every clip.",
         with_attacks(audit, added),
     )

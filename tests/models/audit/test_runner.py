@@ -799,8 +799,11 @@ class TestWaveforms:
         for number in (0, 1):
             ((*_, outcome),) = attacked(one, number)
             assert outcome.no_direction
+            assert outcome.details["digital_silence"] is True
             assert sized(outcome).snr_db == 200
             assert torch.equal(inputs(one, number)[0][2], silence)
+            for sound in attacked(one, number)[0][:2]:
+                assert "digital_silence" not in sound.details
         nothing, some = (point[2] for point in attacked(one, 2))
         assert (nothing.no_direction, sized(nothing).linf) == (False, 0)
         assert not some.no_direction

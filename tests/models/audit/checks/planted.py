@@ -27,8 +27,8 @@ QUIET: Final = Probe(
 BROKEN: Final[Mapping[str, Collection[int]]] = {
     "fgsm": range(2), "pgd 10": range(4), "pgd 20": range(4), "square": range(3), "noise": range(1),
 }  # fmt: skip
-"""Of each ten clips, those that an attack breaks at .1. At 10, noise breaks half of all, and what
-goes by gradients all."""
+"""Of each ten clips, those that an attack breaks at .1. At 10 or 0 dB, noise breaks half of all,
+and what goes by gradients all."""
 
 
 def kind_of(attack: Attack) -> str:
@@ -54,6 +54,7 @@ class Audit:
         sure: score of the predicted class, clean.
         rises: whether the loss of a clip rises where it is not broken.
         lost: clips on which attacks had nothing to go by.
+        silent: clips of digital silence; nothing breaks them either.
         of: clips that were to be scored.
     """
 
@@ -65,6 +66,7 @@ class Audit:
     sure: float = 0.9
     rises: bool = True
     lost: Collection[int] = ()
+    silent: Collection[int] = ()
     speakers: int = 12
     genders: str = "fm"
     of: int | None = None
@@ -125,10 +127,11 @@ class Audit:
         truth = self.truth[number]
         before = self.clean(number, truth)
         ten = number // 3 % 10
-        if strength < 1:
+        if strength < 1 and attack.threat.unit != "dB":
             breaks = ten in self.broken[kind_of(attack)]
         else:
-            breaks = number not in self.stands and (not attack.control or ten < 5)
+            still = number in self.stands or number in self.silent
+            breaks = not still and (not attack.control or ten < 5)
         breaks = breaks and before == truth
         after = said((truth + 1) % 3, 0.6) if breaks else said(before, self.sure)
         if not breaks and self.rises and not attack.control:
@@ -136,7 +139,8 @@ class Audit:
         return AttackedPrediction(
             attack=place, strength=strength, **after.model_dump(),
             success=breaks if before == truth else None,
-            no_direction=number in self.lost and not attack.control,
+            no_direction=number in self.silent or (number in self.lost and not attack.control),
+            details={"digital_silence": True} if number in self.silent else {},
             distortion=Distortion(linf=strength, l2=strength, snr_db=None, band_db=strength),
             cost=CostSpent(forwards=1, backwards=0, queries=0),
         )  # fmt: skip

@@ -1,19 +1,23 @@
 """Checks: each finds the flaw that is planted for it, and nothing else does."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from models.attacks import parse
 from models.audit.checks import CHECKS, Check, CheckResult, Judgement, Observed, judge
-from models.audit.checks.outcome import Outcome
+from models.audit.checks.outcome import Clear, NotRun, Outcome, Raised
+from models.audit.clips import ClipFacts
 from models.provenance import Provenance, speaker_hash
 from tests.models.audit.checks.planted import (
     ATTACKS,
+    FGSM,
     FLAWS,
     LABELS,
     NOISE,
+    PGD,
     QUIET,
     SOUND,
     Audit,
@@ -115,7 +119,6 @@ BALANCES = {
     "one rare": (10, 10, 1),
     "one common": (12, 1, 1),
     "two emotions": (1, 1, 0),
-    "one emotion": (0, 1, 0),
 }
 
 
@@ -178,6 +181,101 @@ class TestTrainingSpeakers:
         found = raised(audit)["training_speakers"]
         assert found.remedy is not None
         assert found.remedy.request == {"partition": "test", "fold": None}
+
+    def test_clips_without_a_speaker_are_not_of_the_training_nor_others(self) -> None:
+        for training in (SOUND.training, Provenance(corpus="corpus_B", speakers_sha256=["0" * 16])):
+            found = speakers(nameless(range(300)), training)
+            assert isinstance(found, NotRun)
+            assert found.reason == "Speakers of 300 clips are not known."
+
+    def test_a_few_of_them_are_left_out(self) -> None:
+        for training in (SOUND.training, Provenance(corpus="corpus_B", speakers_sha256=["0" * 16])):
+            told = "0 of 285 clips whose speakers are known are of speakers of the training."
+            assert speakers(nameless(range(15)), training) == Clear(told)
+            assert isinstance(speakers(nameless(range(16)), training), NotRun)
+
+    def test_those_that_are_known_raise_it_if_they_are_enough_of_all(self) -> None:
+        training = FLAWS["training_speakers"].training
+        found = speakers(nameless(range(150, 300)), training)
+        assert isinstance(found, NotRun)  # 12 of 150, and of 300 perhaps no more
+        found = speakers(nameless(range(200, 300)), training)
+        assert isinstance(found, Raised)
+        assert found.measured.startswith("18 of 200 clips whose speakers are known")
+
+    def test_of_public_speakers_alone_a_clip_that_is_not_named_so_says_nothing(self) -> None:
+        training = Provenance(corpus="corpus_B", public_speakers={"cremad": ["1001"]})
+        found = speakers(observed(SOUND).clips, training)
+        assert isinstance(found, NotRun)
+        assert found.reason.startswith("No clip is named as in a public corpus")
+
+    @pytest.mark.parametrize(
+        ("others", "told"),
+        [
+            (0, "20 of 40 clips are of speakers of the training."),
+            (2, "20 of 40 clips whose speakers are known are of speakers of the training."),
+        ],
+    )
+    def test_public_speakers_are_known_by_the_names_of_files(self, others: int, told: str) -> None:
+        training = Provenance(corpus="corpus_B", public_speakers={"cremad": ["1001"]})
+        names = [f"{1001 + number % 2}_DFA_ANG_XX.wav" for number in range(40)]
+        names += ["mine.wav"] * others
+        clips = [ClipFacts(name, "anger", None, None, 2.0) for name in names]
+        found = speakers(clips, training)
+        assert isinstance(found, Raised)
+        assert found.measured == told
+
+
+def speakers(clips: Sequence[ClipFacts], training: Provenance) -> Outcome:
+    """What is found of the training's speakers in these clips."""
+    audit = replace(observed(SOUND), clips=clips, training=training)
+    return CHECKS["training_speakers"]().look(audit)
+
+
+def nameless(numbers: Collection[int]) -> list[ClipFacts]:
+    """The sound audit's clips, these without a speaker."""
+    return [
+        replace(clip, speaker=None) if number in numbers else clip
+        for number, clip in enumerate(observed(SOUND).clips)
+    ]
+
+
+class TestUnbounded:
+    def test_a_single_step_is_not_held_to_it(self) -> None:
+        found = result(replace(SOUND, attacks=(FGSM, NOISE), stands=[7]), "unbounded")
+        assert found.status == "not_run"
+        assert found.reason == "No iterative attack was as strong as 10 sigma."
+        assert found.remedy is not None
+        assert found.remedy.request is not None
+        pgd = found.remedy.request["attacks"][-1]
+        assert (pgd["type"], pgd["epsilon"]) == ("pgd", [10.0])
+
+    def test_nor_helps_it_an_iterative_attack(self) -> None:
+        weak = PGD.model_copy(update={"epsilon": (0.1,)})
+        found = result(replace(SOUND, attacks=(FGSM, weak, NOISE)), "unbounded")
+        assert found.reason == "No iterative attack was as strong as 10 sigma."
+
+    def test_digital_silence_that_no_snr_lets_change_is_left_out(self) -> None:
+        loud = parse({"type": "pgd", "domain": "waveform", "norm": "l2", "snr_db": [0], "steps": 5})
+        found = result(replace(SOUND, attacks=(loud,), silent=[7]), "unbounded")
+        assert (found.status, found.measured) == ("clear", "Broken: 299 of 299 clips at 0 dB.")
+        found = result(replace(SOUND, attacks=(loud,), stands=[7], lost=[7]), "unbounded")
+        assert (found.status, found.measured) == ("raised", "Broken: 299 of 300 clips at 0 dB.")
+        found = result(replace(SOUND, attacks=(loud,), silent=range(300)), "unbounded")
+        assert found.reason == "No clip that was right before was scored at such a strength."
+
+
+class TestClipsOfOneEmotion:
+    @pytest.mark.parametrize("says", [0, 1])
+    def test_chance_is_not_told_from_knowledge(self, says: int) -> None:
+        audit = replace(
+            SOUND, attacks=(PGD, NOISE), truth=(0,) * 300, clean=lambda number, truth: says
+        )
+        found = result(audit, "at_chance")
+        assert found.status == "not_run"
+        assert (
+            found.reason == "The clips are all of anger, which a model that guesses may always say."
+        )
+        assert judged(audit).evidence == "weak"
 
 
 class TestVerdicts:
