@@ -6,7 +6,7 @@ from pydantic import Field
 
 from models.audit.comparison.common_ground import Case
 from models.audit.comparison.deltas import Delta, FigureName
-from models.audit.intervals import Interval
+from models.audit.intervals import FEW_SPEAKERS, Interval
 
 
 class Ranked(Case):
@@ -96,8 +96,8 @@ def _speakers(delta: Delta) -> str:
 
 def _reach(delta: Delta) -> str:
     """What an interval that speakers were not drawn for says nothing of."""
-    if delta.method in {"bootstrap_clips_few_speakers", "wilson_few_speakers"}:
-        return " With fewer than 5 speakers it says nothing of other speakers."
+    if delta.n_speakers is not None and delta.n_speakers < FEW_SPEAKERS:
+        return f" With fewer than {FEW_SPEAKERS} speakers it says nothing of other speakers."
     if delta.n_speakers is None:
         return " Clips are taken for independent, because speakers are not known."
     return ""
