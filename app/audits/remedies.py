@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.audits.schemas import parse_request
+from app.audits.schemas import parse_posted
 from models.audit.checks import CheckResult
 
 
@@ -33,7 +33,7 @@ def _without_refused(request: dict[str, Any], check: CheckResult) -> CheckResult
     if check.remedy is None or check.remedy.request is None:
         return check
     try:
-        parse_request(patched(request, check.remedy.request))
+        parse_posted(patched(request, check.remedy.request))
     except ValidationError:
         remedy = check.remedy.model_copy(update={"request": None})
         return check.model_copy(update={"remedy": remedy})

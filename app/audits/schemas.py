@@ -434,8 +434,20 @@ AnyAuditRequest = AuditRequest | UploadedAuditRequest
 
 def parse_request(stored: dict[str, Any]) -> AnyAuditRequest:
     """The request that was stored as a job's input."""
-    kind = AuditRequest if "corpus" in stored else UploadedAuditRequest
-    return kind.of_stored(stored)
+    return _kind(stored).of_stored(stored)
+
+
+def parse_posted(request: Mapping[str, Any]) -> AnyAuditRequest:
+    """A request as it is taken from a client who posts it: its preset is expanded.
+
+    Raises:
+        ValidationError: it would be refused.
+    """
+    return _kind(request).model_validate(request)
+
+
+def _kind(request: Mapping[str, Any]) -> type[AuditRequest] | type[UploadedAuditRequest]:
+    return AuditRequest if "corpus" in request else UploadedAuditRequest
 
 
 class ForecastFigures(Schema):

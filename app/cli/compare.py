@@ -78,11 +78,11 @@ def compare(
 def _show(found: "Comparison") -> None:
     from json import dumps
 
-    from app.comparisons.formats import row_of
+    from app.comparisons.formats import evidence_of, row_of
 
     names = {one.id: one.name for one in found.audits}
     for one in found.audits:
-        typer.echo(f"{one.name}  {one.id}  {one.model}")
+        typer.echo(f"{one.name}  {one.id}  {one.model}  evidence {evidence_of(one)}")
     if found.common is not None:
         speakers = "?" if found.common.speakers is None else found.common.speakers
         typer.echo(

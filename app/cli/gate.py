@@ -26,10 +26,9 @@ from app.gates.comparison import Comparison, deltas
 from app.gates.errors import GateError
 from app.gates.expression import parse
 from app.gates.gate_file import Gate, GateFile
-from app.gates.judging import Demands, check, judge
+from app.gates.judging import BaselineAudit, Demands, check, judge
 from app.gates.junit import junit as as_junit
 from app.gates.markdown import markdown as as_markdown
-from app.gates.names import Term
 from app.gates.verdict import ExitCode, Verdict, failure
 
 GATES: Final = "Gates"
@@ -239,17 +238,18 @@ def judge_job(api: Api, job: dict[str, Any], asked: Asked, *, json: bool) -> NoR
     """
     demands, baseline = asked.demands()
     audit = Audit.model_validate(job)
-    differences = _deltas(api, audit, baseline, quiet=json)
-    verdict = judge(audit, demands, baseline=baseline, deltas=differences)
+    against = None if baseline is None else _baseline(api, audit, baseline, quiet=json)
+    verdict = judge(audit, demands, against)
     _end(verdict, asked, json=json)
 
 
-def _deltas(api: Api, audit: Audit, baseline: str | None, *, quiet: bool) -> list[Term]:
-    """Differences from the baseline, which is waited for; none without one, or of an audit without
-    a result."""
-    if baseline is None or audit.result is None:
-        return []
-    _ended(api, baseline, quiet=quiet)
+def _baseline(api: Api, audit: Audit, baseline: str, *, quiet: bool) -> BaselineAudit:
+    """The baseline, which is waited for, and the differences from it; none of an audit without a
+    result."""
+    if audit.result is None:
+        return BaselineAudit(baseline)
+    known = Audit.model_validate(_ended(api, baseline, quiet=quiet)).result
+    evidence = None if known is None else known.evidence
     wanted = {"audits": [baseline, audit.id], "baseline": baseline}
     until = time.monotonic() + PATIENCE_SECONDS
     while True:
@@ -260,7 +260,8 @@ def _deltas(api: Api, audit: Audit, baseline: str | None, *, quiet: bool) -> lis
                 raise
             time.sleep(RETRY_SECONDS)
         else:
-            return deltas(Comparison.model_validate(found), audit.result)
+            differences = deltas(Comparison.model_validate(found), audit.result)
+            return BaselineAudit(baseline, evidence, differences)
 
 
 def _ended(api: Api, audit: str, *, quiet: bool) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from app.audits.formats import unevaluated
-from app.comparisons.schemas import Comparison
+from app.comparisons.schemas import ComparedAudit, Comparison
+from app.jobs.states import JobStatus
 from models.audit.comparison import Delta
 
 COMPARISONS: Final = {
@@ -68,9 +69,9 @@ def as_markdown(found: Comparison) -> str:
 
 def _markdown(found: Comparison) -> Iterator[str]:
     yield "# Comparison of audits\n"
-    yield "| | audit | model | status |\n|---|---|---|---|"
+    yield "| | audit | model | status | evidence |\n|---|---|---|---|---|"
     for audit in found.audits:
-        yield _line(audit.name, audit.id, audit.model, audit.status)
+        yield _line(audit.name, audit.id, audit.model, audit.status, evidence_of(audit))
     if found.common is None:
         yield f"\nNot all of them have ended. Ask again: `{found.url}`"
         return
@@ -86,6 +87,11 @@ def _markdown(found: Comparison) -> Iterator[str]:
         yield f"- Note: {_cell(warning)}"
     yield from _differences(found)
     yield from _deltas(found)
+
+
+def evidence_of(audit: ComparedAudit) -> str:
+    """What an audit's evidence is worth, in a word or two."""
+    return audit.evidence or ("not known" if audit.status == JobStatus.SUCCEEDED else "–")
 
 
 def _differences(found: Comparison) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from app.jobs.schemas import JobStatus, Progress
 from app.schemas import Schema, Timestamp, at
+from models.audit.checks import Evidence
 from models.audit.comparison import FIGURES, Crossed, Delta, FigureName, Ranked
 
 MOST_AUDITS: Final = 5
@@ -109,6 +110,12 @@ class ComparedAudit(Schema):
     status: JobStatus
     progress: Progress
     created_at: Timestamp
+    evidence: Evidence | None = Field(
+        default=None,
+        description="Whether its figures may be relied on. Where it is `invalid`, the audit is not"
+        " ranked. Null of an audit that has not ended, and of one from before there were checks.",
+        examples=["sound"],
+    )
     url: str = Field(examples=["/v1/audits/audit_01K9ZQ3W8M4V7T2X6B5N0C1DEF"])
 
 

@@ -1,7 +1,7 @@
 """Compares audits: finds them, reads their rows, and puts what follows together."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -29,6 +29,7 @@ from app.jobs.schemas import Job as JobResource
 from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
 from app.persistence.storage import Storage
+from models.audit.checks import Evidence
 from models.audit.comparison import (
     Common,
     IncomparableError,
@@ -109,6 +110,7 @@ def _compared(job: Job, letter: str) -> ComparedAudit:
         status=told.status,
         progress=told.progress,
         created_at=told.created_at,
+        evidence=None if job.result is None else job.result.get("evidence"),
         url=told.urls.self,
     )
 
@@ -255,10 +257,17 @@ def _done(
             "differs": differences(
                 {one.job.id: one.report for one in found}, all_fields=request.all
             ),
-            "ranking": ranking(compared, {one.id: one.name for one in answer.audits}),
+            "ranking": ranking(
+                compared,
+                {one.id: one.name for one in answer.audits},
+                invalid=[one.id for one in answer.audits if one.evidence == "invalid"],
+            ),
             "deltas": compared,
             "crossed": crossed(shared, pairs),
-            "warnings": _warnings(found, shared),
+            "warnings": [
+                *doubts({one.name: one.evidence for one in answer.audits}),
+                *_warnings(found, shared),
+            ],
         }
     )
 
@@ -281,11 +290,21 @@ def common_ground(shared: Common) -> CommonGround:
     )
 
 
-def before_after(before: Job, storage: Storage, after: Outcomes) -> BeforeAfter:
+def before_after(
+    before: Job,
+    storage: Storage,
+    after: Outcomes,
+    evidence: Evidence | None,
+    warn: Callable[[str], None],
+) -> BeforeAfter:
     """What hardening has changed, for the result of the audit of the hardened model.
 
     It is kept there because the first audit may be deleted before anybody asks; the differences of
     single attacks are left to the link, so that the result stays small.
+
+    Args:
+        evidence: of the audit after.
+        warn: is told what speaks against relying on the evidence of the two.
 
     Raises:
         IncomparableError: the models have other labels, or the audits have no clip in common.
@@ -296,15 +315,42 @@ def before_after(before: Job, storage: Storage, after: Outcomes) -> BeforeAfter:
     first = outcomes(before.id, result, Findings(before.id, folder).rows())
     shared = common([first, after])
     compared = deltas(shared, [(0, 1)])
+    names = {before.id: "the model before", after.name: "the hardened one"}
+    worth = {before.id: result.evidence, after.name: evidence}
+    for doubt in doubts({names[audit]: one for audit, one in worth.items()}):
+        warn(doubt)
     return BeforeAfter(
         baseline=before.id,
         url=link([before.id, after.name], before.id),
         clips=len(shared),
         speakers=shared.n_speakers,
         comparisons=sum(one.p is not None for one in compared),
-        ranking=ranking(compared, {before.id: "the model before", after.name: "the hardened one"}),
+        ranking=ranking(
+            compared, names, invalid=[audit for audit, one in worth.items() if one == "invalid"]
+        ),
         deltas=[one for one in compared if one.case != "point"],
     )
+
+
+def doubts(evidence: Mapping[str, Evidence | None]) -> list[str]:
+    """What speaks against relying on a comparison because of the audits' evidence.
+
+    Args:
+        evidence: by what the audit is called; None of one from before there were checks.
+    """
+    told: list[str] = []
+    for name, worth in evidence.items():
+        if worth == "invalid":
+            told.append(
+                f"The evidence of {name} is invalid: nothing can be concluded from its figures nor"
+                " from their differences, and it is not ranked. Mend what its checks found."
+            )
+        elif worth is None:
+            told.append(
+                f"What the evidence of {name} is worth is not known, because its audit is from"
+                " before there were checks: audit the model again."
+            )
+    return told
 
 
 def _warnings(found: Sequence[Found], shared: Common) -> list[str]:

@@ -89,12 +89,8 @@ class Check(Read):
     status: Literal["clear", "raised", "not_run"]
     measured: str | None = None
     reason: str | None = None
+    failed: bool = False
     remedy: Remedy | None = None
-
-    @property
-    def failed(self) -> bool:
-        """Whether it was not run because it failed, and not because it does not apply."""
-        return self.status == "not_run" and (self.reason or "").startswith("The check failed")
 
 
 class AuditResult(Read):

@@ -2,7 +2,8 @@
 
 - A gate fails where its condition holds, and cannot be judged where its figure is missing or the
   evidence is invalid.
-- Evidence that is invalid lets nothing pass, unless that is allowed explicitly.
+- Evidence that is invalid lets nothing pass, unless that is allowed explicitly: that of the audit
+  no gate, and that of its baseline none on a difference.
 - A check that is raised fails where the evidence is to be sound, and is shown in any case. A waiver
   takes that back for a time, but never of a check that makes the evidence invalid.
 - A check that does not apply, or whose subject is not known, fails nothing. One that failed itself
@@ -15,15 +16,21 @@ from datetime import date
 from typing import Final, Literal
 
 from app.errors import shown
-from app.gates.audit import Audit, AuditResult, Check, Figure
+from app.gates.audit import Audit, AuditResult, Check, Evidence, Figure
 from app.gates.errors import GateError
 from app.gates.expression import Bound, parse
 from app.gates.gate_file import Gate, Waiver
-from app.gates.names import Term, find, nearest, terms
+from app.gates.names import DELTA, Term, find, nearest, terms
 from app.gates.verdict import AppliedWaiver, Case, Outcome, Verdict
 
 Least = Literal["sound", "weak"]
 MOST_NAMED: Final = 20
+UNFIT: Final = (None, "invalid")
+"""Evidence by which nothing is judged, unless that is allowed."""
+BASELINE_REMEDY: Final = (
+    "Give a baseline whose evidence is weak or sound: mend what its checks found, or audit that"
+    " model again. --allow-invalid judges the difference all the same."
+)
 
 
 @dataclass(frozen=True)
@@ -43,30 +50,39 @@ class Demands:
     today: date = field(kw_only=True)
 
 
-def judge(
-    audit: Audit, demands: Demands, *, baseline: str | None = None, deltas: Sequence[Term] = ()
-) -> Verdict:
-    """The verdict over an audit that has ended.
+@dataclass(frozen=True)
+class BaselineAudit:
+    """What an audit is held against.
 
-    Args:
-        baseline: the id of the audit that ``deltas`` are taken against.
-        deltas: differences of figures from those of the baseline.
+    Attributes:
+        audit: its id.
+        evidence: what its figures are worth; None if nobody knows.
+        deltas: differences of the audit's figures from its own.
+    """
+
+    audit: str
+    evidence: Evidence | None = None
+    deltas: Sequence[Term] = ()
+
+
+def judge(audit: Audit, demands: Demands, baseline: BaselineAudit | None = None) -> Verdict:
+    """The verdict over an audit that has ended.
 
     Raises:
         GateError: a gate names what the audit has not, a waiver is of no check, or as `check`.
     """
     check(demands)
+    against = None if baseline is None else baseline.audit
     if audit.result is None:
-        return _without_result(audit, demands, baseline)
+        return _without_result(audit, demands, against)
     result = audit.result
     waived = _waived(result, demands.waivers)
-    barred = result.evidence in (None, "invalid") and not demands.allow_invalid
-    known = terms(result, deltas)
-    gates = [_gate(gate, known, barred=barred) for gate in demands.gates]
+    known = terms(result, () if baseline is None else baseline.deltas)
+    gates = [_gate(gate, known, result, baseline, demands) for gate in demands.gates]
     checks = [_check(check, demands, waived.get(check.id)) for check in result.checks]
     return Verdict(
         audit=audit.id,
-        baseline=baseline,
+        baseline=against,
         model=audit.model,
         evidence=result.evidence,
         finding=result.finding,
@@ -136,7 +152,7 @@ def _evidence(result: AuditResult, demands: Demands, checks: Sequence[Case]) -> 
         "sound": "The evidence is sound",
     }[result.evidence]
     case = Case(kind="evidence", name="evidence", outcome="passed", message=told)
-    if result.evidence in (None, "invalid"):
+    if result.evidence in UNFIT:
         if demands.allow_invalid:
             allowed = f"{told}. --allow-invalid lets it pass"
             return case.model_copy(update={"outcome": "skipped", "message": allowed})
@@ -158,20 +174,46 @@ def _weak(checks: Sequence[Case]) -> tuple[Outcome, str]:
     return "skipped", " by what is waived alone"
 
 
-def _gate(gate: Gate, known: Sequence[Term], *, barred: bool) -> Case:
+def _gate(
+    gate: Gate,
+    known: Sequence[Term],
+    result: AuditResult,
+    baseline: BaselineAudit | None,
+    demands: Demands,
+) -> Case:
     condition = gate.condition
     term = find(condition, known)
     value = _bound(term.figure, condition.bound)
     outcome: Outcome = "passed"
     message = f"{term.full} is {figure_text(term.figure)}"
-    if barred:
+    remedy = None
+    doubt = _doubt(term, baseline)
+    if doubt and demands.allow_invalid:
+        message = f"{message}, judged in spite of {doubt} (--allow-invalid)"
+    if result.evidence in UNFIT and not demands.allow_invalid:
         outcome, message = "error", f"not judged, because of the evidence: {message}"
+    elif doubt and not demands.allow_invalid:
+        outcome, message = "error", f"not judged, because of {doubt}: {message}"
+        remedy = BASELINE_REMEDY
     elif value is None:
         outcome, message = "error", f"{message}, so there is no {condition.bound} to judge"
     elif condition.holds(value):
         outcome = "failed"
     why = f". {gate.why}" if gate.why and outcome == "failed" else ""
-    return Case(kind="gate", name=str(condition), outcome=outcome, message=f"{message}{why}")
+    return Case(
+        kind="gate",
+        name=str(condition),
+        outcome=outcome,
+        message=f"{message}{why}",
+        remedy=remedy,
+    )
+
+
+def _doubt(term: Term, baseline: BaselineAudit | None) -> str:
+    """What speaks against judging a difference from the baseline; "" for nothing."""
+    if baseline is None or baseline.evidence not in UNFIT or not term.name.startswith(DELTA):
+        return ""
+    return f"the baseline's evidence, which is {baseline.evidence or 'not known'}"
 
 
 def _bound(figure: Figure, bound: Bound) -> float | None:

@@ -10,6 +10,7 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +212,9 @@ def _before_after(
         return None
     try:
         after = reading.outcomes(attempt.job_id, result, reading.read_rows(rows))
-        return comparisons.before_after(before, context.storage, after)
+        return comparisons.before_after(
+            before, context.storage, after, result.evidence, partial(_warn, attempt)
+        )
     except (IncomparableError, ServalError, OSError) as error:
         log.warning("no comparison with the audit before", reason=str(error))
         reason = str(error) if isinstance(error, IncomparableError) else "its rows are gone"

@@ -42,7 +42,7 @@ def judge(audit: Observed) -> Judgement:
     worst: set[str] = set()
     for check in CHECKS.values():
         outcome, failed = _looked(check, audit)
-        found.append(_result(check, outcome))
+        found.append(_result(check, outcome, failed=failed))
         if failed:
             worst.add("weak")
         elif isinstance(outcome, Raised):
@@ -61,7 +61,7 @@ def _looked(check: type[Check], audit: Observed) -> tuple[Outcome, bool]:
         return NotRun(told[:MOST_TOLD]), True
 
 
-def _result(check: type[Check], outcome: Outcome) -> CheckResult:
+def _result(check: type[Check], outcome: Outcome, *, failed: bool) -> CheckResult:
     remedy = None
     if not isinstance(outcome, Clear) and outcome.remedy:
         remedy = Remedy(text=outcome.remedy, request=outcome.request)
@@ -73,6 +73,7 @@ def _result(check: type[Check], outcome: Outcome) -> CheckResult:
         status=_STATUS[type(outcome)],
         measured=None if isinstance(outcome, NotRun) else outcome.measured,
         reason=outcome.reason if isinstance(outcome, NotRun) else None,
+        failed=failed,
         remedy=remedy,
     )
 

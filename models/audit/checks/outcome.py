@@ -55,6 +55,11 @@ class CheckResult(Figures):
         examples=["34 clips were right before the attack, of 48; fewer than 50 tell little."],
     )
     reason: str | None = Field(description="Why it was not run; else null.")
+    failed: bool = Field(
+        default=False,
+        description="Whether it was not run because it failed itself, and not because it does not"
+        " apply: the evidence is weak at best then.",
+    )
     remedy: Remedy | None = Field(description="Null where there is nothing to do.")
 
 

@@ -13,6 +13,8 @@ from models.audit.checks.observed import Observed
 from models.threats import ThreatModel
 
 Patch = dict[str, Any]
+EXPANDED: Final = ("preset", "transfer_from")
+"""Fields of a request that add attacks to it wherever it is posted."""
 STEPS: Final = 20
 """Of an iterative attack that a remedy adds."""
 QUERIES: Final = 500
@@ -52,7 +54,7 @@ def with_attacks(audit: Observed, *added: Attack, without: Collection[int] = ())
     for one in [*there, *added]:
         same = known.get(one.identity())
         known[one.identity()] = one if same is None else _joined(same, one)
-    return {"attacks": [one.model_dump(mode="json") for one in known.values()]}
+    return _alone(audit, [one.model_dump(mode="json") for one in known.values()])
 
 
 def changed(audit: Observed, numbers: Collection[int], **values: Any) -> Patch:
@@ -66,7 +68,7 @@ def changed(audit: Observed, numbers: Collection[int], **values: Any) -> Patch:
                 inner = said.get("attack")
                 said |= values if inner is None else {"attack": inner | values}
             told.append(said)
-    return {"attacks": told}
+    return _alone(audit, told)
 
 
 def more_clips(audit: Observed) -> Patch | None:
@@ -82,6 +84,13 @@ def more_clips(audit: Observed) -> Patch | None:
     if partition in (None, "all") or not elsewhere or training.public_speakers:
         return None
     return {"partition": "all", "fold": None}
+
+
+def _alone(audit: Observed, attacks: list[dict[str, Any]]) -> Patch:
+    """These attacks and no others: a preset would add its own again. All else that it stands for is
+    spelt out in what was stored."""
+    expanded = {name: None for name in EXPANDED if audit.request.get(name) is not None}
+    return {"attacks": attacks, **expanded}
 
 
 def _joined(first: Attack, second: Attack) -> Attack:

@@ -1,12 +1,12 @@
 """Which of two audited models is more robust, in sentences; or that the audits do not tell."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from pydantic import Field
 
 from models.audit.comparison.common_ground import Case
 from models.audit.comparison.deltas import Delta, FigureName
-from models.audit.intervals import Interval
+from models.audit.intervals import FEW_SPEAKERS, Interval
 
 
 class Ranked(Case):
@@ -17,7 +17,8 @@ class Ranked(Case):
     b: str
     better: str | None = Field(
         description="The audit whose model withstands more, or does better on clean clips. Null:"
-        " do not rank, because the interval holds 0 or `p_holm` is above .05."
+        " do not rank, because the interval holds 0, `p_holm` is above .05, or the evidence of one"
+        " of the two is invalid."
     )
     value: float | None = Field(description="Of `b` minus `a`.")
     interval: Interval | None
@@ -29,7 +30,9 @@ class Ranked(Case):
     )
 
 
-def ranking(deltas: Sequence[Delta], names: Mapping[str, str]) -> list[Ranked]:
+def ranking(
+    deltas: Sequence[Delta], names: Mapping[str, str], *, invalid: Collection[str] = ()
+) -> list[Ranked]:
     """A sentence for the clean clips, each worst case and each corruption, of each pair.
 
     Single attacks have none: an attacker is not bound to one. Nor has noise, which says what a
@@ -38,9 +41,10 @@ def ranking(deltas: Sequence[Delta], names: Mapping[str, str]) -> list[Ranked]:
     Args:
         deltas: all that were computed, as p is adjusted for all of them.
         names: of the audits in the sentences.
+        invalid: audits whose evidence is invalid: they are not ranked.
     """
     comparisons = sum(one.p is not None for one in deltas)
-    return [_ranked(one, names, comparisons) for one in _deciding(deltas)]
+    return [_ranked(one, names, comparisons, invalid) for one in _deciding(deltas)]
 
 
 def _deciding(deltas: Sequence[Delta]) -> Iterator[Delta]:
@@ -51,15 +55,20 @@ def _deciding(deltas: Sequence[Delta]) -> Iterator[Delta]:
             yield one
 
 
-def _ranked(delta: Delta, names: Mapping[str, str], comparisons: int) -> Ranked:
+def _ranked(
+    delta: Delta, names: Mapping[str, str], comparisons: int, invalid: Collection[str]
+) -> Ranked:
     better = None
-    if delta.differs and delta.value is not None:
+    unfit = [names[audit] for audit in (delta.a, delta.b) if audit in invalid]
+    if delta.differs and delta.value is not None and not unfit:
         larger_is_better = delta.figure == "uar"
         better = delta.b if (delta.value > 0) == larger_is_better else delta.a
     return Ranked(
         **{name: getattr(delta, name) for name in Ranked.model_fields if hasattr(delta, name)},
         better=better,
-        sentence=_sentence(delta, names, better, comparisons),
+        sentence=_refusal(delta, names, f"the evidence of {' and '.join(unfit)} is invalid.")
+        if unfit
+        else _sentence(delta, names, better, comparisons),
     )
 
 
@@ -67,12 +76,16 @@ def _sentence(delta: Delta, names: Mapping[str, str], better: str | None, compar
     a, b = names[delta.a], names[delta.b]
     told = _told(delta, a, b, comparisons)
     if better is None:
-        where = "on" if delta.threat is None else "at"
-        return f"Do not rank {a} and {b} {where} {delta.words}: {told}"
+        return _refusal(delta, names, told)
     other = a if better == delta.b else b
     if delta.threat is None:
         return f"On {delta.words} {names[better]} does better than {other}: {told}"
     return f"At {delta.words}, {names[better]} is more robust than {other}: {told}"
+
+
+def _refusal(delta: Delta, names: Mapping[str, str], why: str) -> str:
+    where = "on" if delta.threat is None else "at"
+    return f"Do not rank {names[delta.a]} and {names[delta.b]} {where} {delta.words}: {why}"
 
 
 def _told(delta: Delta, a: str, b: str, comparisons: int) -> str:
@@ -96,8 +109,8 @@ def _speakers(delta: Delta) -> str:
 
 def _reach(delta: Delta) -> str:
     """What an interval that speakers were not drawn for says nothing of."""
-    if delta.method in {"bootstrap_clips_few_speakers", "wilson_few_speakers"}:
-        return " With fewer than 5 speakers it says nothing of other speakers."
+    if delta.n_speakers is not None and delta.n_speakers < FEW_SPEAKERS:
+        return f" With fewer than {FEW_SPEAKERS} speakers it says nothing of other speakers."
     if delta.n_speakers is None:
         return " Clips are taken for independent, because speakers are not known."
     return ""

@@ -33,6 +33,19 @@ def test_a_table_and_sentences_are_for_people(serval: Serval, two: list[str]) ->
     assert "Do not rank A and B on the clips as they are" in said.out
 
 
+def test_evidence_that_is_invalid_is_shown(
+    serval: Serval, session: Session, settings: Settings, url: str
+) -> None:
+    with auditing(session, Storage(settings.data_dir), settings) as audited:
+        both = [audited(evidence="invalid"), audited()]
+        said = serval("compare", *both)
+    assert said.status == 0, said.err
+    assert f"A  {both[0]}  knowing  evidence invalid\n" in said.out
+    assert f"B  {both[1]}  knowing  evidence sound\n" in said.out
+    assert "The evidence of A is invalid" in said.err
+    assert "worst case: the evidence of A is invalid." in said.out
+
+
 @pytest.mark.parametrize(
     ("form", "begins"),
     [("csv", "figure,case,domain"), ("markdown", "# Comparison of audits"), ("json", "{")],

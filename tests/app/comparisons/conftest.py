@@ -19,6 +19,7 @@ from app.persistence.database import connect, sessions
 from app.persistence.storage import Storage
 from app.settings import Settings
 from models.audit import AuditRow
+from models.audit.checks import Evidence
 from tests.app.audits.conftest import as_lines, found_report, found_result, found_rows
 from tests.recorded import record
 
@@ -69,7 +70,8 @@ def auditing(session: Session, storage: Storage, settings: Settings) -> Iterator
 
     ``audited(rows, request={...}, model={...}, environment={...}, corpus=..., uploads=[...])``
     changes what its report says; all have twelve clips of one corpus otherwise. ``joy`` is what
-    its model calls that, ``queued`` the audit that succeeds, if there is one already.
+    its model calls that, ``queued`` the audit that succeeds, if there is one already, and
+    ``evidence`` what its evidence is worth.
     """
     engine = connect(settings.database_url)
 
@@ -84,6 +86,7 @@ def auditing(session: Session, storage: Storage, settings: Settings) -> Iterator
         uploads: Sequence[bytes] = (),
         joy: str = "joy",
         queued: str | None = None,
+        evidence: Evidence | None = "sound",
     ) -> str:
         rows = found_rows() if rows is None else rows
         asked = REQUEST | {"corpus": corpus} | (request or {})
@@ -95,7 +98,7 @@ def auditing(session: Session, storage: Storage, settings: Settings) -> Iterator
         folder.mkdir(parents=True)
         (folder / files.ROWS).write_bytes(as_lines(rows).replace(b'"joy"', f'"{joy}"'.encode()))
         write_index(folder / files.ROWS)
-        result = found_result(rows)
+        result = found_result(rows).model_copy(update={"evidence": evidence})
         report = found_report(job_id, result, [])
         clips: CorpusClips | UploadedClips = CorpusClips(
             corpus=corpus, corpus_name="speechless", partition="test", of=12, left_out={}

@@ -223,6 +223,43 @@ class TestDiffers:
         assert {"model", "clips", "request.seed", "request.attacks.fgsm.epsilon"} <= every.keys()
 
 
+class TestEvidence:
+    def test_stands_beside_each_audit(self, client: TestClient, audited: Audited) -> None:
+        found = compared(client, [audited(evidence="weak"), audited()])
+        assert [one["evidence"] for one in found["audits"]] == ["weak", "sound"]
+        assert found["warnings"] == []
+
+    def test_that_is_invalid_is_warned_of_and_its_audit_is_not_ranked(
+        self, client: TestClient, audited: Audited
+    ) -> None:
+        rows = [
+            row.model_copy(update={"index": n, "clip": f"{n}.wav"})
+            for n, row in enumerate(found_rows() * 6)
+        ]
+        others = [audited(unbroken(rows)), audited(unbroken(rows))]
+        ranked = compared(client, [audited(rows), *others])["ranking"]
+        assert any(one["better"] for one in ranked)
+        found = compared(client, [audited(rows, evidence="invalid"), *others])
+        assert found["warnings"][0].startswith("The evidence of A is invalid")
+        assert {one["better"] for one in found["ranking"]} == {None}
+        for one in found["ranking"]:
+            refused = one["sentence"].endswith(": the evidence of A is invalid.")
+            assert refused == (one["a"] == found["audits"][0]["id"]), one["sentence"]
+
+    def test_that_nobody_knows_is_warned_of(self, client: TestClient, audited: Audited) -> None:
+        found = compared(client, [audited(), audited(evidence=None)])
+        assert found["audits"][1]["evidence"] is None
+        (warning,) = found["warnings"]
+        assert warning.startswith("What the evidence of B is worth is not known")
+
+    def test_stands_in_markdown(self, client: TestClient, audited: Audited) -> None:
+        both = [audited(evidence=None), audited(evidence="invalid")]
+        text = client.get(PATH, params={"audits": both, "format": "markdown"}).text
+        assert "| succeeded | not known |" in text
+        assert "| succeeded | invalid |" in text
+        assert "- Note: The evidence of B is invalid" in text
+
+
 @pytest.fixture
 def running(session: Session, audited: Audited) -> list[str]:
     """An audit that is done, and one that has just been queued."""

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from app.gates.audit import Audit, Check
+from app.gates.audit import Audit, Check, Evidence, Figure
 from app.gates.errors import GateError
 from app.gates.gate_file import Gate, Waiver
-from app.gates.judging import Demands, judge
+from app.gates.judging import BaselineAudit, Demands, judge
+from app.gates.names import Term
 from app.gates.verdict import Case, ExitCode, Verdict
 from models.audit.checks import Check as Checked
 from models.audit.checks import Observed, judgement
@@ -114,7 +115,7 @@ class TestEvidence:
         assert case(verdict, "far").outcome == "skipped"  # a note leaves the evidence as it is
 
     def test_a_check_that_failed_itself_cannot_be_called_sound(self) -> None:
-        broken = check("far", status="not_run", measured=None, reason="The check failed: KeyError")
+        broken = check("far", status="not_run", measured=None, failed=True)
         told = audit(evidence="weak", checks=[broken])
         verdict = judge(told, demands(PASSES, evidence="sound"))
         assert case(verdict, "far").outcome == "error"
@@ -129,7 +130,7 @@ class TestEvidence:
                 raise KeyError("of a check")
 
         outcome, failed = judgement._looked(Broken, Observed.__new__(Observed))
-        said = judgement._result(Broken, outcome).model_dump()
+        said = judgement._result(Broken, outcome, failed=failed).model_dump()
         assert failed
         assert Check.model_validate(said).failed
         absent = check("speakers", status="not_run", measured=None, reason="The model names none")
@@ -146,6 +147,39 @@ class TestEvidence:
     def test_that_is_weak_for_no_reason_that_is_known_is_not_sound(self) -> None:
         verdict = judge(audit(evidence="weak"), demands(evidence="sound"))
         assert verdict.exit_code == ExitCode.NOTHING_TO_JUDGE
+
+
+class TestBaseline:
+    GATES = ("delta_clean_uar < -0.5", PASSES)
+    DELTA = Term("delta_clean_uar", (), None, Figure(value=0.1, interval=(0.0, 0.2), n=24))
+
+    def judged(self, evidence: Evidence | None, **more: Any) -> Verdict:
+        baseline = BaselineAudit("audit_before", evidence, [self.DELTA])
+        return judge(audit(), demands(*self.GATES, **more), baseline)
+
+    @pytest.mark.parametrize("evidence", ["invalid", None])
+    def test_whose_evidence_bears_nothing_lets_no_difference_be_judged(
+        self, evidence: Evidence | None
+    ) -> None:
+        verdict = self.judged(evidence)
+        difference, own = (one for one in verdict.cases if one.kind == "gate")
+        assert (difference.outcome, own.outcome) == ("error", "passed")
+        assert f"the baseline's evidence, which is {evidence or 'not known'}" in difference.message
+        assert "--allow-invalid" in (difference.remedy or "")
+        assert verdict.exit_code == ExitCode.NOTHING_TO_JUDGE
+
+    @pytest.mark.parametrize("evidence", ["invalid", None])
+    def test_is_judged_if_that_is_allowed_and_it_is_said(self, evidence: Evidence | None) -> None:
+        verdict = self.judged(evidence, allow_invalid=True)
+        assert verdict.exit_code == ExitCode.PASSED
+        told = case(verdict, self.GATES[0]).message
+        assert "in spite of the baseline's evidence" in told
+
+    @pytest.mark.parametrize("evidence", ["weak", "sound"])
+    def test_with_other_evidence_is_judged(self, evidence: Evidence) -> None:
+        verdict = self.judged(evidence)
+        assert verdict.exit_code == ExitCode.PASSED
+        assert "evidence" not in case(verdict, self.GATES[0]).message
 
 
 class TestWaivers:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from app.gates.audit import Audit
 from app.gates.comparison import Comparison, deltas
 from app.gates.gate_file import Gate
-from app.gates.judging import Demands, judge
+from app.gates.judging import BaselineAudit, Demands, judge
 from models.audit.comparison import Outcomes, common
 from models.audit.comparison import deltas as differences
 from models.audit.result import AttackOfResult
@@ -85,7 +85,9 @@ def fires(rng: np.random.Generator, loss: float) -> bool:
     audit = Audit.model_validate(AUDIT)
     assert audit.result is not None
     demands = Demands(gates=[Gate(fail_if=GATE)], today=date(2027, 1, 15))
-    verdict = judge(audit, demands, baseline="before", deltas=deltas(comparison, audit.result))
+    verdict = judge(
+        audit, demands, BaselineAudit("before", "sound", deltas(comparison, audit.result))
+    )
     assert verdict.exit_code in {0, 1}
     return verdict.exit_code == 1
 

@@ -7,8 +7,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.audits.remedies import patched, without_refused
+from app.audits.schemas import AuditRequest, parse_posted
 from app.corpora.tables import Corpus
-from models.audit.checks import judge
+from models.audit.checks import Remedy, judge
 from tests.models.audit.checks.planted import FLAWS, SOUND, Audit
 from tests.workers.audits.audits import audited, request
 from workers.runtime.context import WorkerContext
@@ -66,6 +67,47 @@ class TestDryRun:
             asked = patched(request(model, corpus, attacks=[FGSM]), patch)
             answer = client.post("/v1/audits?dry_run=true", json=asked)
             assert answer.status_code == 200, (name, answer.text)
+
+
+class TestPreset:
+    """A stored request names its preset beside what it stands for; posted, it is expanded again."""
+
+    PRESETS = ("quick", "icassp2020-reference-code")
+
+    @staticmethod
+    def stored(preset: str) -> dict[str, Any]:
+        asked = AuditRequest.model_validate({"model": "m", "corpus": "c", "preset": preset})
+        return asked.to_request()
+
+    @pytest.mark.parametrize("preset", PRESETS)
+    def test_every_patch_of_attacks_is_accepted_and_not_undone(
+        self, client: TestClient, model: str, corpus: Corpus, context: WorkerContext, preset: str
+    ) -> None:
+        stored = self.stored(preset)
+        seen = set()
+        for name, audit in ASKED.items():
+            for check, patch in patches(replace(audit, request=stored)).items():
+                if check != name or "attacks" not in patch:
+                    continue
+                seen.add(name)
+                asked = patched(stored | {"model": model, "corpus": corpus.id}, patch)
+                answer = client.post("/v1/audits?dry_run=true", json=asked)
+                assert answer.status_code == 200, (name, answer.text)
+                assert parse_posted(asked).to_request()["attacks"] == patch["attacks"], name
+                assert asked["windows"] == stored["windows"]
+        assert seen >= {"no_control", "fgsm_alone", "steps_gain", "predicted_labels"}, seen
+
+    @pytest.mark.parametrize("preset", PRESETS)
+    def test_that_would_refuse_the_patch_when_posted_leaves_its_text(self, preset: str) -> None:
+        """The same attack with other strengths: the preset would add its own beside it."""
+        stored = self.stored(preset)
+        patch = {"attacks": [stored["attacks"][0] | {"epsilon": [0.2]}]}
+        (check,) = (
+            one for one in judge(FLAWS["no_control"].observed()).checks if one.id == "no_control"
+        )
+        remedy = Remedy(text="Attack harder.", request=patch)
+        (found,) = without_refused(stored, [check.model_copy(update={"remedy": remedy})])
+        assert found.remedy == Remedy(text="Attack harder.")
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,7 @@ class TestACheckThatFails:
         assert failed.id == name
         assert failed.reason == "The check failed: ZeroDivisionError: planted"
         assert failed.measured is None
+        assert [one.id for one in found.checks if one.failed] == [name]
         assert found.evidence == "weak"
 
     def test_does_not_make_invalid_evidence_better(self, monkeypatch: pytest.MonkeyPatch) -> None:

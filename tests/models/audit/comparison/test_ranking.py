@@ -84,6 +84,14 @@ class TestSentences:
             "With fewer than 5 speakers it says nothing of other speakers."
         )
 
+    def test_say_it_too_where_all_draws_agree(self) -> None:
+        """Every clip of A is broken and none of B, by three speakers: `method` is newcombe."""
+        few = ranked(audit_that_breaks(1, speakers=3), audit_that_breaks(0, speakers=3))[1]
+        assert few.n_speakers == 3
+        assert few.sentence.endswith(
+            "With fewer than 5 speakers it says nothing of other speakers."
+        )
+
     def test_are_by_success_where_there_are_no_labels(self) -> None:
         rows = [
             [one.model_copy(update={"label": None}) for one in audit_that_breaks(share)]
