@@ -16,7 +16,7 @@ def strongest_points(result: AuditSummary, *, controls: bool = False) -> list[Cu
             continue
         points = [one for one in result.curve if one.attack == attack.index and one.n]
         if points:
-            sign = -1 if smaller_is_harder(result, attack.threat) else 1
+            sign = -1 if smaller_is_harder(result.attacks, attack.threat) else 1
             found.append(max(points, key=lambda one: sign * one.strength))
     return found
 

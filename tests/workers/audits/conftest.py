@@ -28,6 +28,7 @@ from tests import spoken
 from workers.audits import artifacts, audit_job
 from workers.audits.artifacts import Pictures
 from workers.audits.exhibit_pictures import VIEWS, Picture
+from workers.audits.judged import judge_result
 from workers.jobs import PERFORM
 from workers.runtime.context import WorkerContext
 from workers.runtime.run import configure
@@ -106,7 +107,7 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> Passes:
 
     monkeypatch.setitem(ARCHITECTURES, spoken.ARCHITECTURE, CountedEar)
     monkeypatch.setattr(artifacts, "make", noted.left_out(artifacts.make))
-    monkeypatch.setattr(audit_job, "judge_result", noted.left_out(audit_job.judge_result))
+    monkeypatch.setattr(audit_job, "judge_result", noted.left_out(judge_result))
     return noted
 
 
