@@ -10,12 +10,15 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from app.audits import files
+from app.audits.result import AuditResult
 from app.comparisons import service
 from app.comparisons.formats import MOST_CHARACTERS
 from app.jobs.service import Submission
 from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
 from app.persistence.storage import Storage
+from models.audit.checks import Evidence
+from models.audit.comparison import Outcomes
 from tests.app.audits.conftest import found_rows
 from tests.app.comparisons.conftest import REQUEST, Audited, unbroken
 from tests.conftest import MakeKey
@@ -251,6 +254,24 @@ class TestEvidence:
         assert found["audits"][1]["evidence"] is None
         (warning,) = found["warnings"]
         assert warning.startswith("What the evidence of B is worth is not known")
+
+    @pytest.mark.parametrize("evidence", ["invalid", None])
+    def test_counts_before_and_after_hardening_too(
+        self, audited: Audited, session: Session, storage: Storage, evidence: Evidence | None
+    ) -> None:
+        rows = found_rows()
+        before = session.get_one(Job, audited(rows, evidence=evidence))
+        result = AuditResult.model_validate(before.result)
+        points = [(one.attack, one.strength) for one in result.curve]
+        after = Outcomes("after", result.labels, result.attacks, points)
+        for row in unbroken(rows):
+            after.add(row)
+        warned: list[str] = []
+        found = service.before_after(before, storage, after, "sound", warned.append)
+        (warning,) = warned
+        assert "the evidence of the model before" in warning.lower()
+        refused = [one.sentence.endswith("model before is invalid.") for one in found.ranking]
+        assert set(refused) == {evidence == "invalid"}
 
     def test_stands_in_markdown(self, client: TestClient, audited: Audited) -> None:
         both = [audited(evidence=None), audited(evidence="invalid")]
