@@ -109,10 +109,15 @@ class TestExitCodes:
         assert [path.name for path in elsewhere.iterdir()] == ["serval.xml"]
 
     def test_an_unknown_audit_is_2(self, serval: Serval, url: str) -> None:
-        for audit in ("audit_01K9ZQ3W8M4V7T2X6B5N0C1DEF", "../../healthz", "?"):
-            said = serval("gate", audit, "--fail-if", PASSES)
-            assert (said.status, said.out) == (2, "")
-            assert "Not found" in said.err
+        said = serval("gate", "audit_01K9ZQ3W8M4V7T2X6B5N0C1DEF", "--fail-if", PASSES)
+        assert (said.status, said.out) == (2, "")
+        assert "Not found" in said.err
+
+    @pytest.mark.parametrize("audit", ["../../healthz", "..", "?"])
+    def test_what_is_no_id_is_2_and_asked_of_nobody(self, serval: Serval, audit: str) -> None:
+        said = serval("gate", audit, "--fail-if", PASSES)
+        assert (said.status, said.out) == (2, "")
+        assert f"{audit!r} is no id" in said.err
 
     def test_a_file_that_cannot_be_written_is_2_before_anything_is_asked(
         self, serval: Serval

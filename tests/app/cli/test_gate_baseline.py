@@ -61,14 +61,17 @@ class TestBaseline:
         assert said.status == 2
         assert "delta_uar:fgsm@0.1" in said.err
 
-    @pytest.mark.parametrize("baseline", ["audit_01K9ZQ3W8M4V7T2X6B5N0C1DEF", "../jobs"])
+    @pytest.mark.parametrize(
+        ("baseline", "told"),
+        [("audit_01K9ZQ3W8M4V7T2X6B5N0C1DEF", "Not found"), ("../jobs", "is no id")],
+    )
     def test_a_baseline_that_is_not_there_is_2(
-        self, serval: Serval, audits: tuple[str, str], baseline: str
+        self, serval: Serval, audits: tuple[str, str], baseline: str, told: str
     ) -> None:
         gates = ("--fail-if", "delta_clean_uar < 0", "--allow-invalid")
         said = serval("gate", audits[1], "--baseline", baseline, *gates)
         assert said.status == 2
-        assert "Not found" in said.err
+        assert told in said.err
 
     def test_the_audit_itself_is_no_baseline(
         self, serval: Serval, audits: tuple[str, str], monkeypatch: pytest.MonkeyPatch
