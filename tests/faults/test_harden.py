@@ -15,6 +15,7 @@ from app.jobs.states import TERMINAL, JobStatus
 from app.jobs.tables import Job
 from tests.faults.conftest import TINY
 from tests.faults.stack import Stack, alive, until
+from tests.speechless import add_corpus, manifest
 
 PATIENCE = 240.0
 STRENGTH = 5.0  # standard deviations of a band: against this nothing helps
@@ -24,9 +25,17 @@ Submit = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
+def corpus(stack: Stack) -> Corpus:
+    """Of so many clips that an audit's evidence is not invalid: then nothing is hardened."""
+    with stack.sessions() as session:
+        return add_corpus(session, stack.storage, manifest(takes=8))
+
+
+@pytest.fixture(scope="module")
 def model(stack: Stack, corpus: Corpus) -> str:
-    """A model that knows the corpus' emotions, until it is attacked."""
-    job_id = stack.submit(**TINY | {"corpus": corpus.id, "iterations": 40})
+    """A model that knows the corpus' emotions, which differ in level, until it is attacked."""
+    learnt = {"defense": {"type": "single"}, "iterations": 200, "front_end": "logmel-1"}
+    job_id = stack.submit(**TINY | learnt | {"corpus": corpus.id})
     model = stack.until_status(job_id, JobStatus.SUCCEEDED, seconds=PATIENCE).model
     assert model is not None
     return model
