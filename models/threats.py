@@ -115,6 +115,15 @@ class L2:
 BALLS: Final[dict[Norm, Ball]] = {"linf": Linf(), "l2": L2()}
 
 
+AXES: Final[dict[tuple[str, str], str]] = {
+    ("features", "linf"): "ε (L∞) in σ of a mel band",
+    ("features", "l2"): "ε (L2) in σ of a mel band",
+    ("waveform", "linf"): "ε (L∞) of full scale",
+    ("waveform", "l2"): "SNR in dB, smaller is stronger",
+}
+"""What the strengths are, by domain and norm, in the words of an axis."""
+
+
 @dataclass(frozen=True)
 class ThreatModel:
     """A domain and a norm: a family of balls around a clip, one for each strength."""

@@ -9,7 +9,6 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache, partial
 from importlib import resources
 from typing import Any, Final
@@ -98,6 +97,7 @@ def _context(material: Material) -> dict[str, Any]:
         "corruptions": tables.corrupted(result),
         "calibration": tables.calibration(result),
         "hardening": facts.hardened(report),
+        "compared": tables.compared(result.comparison),
         "clips": tables.clips(listed, result.n),
         "artifacts": tables.artifacts(report.artifacts),
         "definitions": definitions.definitions(),
@@ -127,6 +127,7 @@ def _sections(found: Mapping[str, Any]) -> list[Section]:
         (found["corruptions"], Section("corruptions", "Corruptions")),
         (found["calibration"], Section("calibration", "Calibration")),
         (found["hardening"], Section("hardening", "Hardening")),
+        (found["compared"], Section("compared", "Before and after hardening")),
         (True, Section("clips", "Clips", report.result.n)),
         (report.artifacts, Section("artifacts", "Files", len(report.artifacts))),
         (True, Section("replay", "How to replay")),
@@ -158,7 +159,7 @@ def _environment() -> Environment:
         "lower_first": lambda text: text[:1].lower() + text[1:],
         "capitalize_first": lambda text: text[:1].upper() + text[1:],
         "counted": words.count,
-        "day": _day,
+        "day": words.day,
     }
     return environment
 
@@ -171,11 +172,3 @@ def _visible(value: object) -> object:
     if value.isascii() and value.replace("\n", " ").isprintable():
         return value
     return "\n".join(words.legible(line, len(line) * 10 + 1) for line in value.split("\n"))
-
-
-def _day(moment: str) -> str:
-    """A moment as people write it; one that cannot be read stays as it is."""
-    try:
-        return f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M} UTC"
-    except ValueError:
-        return moment

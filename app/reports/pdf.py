@@ -92,7 +92,7 @@ class _Document:
             "title": f"{report.model.name} under attack",
             "author": f"Serval {report.environment.serval}",
             "date": _date(_moment(report.created_at)),
-            "subtitle": f"{report.audit} · {_day(report.created_at)} · report"
+            "subtitle": f"{report.audit} · {words.day(report.created_at)} · report"
             f" {report.schema_version}",
             "footer": f"{report.model.name} under attack · {report.audit}",
             "mark": judged.mark.translate(SHOWABLE),
@@ -139,11 +139,18 @@ class _Document:
         yield "Corruptions", _tables([tables.corrupted(result)])
         yield "Calibration", _tables([tables.calibration(result)])
         yield "Hardening", [_facts(told)] if (told := facts.hardened(report)) else []
+        yield "Before and after hardening", self._compared()
         yield "Warnings", [_list(report.warnings)] if report.warnings else []
         yield "Checks", map(_check, [*judged.raised, *judged.not_run, *judged.clear])
         yield "How to replay", _replay(self._material)
         yield "How to read this", _definitions(self._material)
         yield "Files of the audit", _tables([tables.artifacts(report.artifacts)])
+
+    def _compared(self) -> Iterator[Part]:
+        found = self._result.comparison
+        if found is not None:
+            yield _list([one.sentence for one in found.ranking])
+            yield from _tables(tables.compared(found))
 
     def _flips(self) -> Iterator[Part]:
         yield from self._charts(charts.flip_matrices(self._result))
@@ -331,10 +338,6 @@ def _date(moment: datetime) -> dict[str, int]:
     """As typst takes it, in UTC."""
     names = ("year", "month", "day", "hour", "minute", "second")
     return {name: getattr(moment.astimezone(UTC), name) for name in names}
-
-
-def _day(moment: str) -> str:
-    return f"{_moment(moment):%Y-%m-%d %H:%M} UTC"
 
 
 def _visible(value: Any) -> Any:

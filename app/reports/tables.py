@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from app.audits.files import ArtifactFile
+from app.audits.result import BeforeAfter
 from app.reports import words
 from app.reports.charts import Table
 from app.reports.charts.curves import (
@@ -14,6 +15,7 @@ from app.reports.charts.curves import (
 )
 from app.reports.charts.strongest import strongest_points
 from app.reports.clips import ClipShown
+from app.reports.words import GROUPS
 from models.audit.result import AuditSummary, Control, CurvePoint, Threat, WorstCase
 
 ATTACKED: Final = (
@@ -24,7 +26,34 @@ CORRUPTED: Final = ("corruption", "strength", "clips", "UAR", "UAR lost", "succe
 CALIBRATED: Final = (
     "clips", "UAR", "accuracy", "ECE", "Brier score", "confidence lost", "detector AUC",
 )  # fmt: skip
+COMPARED: Final = (
+    "at", "figure", "before", "now", "difference", "Holm's p", "only before : only now", "clips",
+)  # fmt: skip
 ALL_OF_THEM: Final = "worst case"
+
+
+def compared(found: BeforeAfter | None) -> list[Table]:
+    """What hardening has changed; nothing of an audit that was not asked for by one before."""
+    if found is None:
+        return []
+    rows = tuple(
+        (
+            one.words,
+            GROUPS[one.figure],
+            words.number(one.of_a),
+            words.number(one.of_b),
+            words.with_interval(one),
+            words.number(one.p_holm, 3),
+            f"{one.mcnemar.b} : {one.mcnemar.c}",
+            f"{one.n:,}",
+        )
+        for one in found.deltas
+    )
+    told = (
+        f"{words.count(found.clips, 'clip')} of {words.count(found.speakers, 'speaker')} that both"
+        f" audits have. Holm's p is adjusted for {words.count(found.comparisons, 'comparison')}."
+    )
+    return [Table(f"Beside {found.baseline}, of the model before", COMPARED, rows, told)]
 
 
 def attacked(result: AuditSummary) -> list[Table]:

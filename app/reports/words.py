@@ -3,22 +3,17 @@
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from models.attacks import ATTACKS
 from models.audit.figure import Figure
 from models.audit.result import AttackOfResult, Threat
 from models.corruptions import CORRUPTIONS
+from models.threats import AXES
 
 NOTHING: Final = "–"
 """Where there is no figure."""
-AXES: Final = {
-    "features linf": "ε (L∞) in σ of a mel band",
-    "features l2": "ε (L2) in σ of a mel band",
-    "waveform linf": "ε (L∞) of full scale",
-    "waveform l2": "SNR in dB, smaller is stronger",
-}
-"""What the strengths of a threat model are, on an axis."""
 UNITS: Final = {"sigma": " σ", "full_scale": " of full scale"}
 """Behind a number; other units are written as they are called."""
 GROUPS: Final = {"uar": "UAR", "success_rate": "success rate", "flip_rate": "flip rate"}
@@ -111,9 +106,19 @@ def strength(value: float, threat: Threat) -> str:
     return f"{compact(value)}{UNITS.get(threat.unit, unit)}"
 
 
+def day(moment: str) -> str:
+    """A moment as people write it; one that cannot be read stays as it is."""
+    try:
+        found = datetime.fromisoformat(moment)
+    except ValueError:
+        return moment
+    # One without a zone is of UTC, as everything that is stored.
+    return f"{found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def axis(threat: Threat) -> str:
     """What the strengths of a threat model are."""
-    return AXES.get(f"{threat.domain} {threat.norm}", f"in {threat.unit}")
+    return AXES.get((threat.domain, threat.norm), f"in {threat.unit}")
 
 
 def threat_name(threat: Threat) -> str:

@@ -21,7 +21,7 @@ from models.audit import AuditSummary
 from models.audit.perturbation import Perturbation
 from models.corruptions import Severity
 from models.features import HIGHEST_HZ, HOP, LOWEST_HZ, MELS, SAMPLE_RATE, hz_to_mel
-from models.threats import ThreatModel
+from models.threats import AXES, ThreatModel
 
 DPI: Final = 200
 TICKS_HZ: Final = (100, 250, 500, 1000, 2000, 4000, 8000)
@@ -31,13 +31,6 @@ MOST_COLUMNS: Final = 4
 """Of panels: the next stand below."""
 COLOURS: Final = ("#1f4e8c", "#c8442b", "#2e8b57", "#8e5ea2", "#b8860b")
 MARKERS: Final = ("o", "s", "^", "D", "v")
-AXES: Final = {
-    ("features", "linf"): "ε (L∞) in standard deviations of a mel band",
-    ("features", "l2"): "ε (L2) in standard deviations of a mel band",
-    ("waveform", "linf"): "ε (L∞) of full scale",
-    ("waveform", "l2"): "SNR in dB (smaller is stronger)",
-}
-"""What the strengths of a threat model are, on an axis."""
 
 
 @dataclass(frozen=True)

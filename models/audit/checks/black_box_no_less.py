@@ -2,9 +2,8 @@
 
 from models.audit.checks.check import CHECKS, Check
 from models.audit.checks.observed import Observed, is_black_box, sees_gradients
-from models.audit.checks.outcome import Clear, NotRun, Outcome, Raised
-from models.audit.checks.overlaps import no_less
-from models.audit.checks.patches import STEPS, attack, with_attacks
+from models.audit.checks.outcome import Outcome
+from models.audit.checks.overlaps import outdone
 
 
 @CHECKS.register("black_box_no_less")
@@ -30,15 +29,11 @@ class BlackBoxNoLess(Check):
     def look(self, audit: Observed) -> Outcome:
         """See :class:`Check`."""
         blind, seeing = audit.which(is_black_box), audit.which(sees_gradients)
-        told, found = no_less(audit, blind, seeing, "a black box", "gradients")
-        if not told:
-            return NotRun(
-                "No black-box attack and gradient attack share a threat model and a strength."
-            )
-        if not found:
-            return Clear(told)
-        added = [
-            attack("pgd", threat, [strength], steps=5 * STEPS, restarts=2, loss="margin")
-            for threat, strength in found
-        ]
-        return Raised(told, self.remedy, with_attacks(audit, *added))
+        return outdone(
+            audit,
+            blind,
+            seeing,
+            ("a black box", "gradients"),
+            absent="No black-box attack and gradient attack share a threat model and a strength.",
+            remedy=self.remedy,
+        )

@@ -3,9 +3,8 @@
 from models.attacks import Attack
 from models.audit.checks.check import CHECKS, Check
 from models.audit.checks.observed import Observed
-from models.audit.checks.outcome import Clear, NotRun, Outcome, Raised
-from models.audit.checks.overlaps import no_less
-from models.audit.checks.patches import STEPS, attack, with_attacks
+from models.audit.checks.outcome import Outcome
+from models.audit.checks.overlaps import outdone
 
 
 @CHECKS.register("noise_no_less")
@@ -33,13 +32,12 @@ class NoiseNoLess(Check):
             for number, one in enumerate(audit.attacks)
             if isinstance(one, Attack) and one.control
         ]
-        told, found = no_less(audit, noise, list(audit.adversaries), "noise", "the attacks")
-        if not told:
-            return NotRun("No noise of an attack's threat model and strength was scored.")
-        if not found:
-            return Clear(told)
-        added = [
-            attack("pgd", threat, [strength], steps=5 * STEPS, loss="margin")
-            for threat, strength in found
-        ]
-        return Raised(told, self.remedy, with_attacks(audit, *added))
+        return outdone(
+            audit,
+            noise,
+            list(audit.adversaries),
+            ("noise", "the attacks"),
+            absent="No noise of an attack's threat model and strength was scored.",
+            remedy=self.remedy,
+            restarts=1,
+        )

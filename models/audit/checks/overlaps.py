@@ -3,7 +3,39 @@
 from collections.abc import Collection
 
 from models.audit.checks.observed import Observed
+from models.audit.checks.outcome import Clear, NotRun, Outcome, Raised
+from models.audit.checks.patches import STEPS, attack, with_attacks
 from models.threats import ThreatModel
+
+
+def outdone(
+    audit: Observed,
+    weaker: Collection[int],
+    stronger: Collection[int],
+    names: tuple[str, str],
+    *,
+    absent: str,
+    remedy: str,
+    restarts: int = 2,
+) -> Outcome:
+    """Raised where the weaker ones do no less, with a stronger PGD to be run there.
+
+    Args:
+        names: of the weaker and of the stronger ones, in words.
+        absent: what is said where they share no strength.
+        remedy: of the check.
+        restarts: of that PGD.
+    """
+    told, found = no_less(audit, weaker, stronger, *names)
+    if not told:
+        return NotRun(absent)
+    if not found:
+        return Clear(told)
+    added = [
+        attack("pgd", threat, [strength], steps=5 * STEPS, restarts=restarts, loss="margin")
+        for threat, strength in found
+    ]
+    return Raised(told, remedy, with_attacks(audit, *added))
 
 
 def no_less(

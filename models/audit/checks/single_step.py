@@ -2,9 +2,8 @@
 
 from models.audit.checks.check import CHECKS, Check
 from models.audit.checks.observed import Observed, is_iterative, is_single_step
-from models.audit.checks.outcome import Clear, NotRun, Outcome, Raised
-from models.audit.checks.overlaps import no_less
-from models.audit.checks.patches import STEPS, attack, with_attacks
+from models.audit.checks.outcome import Outcome
+from models.audit.checks.overlaps import outdone
 
 
 @CHECKS.register("single_step")
@@ -30,15 +29,11 @@ class SingleStep(Check):
     def look(self, audit: Observed) -> Outcome:
         """See :class:`Check`."""
         single, walks = audit.which(is_single_step), audit.which(is_iterative)
-        told, found = no_less(audit, single, walks, "one step", "iterative attacks")
-        if not told:
-            return NotRun(
-                "No single-step and iterative attack share a threat model and a strength."
-            )
-        if not found:
-            return Clear(told)
-        added = [
-            attack("pgd", threat, [strength], steps=5 * STEPS, restarts=2, loss="margin")
-            for threat, strength in found
-        ]
-        return Raised(told, self.remedy, with_attacks(audit, *added))
+        return outdone(
+            audit,
+            single,
+            walks,
+            ("one step", "iterative attacks"),
+            absent="No single-step and iterative attack share a threat model and a strength.",
+            remedy=self.remedy,
+        )

@@ -175,7 +175,7 @@ class TestUarCurves:
         (axes,) = draw_curves(result, [FGSM], title="a model").axes
         assert points(lines(axes)["FGSM"]) == [(0, 1), (0.02, 0.8), (0.1, 0.4)]
         assert axes.get_ylabel() == "UAR"
-        assert axes.get_xlabel() == "ε (L∞) in standard deviations of a mel band"
+        assert axes.get_xlabel() == "ε (L∞) in σ of a mel band"
         assert axes.get_title() == "a model"
 
     def test_bars_are_the_intervals_and_the_legend_says_of_how_many_clips(self) -> None:
@@ -224,7 +224,7 @@ class TestUarCurves:
         left, right = figure.axes
         assert figure.get_suptitle() == "a model"
         assert set(lines(left)) == {"FGSM", "clean", "chance"}
-        assert right.get_xlabel() == "SNR in dB (smaller is stronger)"
+        assert right.get_xlabel() == "SNR in dB, smaller is stronger"
         assert points(lines(right)["PGD, steps 10"]) == [(20, 0.2), (40, 0.6), (60, 0.8)]
         assert right.xaxis_inverted()
         assert not left.xaxis_inverted()
