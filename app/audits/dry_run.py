@@ -8,8 +8,9 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from app.audits import acceptance
+from app.audits.forecasts import ForecastAnswer
 from app.audits.sample import sample
-from app.audits.schemas import AuditRequest, ForecastAnswer
+from app.audits.schemas import AuditRequest
 from app.audits.victim import batch_size, count_windows, load_victim
 from app.corpora import service as corpora
 from app.devices import chosen_device

@@ -19,8 +19,9 @@ from app.access.keys.scopes import Scope
 from app.access.quotas import ConcurrencyLimit
 from app.audits import files, formats, service
 from app.audits.dry_run import dry_run
+from app.audits.forecasts import ForecastAnswer
 from app.audits.result import AuditResult
-from app.audits.schemas import Artifact, AuditRequest, ForecastAnswer, UploadedAuditRequest
+from app.audits.schemas import Artifact, AuditRequest, UploadedAuditRequest
 from app.audits.service import Upload
 from app.errors import Forbidden, Invalid
 from app.http.downloads import DOWNLOADED, download

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from app.audits import fit
+from app.audits.harden_request import Harden
 from app.audits.result import AuditResult, Hardening
-from app.audits.schemas import AuditRequest, Harden
+from app.audits.schemas import AuditRequest
 from app.corpora.tables import Corpus
 from app.errors import ServalError
 from app.http.problems import invalid

@@ -2,7 +2,9 @@
 
 from pydantic import Field
 
-from app.audits.schemas import ForecastFigures, Precision, When
+from app.audits.forecasts import ForecastFigures
+from app.audits.harden_request import When
+from app.audits.schemas import Precision
 from app.schemas import Schema
 from models.audit.checks import CheckResult, Evidence
 from models.audit.comparison import Delta, Ranked

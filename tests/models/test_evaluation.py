@@ -16,8 +16,9 @@ from models.evaluation import Evaluation, evaluate
 from models.features import MELS, Standardizer
 from models.front_ends import FRONT_ENDS
 from models.metrics import uar
-from models.starter import PRETRAINED, read_corpus
+from models.starter import PRETRAINED
 from models.starter_card import EPSILONS
+from models.starter_corpus import read_corpus
 from tests.models.tiny import TinyNet, tiny_net
 
 FRAMES = 40

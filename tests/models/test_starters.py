@@ -28,14 +28,13 @@ from models.starter import (
     PRETRAINED,
     SELECTIONS,
     STARTERS,
-    Corpus,
     configuration,
     measure,
     publish,
-    read_corpus,
     run,
 )
 from models.starter_card import card
+from models.starter_corpus import Corpus, read_corpus
 from models.training import TrainingState
 from models.training_plan import TrainingPlan
 
@@ -272,7 +271,7 @@ class TestWhatIsLeftFromBefore:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         first = run("toy", plan, read_corpus(hums, tmp_path), "cpu")
-        monkeypatch.setattr("models.starter.extract", pytest.fail)
+        monkeypatch.setattr("models.starter_corpus.extract", pytest.fail)
         capsys.readouterr()
         second = run("toy", plan, read_corpus(hums, tmp_path), "cpu")
         assert capsys.readouterr().out == ""  # nothing was left to do
@@ -304,7 +303,7 @@ class TestWhatIsLeftFromBefore:
     ) -> None:
         (hums / "ada-joy-0.flac").write_bytes(b"fLaC, or so it says")
         assert read_corpus(hums, tmp_path).clips["train"] == 11
-        monkeypatch.setattr("models.starter.extract", pytest.fail)
+        monkeypatch.setattr("models.starter_corpus.extract", pytest.fail)
         assert read_corpus(hums, tmp_path).clips["train"] == 11
 
     @pytest.mark.parametrize("changes", [{"seed": 9}, {"iterations": 5}, {"learning_rate": 0.02}])

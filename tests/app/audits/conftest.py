@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 
 from app.audits import files, fit
 from app.audits.files import ArtifactFile
+from app.audits.forecasts import ForecastFigures
 from app.audits.report import Environment, Report, ReportedModel, UploadedClips
 from app.audits.result import AuditResult
 from app.audits.rows import write_index
-from app.audits.schemas import ForecastFigures
 from app.corpora.tables import Corpus
 from app.jobs.attempts import claim
 from app.jobs.service import Submission

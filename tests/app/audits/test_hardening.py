@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from app.audits.harden_request import Harden
 from app.audits.hardening import verdict
 from app.audits.result import Hardening
-from app.audits.schemas import Harden
 from models.attacks import Attack, parse
 from models.audit.checks import Evidence
 from tests.app.audits.conftest import attacked, found_result, found_rows, prediction

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from app.audits.files import ArtifactFile
+from app.audits.forecasts import ForecastFigures
 from app.audits.report import CorpusClips, Deviations, Environment, Report, ReportedModel
 from app.audits.result import AuditResult
-from app.audits.schemas import ForecastFigures
 from models.attacks import parse as attack
 from models.audit import AuditRow, ClipPrediction, Summary
 from models.audit.checks import CheckResult, Evidence, Remedy, Severity

@@ -8,9 +8,9 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
+from app.audits.harden_request import When
 from app.audits.report import SCHEMA_VERSION, Report
 from app.audits.result import Hardening
-from app.audits.schemas import When
 from app.jobs.tables import Job
 from app.persistence.ids import new_id
 from app.reports import endpoints
