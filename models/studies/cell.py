@@ -1,0 +1,54 @@
+"""A cell of a study: one training of its grid."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.architectures import Architecture
+from models.provenance import TrainedOn
+from models.studies.identity import identity
+from models.training_plan import Recipe
+
+
+class Cell(BaseModel):
+    """One training: where it stands in the tables, and how it is done."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    architecture: Architecture
+    training: str = Field(description="Its type.", examples=["similarity"])
+    parameters: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Of the training, where they are others than those of the study's preset, or,"
+        " without one, than the defaults.",
+        examples=[{"beta": 0.3}],
+    )
+    epsilon: float | None = Field(
+        description="Strength in σ that it was trained against; null for a training without one."
+    )
+    seed: int
+    train_on: TrainedOn
+    recipe: Recipe
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others of its study, on one line."""
+        given = ["=".join((name, _short(value))) for name, value in self.parameters.items()]
+        epsilon = [] if self.epsilon is None else [f"ε={self.epsilon:g}"]
+        return " ".join(
+            [self.architecture, self.training, *given, *epsilon, f"seed={self.seed}", self.train_on]
+        )
+
+    def identity(self, data: str) -> str:
+        """See :func:`models.studies.identity.identity`.
+
+        Args:
+            data: a hash of the corpus.
+        """
+        return identity(self.recipe, self.train_on, None, data)
+
+
+def _short(value: object) -> str:
+    if isinstance(value, tuple | list):
+        return "/".join(map(_short, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
