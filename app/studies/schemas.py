@@ -184,6 +184,14 @@ class StudyCell(Schema):
         )
 
 
+class UnfinishedCell(Schema):
+    """A cell that did not come to its end."""
+
+    cell: str = Field(examples=["vgg16 vanilla ε=0.1 seed=0 train"])
+    status: TaskStatus
+    errors: list[CellError]
+
+
 class StudyResult(Schema):
     """How a study ended. Its tables are at `/v1/studies/{id}/tables`."""
 
@@ -193,7 +201,7 @@ class StudyResult(Schema):
     cancelled: int
     reused: int = Field(description="Cells whose training was there before, or is another's.")
     seconds: float = Field(description="Of the study's own trainings and audits together.")
-    unfinished: list[StudyCell] = Field(description="Cells that did not come to their end.")
+    unfinished: list[UnfinishedCell]
 
 
 class StudyForecast(Schema):
@@ -213,3 +221,12 @@ class StudyForecast(Schema):
         description="Architectures with defences of which no training has ended here.",
         examples=[["resnet50 similarity"]],
     )
+
+
+class CellsQuery(Schema):
+    """Which cells to list."""
+
+    after: str | None = Field(
+        default=None, max_length=300, description="The name of the last cell of the page before."
+    )
+    limit: int = Field(default=100, ge=1, le=1000, description="How many at most.")

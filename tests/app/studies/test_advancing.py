@@ -1,0 +1,1 @@
+"""What a study begins, what it waits for, and how it ends."""
