@@ -6,7 +6,7 @@ What is trained is a `models.studies.grid.Grid`: its fields are declared there, 
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from app.audits.schemas import MAX_ATTACKS, MAX_CORRUPTIONS, AuditRequest
 from app.jobs.schemas import path_of
@@ -32,12 +32,24 @@ MODEL: Final = "model"
 """Stands for a cell's model in a request that is only checked."""
 
 
+def _preset_or_attacks(value: object) -> str:
+    return "preset" if isinstance(value, str) else "attacks"
+
+
+PresetOrAttacks = Annotated[
+    Annotated[PresetName, Tag("preset")]
+    | Annotated[list[AnyAttack], Field(max_length=MAX_ATTACKS), Tag("attacks")],
+    Discriminator(_preset_or_attacks),
+]
+"""What models are audited with: a name, or attacks. A fault in one is told as one of that."""
+
+
 class StudyRequest(Schema, Grid):
     """A grid of trainings on one corpus, and the audits of each model. Only `corpus` must be
     given."""
 
     corpus: str = Field(max_length=64, examples=["corpus_01K9ZQ3W8M4V7T2X6B5N0C1DEF"])
-    audits: PresetName | Annotated[list[AnyAttack], Field(max_length=MAX_ATTACKS)] | None = Field(
+    audits: PresetOrAttacks | None = Field(
         default=None,
         description="What each model is audited with: attacks, of which those without `epsilon`"
         " have the study's, or a preset of audits. Without it: FGSM, PGD with ten steps, and noise"

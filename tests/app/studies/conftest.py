@@ -1,6 +1,6 @@
 """A corpus to learn from, a network of a few weights, and jobs that end when a test says so."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -75,7 +75,7 @@ def children(session: Session) -> Callable[..., list[Job]]:
 
 
 @pytest.fixture
-def end(services: Services) -> Iterator[End]:
+def end(services: Services) -> End:
     """End a job as its worker does, and drive the studies that wait for it."""
 
     def end(job: Job, error: str | None = None) -> None:
@@ -89,7 +89,7 @@ def end(services: Services) -> Iterator[End]:
             attempt.succeed({})
         driving.drive_all_with(services, job.id)
 
-    yield end
+    return end
 
 
 def _model(session: Session, job: Job) -> dict[str, Any]:

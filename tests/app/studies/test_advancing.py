@@ -149,9 +149,7 @@ class TestTheOrder:
 
 
 class TestTheEnd:
-    def test_all_succeeded(
-        self, submit: Submit, read: Read, cells: Cells, end_all: EndAll
-    ) -> None:
+    def test_all_succeeded(self, submit: Submit, read: Read, cells: Cells, end_all: EndAll) -> None:
         study = submit()
         end_all(study)
         found = read(study)
@@ -300,7 +298,8 @@ class TestReuse:
         assert cells(submit(corpus=twin.id))[SINGLE]["reused"]
 
     @pytest.mark.parametrize(
-        "other", [{"seed": 1}, {"iterations": 5}, {"learning_rate": 0.01}, {"train_on": "train+dev"}]
+        "other",
+        [{"seed": 1}, {"iterations": 5}, {"learning_rate": 0.01}, {"train_on": "train+dev"}],
     )
     def test_another_training_is_not(
         self, by_hand: Callable[..., str], submit: Submit, session: Session, end: End,
@@ -321,9 +320,7 @@ class TestReuse:
         self, submit: Submit, children: Children, end_all: EndAll, read: Read
     ) -> None:
         first, second = submit(), submit(seeds=[0, 1])
-        while any(
-            job.status is JobStatus.QUEUED for job in [*children(first), *children(second)]
-        ):
+        while any(job.status is JobStatus.QUEUED for job in [*children(first), *children(second)]):
             end_all(first)
             end_all(second)
         assert [read(study)["status"] for study in (first, second)] == ["succeeded"] * 2

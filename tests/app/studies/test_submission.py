@@ -90,7 +90,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("wanted", "field", "words"),
         [
-            ({"trainings": [{"type": "similarity", "beta": 0.8}]}, "trainings.0.similarity.gamma",
+            ({"trainings": [{"type": "similarity", "beta": 0.8}]}, "trainings.0.gamma",
              "beta + gamma is 1.2"),
             ({"seeds": [1, 1]}, "seeds", "more than once"),
             ({"epsilons": []}, "epsilons", "at least one"),
@@ -138,10 +138,10 @@ class TestRefused:
         self, client: TestClient, corpus: Corpus
     ) -> None:
         axis = list(range(32))
-        wanted = {"seeds": axis, "epsilons": [0.01 * (1 + n) for n in axis]}
+        wanted = {"seeds": axis, "epsilons": [0.01 * (1 + n) for n in range(16)]}
         answer = client.post("/v1/studies", json=small(corpus) | wanted)
         assert answer.json()["code"] == "too_many_cells"
-        assert "2112 cells" in answer.text
+        assert "1088 cells" in answer.text
 
     @pytest.mark.parametrize(
         ("clips", "code", "words"),
@@ -266,12 +266,6 @@ class TestForecast:
             for job in children(study, JobKind.TRAINING):
                 if not job.status.terminal:
                     end(job)
-        for job in children(study, JobKind.TRAINING):
-            assert job.started_at is not None and job.finished_at is not None
-            began = job.finished_at.replace(microsecond=0)
-            job.started_at, job.finished_at = began, began.replace(year=began.year)
-            job.started_at = began - (began - began.replace(second=(began.second - 8) % 60))
-        session.rollback()
         told = client.post("/v1/studies?dry_run=true", json=small(corpus) | {"seeds": [0, 1]})
         assert told.json()["reused"] == 4
         assert told.json()["iterations"] == 16
