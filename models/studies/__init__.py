@@ -1,1 +1,1 @@
-"""Studies: grids of trainings, each audited, and the tables of what was found."""
+"""A study: the same data, learnt by many trainings that differ in what a paper's table compares."""
