@@ -15,7 +15,8 @@ import numpy as np
 
 from models.audit.comparison.outcomes import NOT_SCORED, ClipKey, Outcomes, PointKey
 from models.audit.intervals import Bools, Ints
-from models.studies.outcome import CellOutcome, Partition, TrainedOn
+from models.provenance import TrainedOn
+from models.studies.outcome import CellOutcome, Partition
 
 Change = Literal["clean", "fgsm", "pgd10", "worst_case", "noise"]
 """What is done to the log-mels of a clip, within L∞ of ε: nothing, FGSM, PGD with ten steps, all

@@ -21,7 +21,7 @@ from pydantic import Field
 from models.audit.figure import Figures
 from models.studies.answers import CLEAN, NAMES, Answers, Change, Condition, Missing
 from models.studies.estimate import Difference, difference, mean_difference
-from models.studies.findings import OF_THE_PAPER, SINGLE, Findings
+from models.studies.findings import OF_THE_PAPER, SINGLE, Findings, family
 from models.studies.tables.performance import Chosen, PerformanceTable
 from models.studies.tables.table import (
     NOTHING,
@@ -293,7 +293,7 @@ class _Judge:
         return self._compared(words, [(self._real(single), self._real(chosen))])
 
     def _similarity_minus_vanilla(self, architecture: str, change: Change) -> Evidence:
-        vanilla, similarity = OF_THE_PAPER
+        vanilla, similarity = (self._label(architecture, one) for one in OF_THE_PAPER)
         own = self._findings.epsilons_of(architecture, similarity)
         shared = [e for e in self._findings.epsilons_of(architecture, vanilla) if e in own]
         pairs = [
@@ -321,23 +321,27 @@ class _Judge:
             yield self._compared(words, [pair])
 
     def _network_minus_network(self, better: str, worse: str, change: Change) -> Evidence:
-        settings = [
-            (training, epsilon)
+        labels = [
+            (self._label(better, training), self._label(worse, training))
             for training in OF_THE_PAPER
-            for epsilon in self._findings.epsilons_of(better, training)
-            if epsilon in self._findings.epsilons_of(worse, training)
+        ]
+        settings = [
+            (of_better, of_worse, epsilon)
+            for of_better, of_worse in labels
+            for epsilon in self._findings.epsilons_of(better, of_better)
+            if epsilon in self._findings.epsilons_of(worse, of_worse)
         ]
         pairs = [
             (
-                self._attacked(worse, training, epsilon, change),
-                self._attacked(better, training, epsilon, change),
+                self._attacked(worse, of_worse, epsilon, change),
+                self._attacked(better, of_better, epsilon, change),
             )
-            for training, epsilon in settings
+            for of_better, of_worse, epsilon in settings
         ]
         words = f"{better} − {worse}, {NAMES[change]}"
         lacking = [a for a in (better, worse) if a not in self._findings.architectures]
         why = f"{' and '.join(lacking)} not in the study" if lacking else "no ε in common"
-        return self._of_known(words, [epsilon for _, epsilon in settings], pairs, why)
+        return self._of_known(words, [epsilon for *_, epsilon in settings], pairs, why)
 
     def _of_known(
         self,
@@ -379,9 +383,14 @@ class _Judge:
         known = [
             (one.dev.estimate.value, one)
             for one in self._performance.chosen
-            if one.training in trainings and one.dev.estimate is not None
+            if family(one.training) in trainings and one.dev.estimate is not None
         ]
         return max(known, key=lambda each: each[0])[1] if known else None
+
+    def _label(self, architecture: str, training: str) -> str:
+        """The parameters of a type of training that dev chose."""
+        chosen = self._performance.best(architecture, training)
+        return training if chosen is None else chosen.training
 
     def _real(self, chosen: Chosen) -> Answers | Missing:
         return self._findings.answers(

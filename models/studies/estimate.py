@@ -34,8 +34,8 @@ from models.audit.intervals import (
     weights,
     wilson,
 )
+from models.provenance import TrainedOn
 from models.studies.answers import Answers, Missing
-from models.studies.outcome import TrainedOn
 
 Drawn = Literal[
     "speakers_and_seeds",

@@ -44,7 +44,7 @@ class Findings:
     @property
     def adversarial(self) -> list[str]:
         """Trainings that learn from adversarial clips."""
-        return [one for one in self.trainings if one != SINGLE and one not in AUGMENTED]
+        return [one for one in self.trainings if family(one) not in (SINGLE, *AUGMENTED)]
 
     def epsilons_of(self, architecture: str, training: str) -> list[float | None]:
         """That it was trained with, ascending; [None] for a training without, [] without any."""
@@ -95,6 +95,11 @@ class Findings:
             cells = self.at(architecture, training, epsilon, partition)
             self._known[key] = answers(cells, partition, condition)
         return self._known[key]
+
+
+def family(training: str) -> str:
+    """The type of a training, without the parameters that its label has behind it."""
+    return training.split(" ", 1)[0]
 
 
 def _same(one: float | None, other: float | None) -> bool:

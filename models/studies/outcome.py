@@ -5,20 +5,17 @@ development and on the test clips; each is read back clip by clip as a compariso
 (:class:`models.audit.comparison.Outcomes`), because a study draws speakers, not cells.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
 from models.audit.comparison import Outcomes
 from models.audit.result import AuditSummary
+from models.provenance import TrainedOn
 
 Partition = Literal["dev", "test"]
 """Of the clips that a model is audited on."""
 PARTITIONS: Final[tuple[Partition, ...]] = get_args(Partition)
-
-TrainedOn = Literal["train", "train+dev"]
-"""Of the clips that a model was trained on. One that was trained on dev, too, says nothing of
-dev."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +39,16 @@ class CellOutcome:
 
     Attributes:
         name: of the cell, as the study lists it.
-        training: of the study, such as ``similarity``; see ``models.studies.trainings``.
+        training: its label (:attr:`models.studies.cell.Cell.label`): the type, such as
+            ``similarity``, with the parameters behind it that are not the usual ones.
         epsilon: of its adversarial clips, in σ of a mel band; None for a training without.
         iterations: optimiser steps that it was trained for.
         seconds: wall time of the training; None if it is not known.
         device: that it was trained on, in words.
         model: id of the model that came of it, by which audits of a transfer name it.
+        train_on: partitions that it learnt from. One that learnt from dev says nothing of dev.
         audits: the finished ones; one a partition.
+        transfers: finished audits of the model on test that try attacks of other models.
         missing: why there is no model, as a sentence for people; None if there is one.
         unaudited: the same for a partition whose audit did not finish.
     """
@@ -64,6 +64,7 @@ class CellOutcome:
     device: str | None = None
     model: str | None = None
     audits: Mapping[Partition, Audited] = field(default_factory=dict)
+    transfers: Sequence[Audited] = ()
     missing: str | None = None
     unaudited: Mapping[Partition, str] = field(default_factory=dict)
 

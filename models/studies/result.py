@@ -8,6 +8,7 @@ from pydantic import Field
 from models.audit.figure import Figures
 from models.corpus.manifest import Manifest
 from models.studies.claims import ClaimsTable
+from models.studies.deviations import Deviation
 from models.studies.estimate import METHODS, Drawn
 from models.studies.findings import Findings
 from models.studies.paper import PAPER
@@ -30,14 +31,6 @@ BESIDE: Final = (
     f"Where figures of the paper stand beside ours, they are of {PAPER}: another corpus, not to be"
     " compared number by number."
 )
-
-
-class Deviation(Figures):
-    """In what the study departs from the preset that it names."""
-
-    field: str = Field(examples=["iterations"])
-    value: Any = Field(examples=[2000])
-    of_the_preset: Any = Field(examples=[10000])
 
 
 class Caption(Figures):
@@ -132,7 +125,7 @@ def _caption(
     attacks = [
         _described(attack.type, attack.parameters)
         for cell in cells
-        for audited in cell.audits.values()
+        for audited in (*cell.audits.values(), *cell.transfers)
         for attack in audited.result.attacks
     ]
     return Caption(
@@ -149,8 +142,14 @@ def _caption(
 
 
 def _described(kind: str, parameters: dict[str, Any]) -> str:
-    """An attack with what tells it from others: all parameters, a source left out."""
+    """An attack with what tells it from others: all of its parameters. Of a transfer, what is
+    carried out; the sources are in its table."""
+    if "attack" in parameters:
+        inner = dict(parameters["attack"])
+        return f"{kind} of {_described(inner.pop('type'), inner)}"
     told = ", ".join(
-        f"{name} {value}" for name, value in parameters.items() if name not in ("from", "attack")
+        f"{name} {value}"
+        for name, value in parameters.items()
+        if value is not None and name not in ("epsilon", "snr_db", "minimum")
     )
     return f"{kind} ({told})" if told else kind

@@ -108,7 +108,8 @@ def _row(
     findings: Findings, performance: PerformanceTable, architecture: str, training: str
 ) -> Baseline:
     chosen = performance.best(architecture, training)
-    epsilons = findings.epsilons_of(architecture, training)
+    label = training if chosen is None else chosen.training
+    epsilons = findings.epsilons_of(architecture, label)
     epsilon = chosen.epsilon if chosen is not None else next(iter(epsilons), None)
     row = "adversarial" if training == ADVERSARIAL else training
 
@@ -116,7 +117,7 @@ def _row(
         published = paper.augmented(row, partition)
         if chosen is None and len(epsilons) > 1:
             return Entry(missing="no ε was audited on dev to choose from", paper=published)
-        found = findings.answers(architecture, training, epsilon, partition, CLEAN)
+        found = findings.answers(architecture, label, epsilon, partition, CLEAN)
         return Entry.of(found, published)
 
     return Baseline(

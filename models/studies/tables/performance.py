@@ -14,7 +14,7 @@ from pydantic import Field
 from models.audit.figure import Figures
 from models.studies import paper
 from models.studies.answers import CLEAN, NAMES, Change, Condition
-from models.studies.findings import Findings
+from models.studies.findings import Findings, family
 from models.studies.outcome import PARTITIONS, Partition
 from models.studies.tables.table import (
     NOTHING,
@@ -80,11 +80,16 @@ class PerformanceTable(StudyTable):
         )
 
     def best(self, architecture: str, training: str) -> Chosen | None:
-        """What dev chose; None if no such model was audited on it."""
-        for one in self.chosen:
-            if (one.architecture, one.training) == (architecture, training):
-                return one
-        return None
+        """What dev chose of a type of training, over its parameters and ε; None if no such model
+        was audited on dev."""
+        known = [
+            (one.dev.estimate.value, one)
+            for one in self.chosen
+            if one.architecture == architecture
+            and family(one.training) == training
+            and one.dev.estimate is not None
+        ]
+        return max(known, key=lambda each: each[0])[1] if known else None
 
     def sheets(self) -> Iterator[Sheet]:
         """As the paper has it, then everything of each architecture, then what dev chose."""

@@ -14,7 +14,7 @@ from models.audit.comparison.significance import holm
 from models.audit.figure import Figures
 from models.studies.answers import CLEAN, NAMES, Change, Condition, Missing
 from models.studies.estimate import Difference, difference
-from models.studies.findings import AUGMENTED, SINGLE, Findings
+from models.studies.findings import AUGMENTED, OF_THE_PAPER, SINGLE, Findings, family
 from models.studies.outcome import PARTITIONS, Partition
 from models.studies.tables.performance import PerformanceTable
 from models.studies.tables.table import (
@@ -144,16 +144,15 @@ class _Pairs:
 
     def of(self, architecture: str, partition: Partition) -> Iterator[Comparison]:
         """On a network and a partition."""
-        findings = self.findings
-        for training in findings.adversarial:
+        for training in dict.fromkeys(map(family, self.findings.adversarial)):
             yield from self._chosen("better than single", architecture, partition, SINGLE, training)
             for noise in AUGMENTED:
-                if noise in findings.trainings:
-                    yield from self._chosen(
-                        "better than noise", architecture, partition, noise, training
-                    )
-        similar = findings.epsilons_of(architecture, "similarity")
-        for epsilon in findings.epsilons_of(architecture, "vanilla"):
+                yield from self._chosen(
+                    "better than noise", architecture, partition, noise, training
+                )
+        vanilla, similarity = (self._label(architecture, one) for one in OF_THE_PAPER)
+        similar = self.findings.epsilons_of(architecture, similarity)
+        for epsilon in self.findings.epsilons_of(architecture, vanilla):
             if epsilon in similar:
                 for change in ATTACKED:
                     yield self._compared(
@@ -161,9 +160,14 @@ class _Pairs:
                         architecture,
                         partition,
                         Condition(change, epsilon),
-                        Side(training="vanilla", epsilon=epsilon),
-                        Side(training="similarity", epsilon=epsilon),
+                        Side(training=vanilla, epsilon=epsilon),
+                        Side(training=similarity, epsilon=epsilon),
                     )
+
+    def _label(self, architecture: str, training: str) -> str:
+        """The parameters of a type of training that dev chose."""
+        chosen = self.performance.best(architecture, training)
+        return training if chosen is None else chosen.training
 
     def _chosen(
         self, question: Question, architecture: str, partition: Partition, a: str, b: str

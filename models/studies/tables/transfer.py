@@ -12,7 +12,7 @@ from pydantic import Field
 from models.audit.figure import Figure, Figures
 from models.audit.result import AttackOfResult, CurvePoint
 from models.studies.findings import Findings
-from models.studies.outcome import PARTITIONS, Audited, CellOutcome, Partition
+from models.studies.outcome import PARTITIONS, CellOutcome, Partition
 from models.studies.tables.table import (
     NOTHING,
     Record,
@@ -60,8 +60,7 @@ class TransferTable(StudyTable):
             row
             for cell in findings.cells
             for partition in PARTITIONS
-            if partition in cell.audits
-            for row in _rows(cell, partition, cell.audits[partition], names)
+            for row in _of_cell(cell, partition, names)
         ]
         missing = None if rows else "no audit of the study tried an attack of another model"
         return cls(rows=rows, missing=missing)
@@ -112,21 +111,28 @@ class TransferTable(StudyTable):
                 )
 
 
-def _rows(
-    cell: CellOutcome, partition: Partition, audited: Audited, names: dict[str, str]
+def _of_cell(
+    cell: CellOutcome, partition: Partition, names: dict[str, str]
 ) -> Iterator[Transferred]:
-    """Of one audit: its transfers, and the same attacks on the model itself."""
-    attacks = audited.result.attacks
-    transfers = [one for one in attacks if one.type == "transfer"]
-    inner = {_identity(one.parameters["attack"]) for one in transfers}
-    for point in audited.result.curve:
-        attack = attacks[point.attack]
-        if attack.type == "transfer":
-            source = str(attack.parameters["from"])
-            carried = str(attack.parameters["attack"]["type"])
-            yield _row(cell, partition, point, attack, names.get(source, source), carried)
-        elif _identity({"type": attack.type, **attack.parameters}) in inner:
-            yield _row(cell, partition, point, attack, cell.name, attack.type)
+    """Attacks of other models on this one, and the same attacks of its own."""
+    own = [cell.audits[partition]] if partition in cell.audits else []
+    every = [*own, *(cell.transfers if partition == "test" else ())]
+    tried = set()
+    for audited in every:
+        attacks = audited.result.attacks
+        for point in audited.result.curve:
+            attack = attacks[point.attack]
+            if attack.type == "transfer":
+                source, inner = str(attack.parameters["from"]), attack.parameters["attack"]
+                tried.add((_identity(inner), point.strength))
+                name = names.get(source, source)
+                yield _row(cell, partition, point, attack, name, str(inner["type"]))
+    for audited in own:
+        for point in audited.result.curve:
+            attack = audited.result.attacks[point.attack]
+            identity = _identity({"type": attack.type, **attack.parameters})
+            if (identity, point.strength) in tried:
+                yield _row(cell, partition, point, attack, cell.name, attack.type)
 
 
 def _identity(attack: dict[str, Any]) -> str:

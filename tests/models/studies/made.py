@@ -1,6 +1,7 @@
 """Cells of a study, with audits made up of chances."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -93,14 +94,18 @@ def cell(
         partition: audited(rows(number + 7 * place, clean, told))
         for place, partition in enumerate(partitions)
     }
-    return CellOutcome(
+    made = CellOutcome(
         name=f"{architecture}-{training}-{epsilon}-{seed}",
         architecture=architecture,
         training=training,
         epsilon=epsilon,
         seed=seed,
-        **{"iterations": 100, "seconds": 20.0, "device": "a CPU", "audits": audits} | fields,
+        iterations=100,
+        seconds=20.0,
+        device="a CPU",
+        audits=audits,
     )
+    return replace(made, **fields)
 
 
 def study(*cells: CellOutcome) -> Findings:
