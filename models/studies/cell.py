@@ -1,6 +1,7 @@
 """A cell of a study: one training of its grid."""
 
-from typing import Any
+import hashlib
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -8,6 +9,8 @@ from models.architectures import Architecture
 from models.provenance import TrainedOn
 from models.studies.identity import identity
 from models.training_plan import Recipe
+
+LONGEST_LABEL: Final = 100
 
 
 class Cell(BaseModel):
@@ -31,13 +34,22 @@ class Cell(BaseModel):
     recipe: Recipe
 
     @property
+    def label(self) -> str:
+        """The training with its parameters, such as "similarity beta=0.3"; at most 100 characters,
+        and no two trainings of a grid have the same."""
+        given = [f"{name}={_short(value)}" for name, value in self.parameters.items()]
+        text = " ".join([self.training, *given])
+        if len(text) <= LONGEST_LABEL:
+            return text
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        return f"{text[: LONGEST_LABEL - 10]}… {digest}"
+
+    @property
     def name(self) -> str:
-        """What tells it from the others of its study, on one line."""
-        given = ["=".join((name, _short(value))) for name, value in self.parameters.items()]
-        epsilon = [] if self.epsilon is None else [f"ε={self.epsilon:g}"]
-        return " ".join(
-            [self.architecture, self.training, *given, *epsilon, f"seed={self.seed}", self.train_on]
-        )
+        """What tells it from the others of its study, on one line of at most 200 characters."""
+        epsilon = [] if self.epsilon is None else [f"ε={self.epsilon}"]
+        seed = f"seed={self.seed}"
+        return " ".join([self.architecture, self.label, *epsilon, seed, self.train_on])
 
     def identity(self, data: str) -> str:
         """See :func:`models.studies.identity.identity`.
@@ -49,6 +61,4 @@ class Cell(BaseModel):
 
 
 def _short(value: object) -> str:
-    if isinstance(value, tuple | list):
-        return "/".join(map(_short, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return "/".join(map(_short, value)) if isinstance(value, tuple | list) else str(value)

@@ -25,7 +25,7 @@ class Deviation(BaseModel):
         examples=["iterations"],
     )
     value: Any = Field(description="Of the study.", examples=[2000])
-    of_preset: Any = Field(examples=[10000])
+    of_the_preset: Any = Field(examples=[10000])
 
 
 def deviations(
@@ -41,11 +41,11 @@ def deviations(
     usual = _shared({**preset.fields, "attack": preset.attack})
     for field, value in _shared(base).items():
         if value != usual[field]:
-            yield Deviation(field=field, value=value, of_preset=usual[field])
+            yield Deviation(field=field, value=value, of_the_preset=usual[field])
     for training in trainings:
         for one in training.unusual(preset):
             field = f"{training.type}.{one.name}"
-            yield Deviation(field=field, value=one.value, of_preset=one.usual)
+            yield Deviation(field=field, value=one.value, of_the_preset=one.usual)
 
 
 def _shared(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -77,6 +77,13 @@ class TestCells:
             "cnn4 similarity beta=0.3 ε=0.1 seed=2 train",
         ]
 
+    def test_have_names_that_fit_and_differ_whatever_their_parameters(self) -> None:
+        strengths = [list(map(float, range(first, first + 32))) for first in (0, 1)]
+        given = [{"type": "noise-audio", "snr_db": [100.0, *one[:-1]]} for one in strengths]
+        names = [cell.name for cell in grid(trainings=given).cells()]
+        assert len(set(names)) == 2
+        assert max(map(len, names)) <= 200
+
     def test_of_one_type_with_other_parameters_are_several(self) -> None:
         variants = [{"type": "vanilla", "alpha": alpha} for alpha in (0.5, 0.3)]
         found = grid(trainings=variants, epsilons=[0.1]).cells()
@@ -116,7 +123,7 @@ class TestPreset:
             recipe={"frames": 128, "augment_share": 0.1},
             trainings=["single", {"type": "similarity", "beta": 0.3}],
         )
-        assert {(one.field, one.value, one.of_preset) for one in made.deviations()} == {
+        assert {(one.field, one.value, one.of_the_preset) for one in made.deviations()} == {
             ("iterations", 2_000, 10_000),
             ("adversarial_from", 200, 1_000),
             ("frames", 128, 373),
