@@ -11,7 +11,7 @@ out when the study was accepted (`app.studies.planning`).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -63,7 +63,7 @@ def advance(session: Session, study_id: str, workers: Workers) -> list[Link]:
     made = [] if study.status is JobStatus.CANCELLING else at.begin(workers)
     if study.status is JobStatus.CANCELLING:
         at.stop()
-    if at.marks() != was:
+    if at.marks() != was or study.progress_total != len(before):
         _tell(session, at, before, workers)
     if all(task.status not in OPEN for task in at.tasks):
         _end(session, at)
@@ -149,16 +149,16 @@ class Advance:
             if task.status is not TaskStatus.WAITING:
                 continue
             needed, kind = [trainings[cell] for cell in task.needs], JOB_KINDS[task.kind]
-            if _gives_up(task, needed) or room[kind] <= 0:
+            if any(one.status in OPEN for one in needed):
                 continue
-            if any(one.status is not TaskStatus.DONE for one in needed):
+            there = [one for one in needed if one.status is TaskStatus.DONE]
+            if _gives_up(task, needed, there, _no_model) or room[kind] <= 0:
                 continue
-            gone = [one for one in needed if not self._model_is_there(one)]
-            if gone:
-                task.status, task.error = TaskStatus.FAILED, _model_deleted(gone[0])
-            elif not self._reuses(task, needed):
-                room[kind] -= 1
-                made.append(Link(self._insert(task, needed), kind))
+            there = [one for one in there if self._model_is_there(one)]
+            if _gives_up(task, needed, there, _model_deleted) or self._reuses(task, there):
+                continue
+            room[kind] -= 1
+            made.append(Link(self._insert(task, there), kind))
         return made
 
     def _model_is_there(self, training: StudyTask) -> bool:
@@ -166,7 +166,7 @@ class Advance:
         row = select(Model.id).where(Model.id == training.model)
         return self.session.scalar(row.with_for_update(read=True, key_share=True)) is not None
 
-    def _reuses(self, task: StudyTask, needed: Sequence[StudyTask]) -> bool:
+    def _reuses(self, task: StudyTask, there: Sequence[StudyTask]) -> bool:
         """Whether another job does it, which is written then. Not of a task that was tried."""
         if task.round:
             return False
@@ -174,16 +174,16 @@ class Advance:
         found = (
             reuse.training(self.session, task, owner=owner)
             if task.kind is TaskKind.TRAINING
-            else reuse.audit(self.session, with_models(task.work, needed), owner=owner)
+            else reuse.audit(self.session, with_models(task, there), owner=owner)
         )
         if found is not None:
             task.status, task.job_id, task.reused = TaskStatus.ACTIVE, found, True
         return found is not None
 
-    def _insert(self, task: StudyTask, needed: Sequence[StudyTask]) -> str:
+    def _insert(self, task: StudyTask, there: Sequence[StudyTask]) -> str:
         """A job of the study's own, and its id."""
         task.round += 1
-        request = with_models(task.work, needed)
+        request = with_models(task, there)
         job = jobs.insert(
             self.session,
             Submission(
@@ -202,16 +202,27 @@ class Advance:
         return job.id
 
 
-def _gives_up(task: StudyTask, needed: Sequence[StudyTask]) -> bool:
-    """Whether a training that it needs did not come to its end, which ends the task, too."""
-    for training in needed:
-        if training.status is TaskStatus.CANCELLED:
-            task.status = TaskStatus.CANCELLED
-            return True
-        if training.status is TaskStatus.FAILED:
-            task.status, task.error = TaskStatus.FAILED, _no_model(training)
-            return True
-    return False
+def _gives_up(
+    task: StudyTask,
+    needed: Sequence[StudyTask],
+    there: Sequence[StudyTask],
+    why: Callable[[StudyTask], dict[str, Any]],
+) -> bool:
+    """Whether a training without which it cannot be done came to nothing, which ends the task, too.
+
+    Args:
+        needed: the trainings that it asks for.
+        there: those of them that have a model.
+        why: what is said of one that has none.
+    """
+    missing = [one for one in needed if one not in there]
+    if task.kind is TaskKind.TRANSFER and len(there) > 1 and needed[0] in there:
+        return False  # it is attacked by way of those that there are
+    if missing and missing[0].status is TaskStatus.CANCELLED:
+        task.status = TaskStatus.CANCELLED
+    elif missing:
+        task.status, task.error = TaskStatus.FAILED, why(missing[0])
+    return bool(missing)
 
 
 def _take_over(task: StudyTask, job: Job) -> None:
@@ -229,23 +240,18 @@ def _take_over(task: StudyTask, job: Job) -> None:
             task.status = TaskStatus.CANCELLED
 
 
-def with_models(work: dict[str, Any], needed: Sequence[StudyTask]) -> dict[str, Any]:
-    """A task's request with the models that its trainings have made."""
-    known = {model_of(one.cell): one.model for one in needed}
-
-    def filled(value: Any) -> Any:
-        match value:
-            case str():
-                return known.get(value, value)
-            case dict():
-                return {name: filled(one) for name, one in value.items()}
-            case list():
-                return [filled(one) for one in value]
-            case _:
-                return value
-
-    found: dict[str, Any] = filled(work)
-    return found
+def with_models(task: StudyTask, there: Sequence[StudyTask]) -> dict[str, Any]:
+    """A task's request with the models that its trainings have made; attacks by way of a model that
+    there is not are left out."""
+    known = {model_of(one.cell): one.model for one in there}
+    request = dict(task.work)
+    if "model" in request:
+        request["model"] = known[request["model"]]
+    if task.kind is TaskKind.TRANSFER:
+        request["attacks"] = [
+            one | {"from": known[one["from"]]} for one in request["attacks"] if one["from"] in known
+        ]
+    return request
 
 
 def _no_model(training: StudyTask) -> dict[str, Any]:

@@ -22,8 +22,10 @@ from models.attacks.pgd import Pgd
 from models.corruptions import AnyCorruption
 from models.presets import PresetName
 from models.presets import described as described_presets
+from models.studies.expansion import named, with_parameters
 from models.studies.grid import MAX_ENTRIES, Grid, Seed
-from models.studies.trainings import AnyStudyTraining
+from models.studies.trainings import STUDY_TRAININGS, AnyStudyTraining, StudyTraining
+from models.training_presets import TrainingPreset
 from models.victims import Windows
 
 Partition = Literal["dev", "test"]
@@ -152,11 +154,21 @@ class CellsRequest(Schema):
 
     def joined(self, stored: dict[str, Any]) -> dict[str, Any]:
         """A stored request with what joins it."""
-        more = self.model_dump(mode="json")
+        preset = named(stored["preset"])
+        more = self.model_dump(mode="json") | {
+            "trainings": [_of_study(one, preset) for one in self.trainings]
+        }
         return stored | {
             axis: [*stored[axis], *(one for one in more[axis] if one not in stored[axis])]
             for axis in more
         }
+
+
+def _of_study(training: StudyTraining, preset: type[TrainingPreset] | None) -> dict[str, Any]:
+    """A training as a study with that preset stores it."""
+    given = training.model_dump(mode="json", exclude_unset=True) | {"type": training.type}
+    whole = given if preset is None else with_parameters(given, preset)
+    return STUDY_TRAININGS.parse(whole).model_dump(mode="json")
 
 
 class CellError(Schema):

@@ -1,6 +1,7 @@
 """Studies as the API sees them: accept one, add to it, try again what failed."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from pydantic import ValidationError
 from sqlalchemy import select
@@ -58,14 +59,16 @@ def create(
     made: list[Link] = []
 
     def begin(session: Session, job: Job) -> None:
-        corpora.lock_for_share(session, wanted.corpus.id)
-        job.warnings = list(wanted.warnings)
         _write(session, job.id, wanted.tasks, there)
         made.extend(advance(session, job.id, workers))
 
-    job = jobs.accept_running(
-        session, services.queue, asked, Allowance.of(services.settings), begin
+    asked = replace(
+        asked,
+        warnings=wanted.warnings,
+        lock_for_share=lambda session: corpora.lock_for_share(session, request.corpus),
     )
+    most = Allowance.of(services.settings)
+    job = jobs.accept_running(session, services.queue, asked, most, begin)
     driving.enqueue(services, made)
     return job
 
@@ -229,18 +232,21 @@ def resume(session: Session, services: Services, study_id: str, *, owner: str) -
 
 
 def _to_try_again(session: Session, study_id: str) -> list[StudyTask]:
-    """The tasks that came to nothing, and the trainings of theirs whose models are gone."""
+    """The tasks that came to nothing, the trainings of theirs whose models are gone, and what was
+    attacked by way of fewer models than there will be."""
     tasks = read_tasks(session, study_id)
     found = [task for task in tasks if task.status in (TaskStatus.FAILED, TaskStatus.CANCELLED)]
     needed = {cell for task in found for cell in task.needs}
     there = set(session.scalars(select(Model.id).where(Model.id.in_({t.model for t in tasks}))))
+    again = [task.cell for task in found if task.kind is TaskKind.TRAINING]
     return found + [
         task
         for task in tasks
-        if task.kind is TaskKind.TRAINING
-        and task.status is TaskStatus.DONE
-        and task.cell in needed
-        and task.model not in there
+        if task.status is TaskStatus.DONE
+        and (
+            (task.kind is TaskKind.TRANSFER and not set(again).isdisjoint(task.needs))
+            or (task.kind is TaskKind.TRAINING and task.cell in needed and task.model not in there)
+        )
     ]
 
 

@@ -118,9 +118,7 @@ class Reconciler:
         if redis_answers:
             for kind in QUEUED_KINDS:
                 self._requeue_missing(kind, jobs)
-        for study in unfinished:
-            if study.kind is JobKind.STUDY:
-                driving.drive(self._context, study.id)
+        self._drive([job.id for job in unfinished if job.kind is JobKind.STUDY])
         if self._clock() - self._collected > COLLECT_SECONDS:
             self._collected = self._clock()
             self._collect()
@@ -190,6 +188,16 @@ class Reconciler:
         log.warning("recovered", job=job.id, attempt=job.attempt, reason=reason, status=status)
         if status is JobStatus.QUEUED:
             self._recovered.add(job.id)
+
+    def _drive(self, studies: Sequence[str]) -> None:
+        """Do what can be done for each; one that cannot be driven keeps no job waiting."""
+        for study in studies:
+            try:
+                driving.drive(self._context, study)
+            except SQLAlchemyError:
+                raise
+            except Exception as error:
+                log.error("cannot drive a study", job=study, exc_info=error)
 
     def _requeue_missing(self, kind: JobKind, jobs: Sequence[Job]) -> None:
         """Queue what should be on the queue and has not been for a while."""

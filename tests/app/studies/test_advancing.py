@@ -124,6 +124,20 @@ class TestTheOrder:
         ]
         assert found[0].request["attacks"][0]["attack"]["epsilon"] == [0.06]
 
+    def test_a_model_that_there_is_not_is_left_out_until_it_is_trained_after_all(
+        self, client: TestClient, submit: Submit, children: Children, end_all: EndAll
+    ) -> None:
+        def transfers(study: Study) -> list[int]:
+            audits = [job.request["attacks"] for job in children(study, JobKind.AUDIT)]
+            return [len(attacks) for attacks in audits if attacks[0]["type"] == "transfer"]
+
+        study = submit(trainings=["single", "vanilla", "trades"], train_on=["train"])
+        end_all(study, fails=VANILLA)
+        assert transfers(study) == [1, 1]
+        client.post(f"/v1/studies/{study['id']}/resume")
+        end_all(study)
+        assert transfers(study) == [1, 1, 2, 2, 2]
+
     def test_transfer_can_be_left_out(
         self, submit: Submit, children: Children, end_all: EndAll
     ) -> None:
@@ -472,6 +486,20 @@ class TestMoreCells:
         for _ in range(2):
             answer = self.add(client, study, seeds=[0], trainings=["single"])
             assert answer.json()["status"] == "succeeded"
+
+    def test_a_training_by_its_name_is_that_of_the_studys_preset(
+        self, client: TestClient, submit: Submit
+    ) -> None:
+        study = submit(
+            preset="icassp2020-paper",
+            recipe={"batch_size": 4, "frames": 32},
+            trainings=["single", "similarity"],
+        )
+        answer = self.add(client, study, trainings=["similarity"])
+        assert answer.json()["input"] == study["input"]
+        more = self.add(client, study, trainings=[{"type": "similarity", "beta": 0.3}])
+        added = more.json()["input"]["trainings"][2]
+        assert (added["beta"], added["distance"]) == (0.3, "l2")
 
     def test_with_another_strength_all_models_are_audited_at_it(
         self, client: TestClient, submit: Submit, end_all: EndAll, cells: Cells, session: Session

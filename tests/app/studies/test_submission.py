@@ -52,6 +52,12 @@ class TestAccepted:
         read = client.get(f"/v1/trainings/{training.id}").json()
         assert read["urls"]["caused_by"] == study["urls"]["self"]
 
+    def test_one_whose_trainings_are_all_under_way_tells_how_many_cells_it_has(
+        self, submit: Submit
+    ) -> None:
+        submit(seeds=[3])
+        assert submit(seeds=[3])["progress"]["total"] == 4
+
     def test_it_is_a_job_like_the_others(self, client: TestClient, submit: Submit) -> None:
         study = submit()
         assert client.get(f"/v1/jobs/{study['id']}").json()["id"] == study["id"]
