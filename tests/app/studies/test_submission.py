@@ -106,7 +106,7 @@ class TestRefused:
             ({"audits": [{"type": "transfer", "from": "nobody",
                           "attack": {"type": "fgsm", "epsilon": [0.1]}}]},
              "audits.0.from", "no such model"),
-            ({"audits": "no-such-preset"}, "audits", "give one of"),
+            ({"audits": "no-such-preset"}, "audits", "thorough"),
             ({"limit": 0}, "limit", "at least 1"),
             ({"colour": "red"}, "colour", "unknown"),
         ],
