@@ -113,15 +113,19 @@ class Api:
         _check(answer)
         return answer.text
 
-    def pages(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
-        """All items of a list, page by page."""
+    def pages(self, path: str, *, by: str = "id", **params: Any) -> Iterator[dict[str, Any]]:
+        """All items of a list, page by page.
+
+        Args:
+            by: the field of an item that the page behind it is asked for with.
+        """
         after = None
         while True:
             page = self.get(path, after=after, **params)
             yield from page["data"]
             if not page["has_more"]:
                 return
-            after = page["data"][-1]["id"]
+            after = page["data"][-1][by]
 
     @contextmanager
     def stream(

@@ -1,0 +1,67 @@
+"""A study's tables and figures as files of this machine."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from app.cli.api import Api, is_id, path_to
+from app.cli.errors import CliError
+from app.cli.writing import refuse_to_overwrite, unwritable, written
+
+TABLES: Final[Mapping[str, str]] = {
+    "markdown": "tables.md",
+    "latex": "tables.tex",
+    "csv": "tables.csv",
+    "json": "tables.json",
+}
+"""Names of the files, by format."""
+
+
+def check_folder(folder: Path, *, force: bool) -> None:
+    """Make the folder, and return if nothing in it is in the way: nobody should learn of it after
+    a night's work.
+
+    Raises:
+        CliError: naming what is.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    for name in TABLES.values():
+        refuse_to_overwrite(folder / name, force=force)
+
+
+def write(api: Api, study: str, folder: Path, *, force: bool) -> list[Path]:
+    """All tables in all formats, and all figures; each file is written whole or not at all.
+
+    Raises:
+        CliError: a file is there already and ``force`` is not given, or cannot be written.
+    """
+    check_folder(folder, force=force)
+    found = []
+    for form, name in TABLES.items():
+        found.append(_write(folder / name, table_text(api, study, form), force=force))
+    for one in api.get(path_to("studies", study, "figures"))["data"]:
+        name = _plain(one)
+        text = api.text(path_to("studies", study, "figures", name))
+        found.append(_write(folder / name, text, force=force))
+    return found
+
+
+def table_text(api: Api, study: str, form: str) -> str:
+    """All tables in a format."""
+    return api.text(path_to("studies", study, "tables"), format=form)
+
+
+def _plain(one: Mapping[str, Any]) -> str:
+    name = str(one["name"])
+    if is_id(name) is None:
+        raise CliError(f"The service names a figure {name!r}, which is no plain name.")
+    return name
+
+
+def _write(path: Path, text: str, *, force: bool) -> Path:
+    with written(path, force=force) as file:
+        file.write(text.encode())
+    return path
