@@ -18,6 +18,7 @@ from app.jobs.shards import parse_shard_id
 from app.jobs.states import TERMINAL, JobKind, JobStatus
 from app.jobs.tables import Job
 from app.persistence.ids import is_id
+from app.studies import driving
 from workers.runtime.context import WorkerContext
 from workers.runtime.shard_recovery import settle_shard
 
@@ -101,6 +102,7 @@ def _settle(context: WorkerContext, job_id: str, attempt: int, reason: str) -> N
     if status is not None and status.terminal:
         clear_away(context, [job_id])
         context.queue.forget(job_id)
+        driving.drive_all_with(context, job_id)
     if not attempt:
         # Whatever kept the horse from claiming the job (a full disk, no memory) keeps the next one
         # from it too, and it counts as no death. The reconciler takes its time.
