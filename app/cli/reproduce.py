@@ -82,6 +82,14 @@ def reproduce(
     limit: Annotated[
         int | None, typer.Option(help="Audit so many clips of a partition only.")
     ] = None,
+    transfer: Annotated[
+        bool | None,
+        typer.Option(
+            "--transfer/--no-transfer",
+            help="Whether models are also attacked by way of each other.",
+            show_default="if there are two",
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Of the study.")] = None,
     resume: Annotated[
         str | None,
@@ -116,7 +124,7 @@ def reproduce(
         **grid(architecture, training, epsilon, seed),
         **given({"iterations": iterations, "train_on": train_on or None, "limit": limit}),
         **given({"recipe": recipe(set_ or []), "audits": audits(audit, attack or [])}),
-        **given({"name": name}),
+        **given({"transfer": transfer, "name": name}),
     }
     if resume is not None:
         refuse_beside_resume({"corpus": corpus, "preset": preset, **asked})

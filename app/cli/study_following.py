@@ -7,7 +7,7 @@ import typer
 
 from app.cli.api import Api, path_to
 from app.cli.errors import CliError
-from app.cli.following import TERMINAL, follow, succeeded
+from app.cli.following import follow, succeeded
 from app.cli.output import print_json
 from app.cli.study_files import table_text, write
 
@@ -16,11 +16,8 @@ SHOWN: Final = 10
 
 
 def resumed(api: Api, study: str) -> dict[str, Any]:
-    """The study, whose failed and cancelled cells are tried again if it has ended with some."""
-    found: dict[str, Any] = api.get(path_to("studies", study))
-    result = found["result"] or {}
-    if found["status"] in TERMINAL and result.get("succeeded") != result.get("cells", 0):
-        found = api.post(path_to("studies", study, "resume"))
+    """The study, of which what failed or was cancelled is tried again."""
+    found: dict[str, Any] = api.post(path_to("studies", study, "resume"))
     return found
 
 
