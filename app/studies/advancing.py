@@ -10,7 +10,8 @@ The module needs no torch, for the reconciler does without: requests of jobs wer
 out when the study was accepted (`app.studies.planning`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session, load_only
 
 from app.jobs import service as jobs
+from app.jobs.attempts import ALIVE
 from app.jobs.service import Link, Submission
 from app.jobs.states import TERMINAL, JobKind, JobStatus
 from app.jobs.tables import Job
@@ -52,7 +54,7 @@ def advance(session: Session, study_id: str, workers: Workers) -> list[Link]:
     Returns:
         The jobs that were made, to be put on their queues after the commit.
     """
-    study = _locked(session, study_id)
+    study = lock(session, study_id, ALIVE)
     if study is None:
         return []
     at = Advance(session, study, read_tasks(session, study_id))
@@ -74,13 +76,12 @@ def read_tasks(session: Session, study_id: str) -> Sequence[StudyTask]:
     return session.scalars(query.execution_options(populate_existing=True)).all()
 
 
-def _locked(session: Session, study_id: str) -> Job | None:
-    """The study, if it goes on or is to stop. Nobody else writes to it until the transaction ends."""
-    unchanged = update(Job).where(
-        Job.id == study_id, Job.status.in_((JobStatus.RUNNING, JobStatus.CANCELLING))
-    )
+def lock(session: Session, study_id: str, statuses: Iterable[JobStatus]) -> Job | None:
+    """The study, if it has one of these; nobody else writes to it until the transaction ends."""
     held = session.scalar(
-        unchanged.values(version=Job.version)
+        update(Job)
+        .where(Job.id == study_id, Job.status.in_(tuple(statuses)))
+        .values(version=Job.version)
         .returning(Job.id)
         .execution_options(synchronize_session=False)
     )
@@ -148,8 +149,7 @@ class Advance:
             if task.status is not TaskStatus.WAITING:
                 continue
             needed, kind = [trainings[cell] for cell in task.needs], JOB_KINDS[task.kind]
-            _give_up(task, needed)
-            if task.status is not TaskStatus.WAITING or room[kind] <= 0:
+            if _gives_up(task, needed) or room[kind] <= 0:
                 continue
             if any(one.status is not TaskStatus.DONE for one in needed):
                 continue
@@ -202,13 +202,16 @@ class Advance:
         return job.id
 
 
-def _give_up(task: StudyTask, needed: Sequence[StudyTask]) -> None:
-    """End a task if a training that it needs did not come to its end."""
+def _gives_up(task: StudyTask, needed: Sequence[StudyTask]) -> bool:
+    """Whether a training that it needs did not come to its end, which ends the task, too."""
     for training in needed:
         if training.status is TaskStatus.CANCELLED:
             task.status = TaskStatus.CANCELLED
-        elif training.status is TaskStatus.FAILED:
+            return True
+        if training.status is TaskStatus.FAILED:
             task.status, task.error = TaskStatus.FAILED, _no_model(training)
+            return True
+    return False
 
 
 def _take_over(task: StudyTask, job: Job) -> None:
@@ -285,42 +288,55 @@ def _news(cell: CellState) -> dict[str, Any]:
         "audits": dict(cell.audits),
         "reused": cell.reused,
         "seconds": round(cell.seconds, 3),
-        "errors": [dict(error) for error in cell.errors],
+        "errors": _told(cell),
     }
 
 
 def _end(session: Session, at: Advance) -> None:
     """Nothing is open any more: the study has succeeded if one cell has."""
     cells = cell_states.states(at.tasks)
-    found = cell_states.counts(cells)
-    failed = [_news(cell) for cell in cells if cell.status is not TaskStatus.DONE][:MOST_TOLD]
     values: dict[str, Any] = {"finished_at": now(), "progress_eta": None}
     if at.study.status is JobStatus.CANCELLING:
         values["status"] = JobStatus.CANCELLED
-    elif found[TaskStatus.DONE]:
+    elif any(cell.status is TaskStatus.DONE for cell in cells):
         values |= {"status": JobStatus.SUCCEEDED, "result": _result(at, cells)}
     else:
-        error = {
-            "code": "no_cell_succeeded",
-            "message": f"None of the {len(cells)} cells came to its end. Their errors say why;"
-            " POST …/resume tries them again.",
-            "cells": failed,
-        }
-        values |= {"status": JobStatus.FAILED, "error": error}
-    data = values.get("error")
-    move(session, at.study.id, event=values["status"], data=data, **values)
+        values |= {"status": JobStatus.FAILED, "error": _none_succeeded(cells)}
+    move(session, at.study.id, event=values["status"], data=values.get("error"), **values)
 
 
 def _result(at: Advance, cells: Sequence[CellState]) -> dict[str, Any]:
-    found = cell_states.counts(cells)
+    found = Counter(cell.status for cell in cells)
+    own = [task.seconds or 0.0 for task in at.tasks if not task.reused]
     return {
         "cells": len(cells),
         "succeeded": found[TaskStatus.DONE],
         "failed": found[TaskStatus.FAILED],
         "cancelled": found[TaskStatus.CANCELLED],
         "reused": sum(cell.reused for cell in cells),
-        "seconds": round(sum(task.seconds or 0.0 for task in at.tasks if not task.reused), 3),
-        "unfinished": [_news(cell) for cell in cells if cell.status is not TaskStatus.DONE][
-            :MOST_TOLD
-        ],
+        "seconds": round(sum(own), 3),
+        "unfinished": _unfinished(cells),
     }
+
+
+def _none_succeeded(cells: Sequence[CellState]) -> dict[str, Any]:
+    return {
+        "code": "no_cell_succeeded",
+        "message": f"None of the {len(cells)} cells came to its end. Their errors say why; resume"
+        " the study to try them again.",
+        "unfinished": _unfinished(cells),
+    }
+
+
+def _unfinished(cells: Sequence[CellState]) -> list[dict[str, Any]]:
+    found = [
+        {"cell": cell.name, "status": cell.status, "errors": _told(cell)}
+        for cell in cells
+        if cell.status is not TaskStatus.DONE
+    ]
+    return found[:MOST_TOLD]
+
+
+def _told(cell: CellState) -> list[dict[str, Any]]:
+    """Its errors by code and message: the jobs have the rest."""
+    return [{"code": one.get("code"), "message": one.get("message")} for one in cell.errors]

@@ -1,6 +1,5 @@
 """What has become of each cell of a study: of its training, and of the audits of its model."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -70,8 +69,3 @@ def _status(statuses: Sequence[TaskStatus]) -> TaskStatus:
         if worst in found:
             return worst
     return TaskStatus.DONE
-
-
-def counts(cells: Iterable[CellState]) -> Counter[TaskStatus]:
-    """How many cells there are in each state."""
-    return Counter(cell.status for cell in cells)

@@ -4,10 +4,11 @@ import structlog
 from sqlalchemy import select
 
 from app.errors import Unavailable
+from app.jobs.attempts import ALIVE
 from app.jobs.queue import JobQueue
 from app.jobs.service import Link, mark_enqueued
 from app.jobs.services import Services
-from app.jobs.states import QUEUED_KINDS, JobStatus
+from app.jobs.states import QUEUED_KINDS
 from app.jobs.tables import Job
 from app.studies.advancing import Workers, advance
 from app.studies.tables import StudyTask
@@ -32,9 +33,7 @@ def drive_all_with(services: Services, job_id: str) -> None:
     query = (
         select(StudyTask.study_id)
         .join(Job, Job.id == StudyTask.study_id)
-        .where(
-            StudyTask.job_id == job_id, Job.status.in_((JobStatus.RUNNING, JobStatus.CANCELLING))
-        )
+        .where(StudyTask.job_id == job_id, Job.status.in_(ALIVE))
         .distinct()
     )
     with services.sessions() as session:

@@ -1,5 +1,6 @@
 """Jobs that are there already and do what a task of a study asks for."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -12,6 +13,8 @@ from app.studies.tables import StudyTask
 
 USABLE: Final = (JobStatus.SUCCEEDED, JobStatus.RUNNING, JobStatus.QUEUED)
 """The better ones first. What is being cancelled comes to nothing."""
+Candidate = tuple[JobStatus, str]
+"""A job's status, and its id."""
 UNIMPORTANT: Final = frozenset({"preset", "save_adversarial"})
 """Fields of a stored audit that do not change what it finds: what a preset stood for is spelt out
 beside its name."""
@@ -21,7 +24,7 @@ def training(session: Session, task: StudyTask, *, owner: str) -> str | None:
     """A training of another study, or of another cell, with the same identity.
 
     Trainings that were submitted by hand are found when a study is accepted, see
-    `app.studies.planning`: what identifies them is read from their requests.
+    `app.studies.existing`: what identifies them is read from their requests.
     """
     query = (
         select(Job.id, Job.status, Job.model)
@@ -31,9 +34,9 @@ def training(session: Session, task: StudyTask, *, owner: str) -> str | None:
     found = [
         (status, id_)
         for id_, status, model in session.execute(query)
-        if _is_there(session, status, model)
+        if is_there(session, status, model)
     ]
-    return _best(found)
+    return best(found) if found else None
 
 
 def audit(session: Session, request: dict[str, Any], *, owner: str) -> str | None:
@@ -45,11 +48,15 @@ def audit(session: Session, request: dict[str, Any], *, owner: str) -> str | Non
         Job.status.in_(USABLE),
     )
     wanted = _important(request)
-    rows = session.execute(query)
-    return _best([(status, id_) for id_, status, asked in rows if _important(asked) == wanted])
+    found = [
+        (status, id_)
+        for id_, status, asked in session.execute(query)
+        if _important(asked) == wanted
+    ]
+    return best(found) if found else None
 
 
-def _is_there(session: Session, status: JobStatus, model: str | None) -> bool:
+def is_there(session: Session, status: JobStatus, model: str | None) -> bool:
     """Whether what a training has made, or will make, can be used."""
     return status is not JobStatus.SUCCEEDED or (
         model is not None and session.get(Model, model) is not None
@@ -60,7 +67,6 @@ def _important(request: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in request.items() if name not in UNIMPORTANT}
 
 
-def _best(found: list[tuple[JobStatus, str]]) -> str | None:
+def best(candidates: Sequence[Candidate]) -> str:
     """The one that is furthest; of several, the oldest."""
-    ranked = sorted((USABLE.index(JobStatus(status)), id_) for status, id_ in found)
-    return ranked[0][1] if ranked else None
+    return min(candidates, key=lambda one: (USABLE.index(one[0]), one[1]))[1]

@@ -6,7 +6,7 @@ What is trained is a `models.studies.grid.Grid`: its fields are declared there, 
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from app.audits.schemas import MAX_ATTACKS, MAX_CORRUPTIONS, AuditRequest
 from app.jobs.schemas import path_of
@@ -32,12 +32,24 @@ MODEL: Final = "model"
 """Stands for a cell's model in a request that is only checked."""
 
 
+def _preset_or_attacks(value: object) -> str:
+    return "preset" if isinstance(value, str) else "attacks"
+
+
+PresetOrAttacks = Annotated[
+    Annotated[PresetName, Tag("preset")]
+    | Annotated[list[AnyAttack], Field(max_length=MAX_ATTACKS), Tag("attacks")],
+    Discriminator(_preset_or_attacks),
+]
+"""What models are audited with: a name, or attacks. A fault in one is told as one of that."""
+
+
 class StudyRequest(Schema, Grid):
     """A grid of trainings on one corpus, and the audits of each model. Only `corpus` must be
     given."""
 
     corpus: str = Field(max_length=64, examples=["corpus_01K9ZQ3W8M4V7T2X6B5N0C1DEF"])
-    audits: PresetName | Annotated[list[AnyAttack], Field(max_length=MAX_ATTACKS)] | None = Field(
+    audits: PresetOrAttacks | None = Field(
         default=None,
         description="What each model is audited with: attacks, of which those without `epsilon`"
         " have the study's, or a preset of audits. Without it: FGSM, PGD with ten steps, and noise"
@@ -184,6 +196,14 @@ class StudyCell(Schema):
         )
 
 
+class UnfinishedCell(Schema):
+    """A cell that did not come to its end."""
+
+    cell: str = Field(examples=["vgg16 vanilla ε=0.1 seed=0 train"])
+    status: TaskStatus
+    errors: list[CellError]
+
+
 class StudyResult(Schema):
     """How a study ended. Its tables are at `/v1/studies/{id}/tables`."""
 
@@ -193,7 +213,7 @@ class StudyResult(Schema):
     cancelled: int
     reused: int = Field(description="Cells whose training was there before, or is another's.")
     seconds: float = Field(description="Of the study's own trainings and audits together.")
-    unfinished: list[StudyCell] = Field(description="Cells that did not come to their end.")
+    unfinished: list[UnfinishedCell]
 
 
 class StudyForecast(Schema):
@@ -213,3 +233,12 @@ class StudyForecast(Schema):
         description="Architectures with defences of which no training has ended here.",
         examples=[["resnet50 similarity"]],
     )
+
+
+class CellsQuery(Schema):
+    """Which cells to list."""
+
+    after: str | None = Field(
+        default=None, max_length=300, description="The name of the last cell of the page before."
+    )
+    limit: int = Field(default=100, ge=1, le=1000, description="How many at most.")

@@ -38,10 +38,10 @@ from app.jobs.attempts import ALIVE
 from app.jobs.queue import brief_client
 from app.jobs.states import QUEUED_KINDS, UNFINISHED, JobKind, JobStatus
 from app.jobs.tables import Job
-from app.studies import driving
 from app.observability import logs
 from app.processes import keep_files_private
 from app.settings import BadSetting, Settings, load_settings
+from app.studies import driving
 from workers.runtime.collect import collect
 from workers.runtime.context import WorkerContext
 from workers.runtime.last_seen import SILENT_SECONDS, LastSeen
