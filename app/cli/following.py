@@ -73,6 +73,8 @@ class Display:
                     self.progress.update(self.task, news=news(data))
             case "cell":
                 self.console.print(cell(data), soft_wrap=True)
+            case "caused" if self.noun == "study":
+                pass  # hundreds of jobs, of which cells tell what has become
             case "queued" | "running" | "cancelling":
                 self.progress.update(self.task, description=f"{self.noun} {event.type}")
                 self.say(event)

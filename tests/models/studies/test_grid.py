@@ -8,6 +8,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from models.studies.cell import Cell
+from models.studies.expansion import spelt_out
 from models.studies.grid import Grid
 from models.studies.trainings import STUDY_TRAININGS, StudyTraining
 from models.training_plan import Recipe
@@ -148,6 +149,18 @@ class TestPreset:
             assert Grid.model_validate(stored | {"preset": None}).cells()[0].recipe == (
                 made.cells()[0].recipe
             )
+
+
+class TestSpeltOut:
+    def test_a_training_has_what_it_was_given_then_the_preset_then_the_defaults(self) -> None:
+        training = STUDY_TRAININGS.parse({"type": "similarity", "beta": 0.3})
+        assert spelt_out(training, "icassp2020-paper") == {
+            "type": "similarity",
+            "beta": 0.3,
+            "gamma": 0.4,
+            "distance": "l2",
+        }
+        assert spelt_out(training, None)["distance"] == "mse"
 
 
 class TestRefusals:
