@@ -54,7 +54,7 @@ def spelt_out(training: StudyTraining, preset: str | None) -> dict[str, Any]:
     this name says, before the defaults."""
     known = named(preset)
     return {
-        **type(training)().model_dump(mode="json"),
+        **type(training).model_validate({}).model_dump(mode="json"),
         **({} if known is None else training.of_preset(known)),
         **training.model_dump(mode="json", exclude_unset=True),
     }
