@@ -16,12 +16,12 @@ from app.corpora.schemas import CorpusRequest
 from app.http.problems import Problem
 from app.predictions.schemas import HuggingFaceRequest
 from app.studies import endpoints as studies
-from app.studies.schemas import StudyResult
+from app.studies.schemas import StudySummary
 from app.trainings import endpoints as trainings
 from app.trainings.schemas import TrainingResult
 
 REFERENCE: Final = "#/components/schemas/{model}"
-RESULTS: Final = (AuditResult, TrainingResult, StudyResult)
+RESULTS: Final = (AuditResult, TrainingResult, StudySummary)
 BODIES: Final = (UploadedAuditRequest, CorpusRequest, HuggingFaceRequest)
 """Of requests that FastAPI does not read itself."""
 EXAMPLES: Final = (

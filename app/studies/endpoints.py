@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final
 
-from fastapi import Body, Query, Response
+from fastapi import Body, Path, Query, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy.orm import Session
 
@@ -14,18 +14,31 @@ from app.http.idempotency import IdempotencyKey
 from app.http.problems import problems
 from app.http.queries import NoQuery
 from app.jobs.endpoints import JobId, accepted, job_routes, resource
-from app.jobs.schemas import Job
+from app.jobs.schemas import Job, path_of
 from app.jobs.services import Services, ServicesDep
 from app.jobs.states import JobKind
 from app.persistence.database import SessionDep
 from app.schemas import Page, Schema
-from app.studies import service
-from app.studies.schemas import CellsQuery, CellsRequest, StudyCell, StudyForecast, StudyRequest
+from app.studies import result, service
+from app.studies.schemas import (
+    CellsQuery,
+    CellsRequest,
+    StudyCell,
+    StudyFigure,
+    StudyForecast,
+    StudyRequest,
+    TablesQuery,
+)
+from models.studies.rendering import MEDIA_TYPES, RENDERERS
+from models.studies.result import StudyResult
 
 REQUESTS: Final = read_examples(__file__, "requests")
 ADDITIONS: Final = read_examples(__file__, "additions")
 ACCEPTED: Final = read_examples(__file__, "accepted")
 JOBS: Final = read_examples(__file__, "jobs")
+
+SVG: Final = "image/svg+xml"
+TEXTS: Final = [one.partition(";")[0] for name, one in MEDIA_TYPES.items() if name != "json"]
 
 router = job_routes(JobKind.STUDY, may(Scope.TRAIN), JOBS, service.after_cancel)
 
@@ -128,6 +141,69 @@ def resume_study(
     _check_scopes(caller)
     service.resume(session, services, job_id, owner=caller.owner)
     return _answer(response, session, services, caller, job_id)
+
+
+@router.get(
+    "/{job_id}/tables",
+    summary="Its tables",
+    response_model=StudyResult,
+    responses={
+        200: {"content": {one: {"schema": {"type": "string"}} for one in TEXTS}},
+        **problems(404, 410, 422, 503),
+    },
+)
+def get_tables(
+    job_id: JobId,
+    session: SessionDep,
+    services: ServicesDep,
+    caller: MayTrain,
+    query: Annotated[TablesQuery, Query()],
+) -> Response:
+    """The paper's tables and what it lacks, each figure with its interval over speakers and seeds.
+    While the study goes on: as far as it is."""
+    found = result.result(session, services.storage, job_id, owner=caller.owner)
+    return Response(RENDERERS[query.format](found), media_type=MEDIA_TYPES[query.format])
+
+
+@router.get("/{job_id}/figures", summary="Its figures", responses=problems(404, 410, 503))
+def list_figures(
+    job_id: JobId, session: SessionDep, services: ServicesDep, caller: MayTrain, _query: NoQuery
+) -> Page[StudyFigure]:
+    """UAR against the strength of each attack, for all models."""
+    found = result.result(session, services.storage, job_id, owner=caller.owner)
+    base = f"{path_of(job_id, JobKind.STUDY)}/figures"
+    charts = [
+        StudyFigure(
+            name=f"{one.name}.svg",
+            title=one.title,
+            description=one.description,
+            url=f"{base}/{one.name}.svg",
+        )
+        for one in result.figures(found)
+    ]
+    return Page(data=charts, has_more=False)
+
+
+@router.get(
+    "/{job_id}/figures/{name}",
+    summary="One of its figures",
+    response_class=Response,
+    responses={
+        200: {"content": {SVG: {"schema": {"type": "string"}}}},
+        **problems(404, 410, 503),
+    },
+)
+def get_figure(
+    job_id: JobId,
+    name: Annotated[str, Path(max_length=100, examples=["robustness-fgsm-test.svg"])],
+    session: SessionDep,
+    services: ServicesDep,
+    caller: MayTrain,
+    _query: NoQuery,
+) -> Response:
+    """A drawing (SVG)."""
+    found = result.result(session, services.storage, job_id, owner=caller.owner)
+    return Response(str(result.figure(found, name).svg), media_type=SVG)
 
 
 def _answer(

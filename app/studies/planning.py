@@ -238,7 +238,7 @@ class Planner:
             attacks=attacks,
         ).to_request()
         named = [
-            one | {"source": model_of(source)}
+            one | {"from": model_of(source)}
             for one, source in zip(asked["attacks"], sources, strict=True)
         ]
         return asked | {"model": model_of(target), "attacks": named}

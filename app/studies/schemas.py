@@ -219,7 +219,7 @@ class UnfinishedCell(Schema):
     errors: list[CellError]
 
 
-class StudyResult(Schema):
+class StudySummary(Schema):
     """How a study ended. Its tables are at `/v1/studies/{id}/tables`."""
 
     cells: int = Field(examples=[66])
@@ -257,3 +257,20 @@ class CellsQuery(Schema):
         default=None, max_length=300, description="The name of the last cell of the page before."
     )
     limit: int = Field(default=100, ge=1, le=1000, description="How many at most.")
+
+
+class TablesQuery(Schema):
+    """In which form."""
+
+    format: Literal["json", "csv", "markdown", "latex"] = "json"
+
+
+class StudyFigure(Schema):
+    """A drawing of a study."""
+
+    name: str = Field(examples=["robustness-fgsm-test.svg"])
+    title: str
+    description: str
+    url: str = Field(
+        examples=["/v1/studies/study_01K9ZQ3W8M4V7T2X6B5N0C1DEF/figures/robustness-fgsm-test.svg"]
+    )

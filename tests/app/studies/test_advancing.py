@@ -10,7 +10,6 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.corpora.tables import Corpus
-from app.jobs import service as jobs
 from app.jobs.attempts import claim
 from app.jobs.services import Services
 from app.jobs.states import JobKind, JobStatus
@@ -18,7 +17,7 @@ from app.jobs.tables import Job
 from app.registry.tables import Model
 from app.studies import driving
 from app.studies.tables import StudyTask
-from tests.app.studies.conftest import End, Study, Submit, small
+from tests.app.studies.conftest import End, Study, Submit
 from tests.speechless import add_corpus
 
 Children = Callable[..., list[Job]]
@@ -119,7 +118,7 @@ class TestTheOrder:
         models = {job.request["name"]: job.model for job in children(study, JobKind.TRAINING)}
         single = models["tiny single seed=0 train+dev"]
         vanilla = models["tiny vanilla ε=0.06 seed=0 train+dev"]
-        assert [(job.model, job.request["attacks"][0]["source"]) for job in found] == [
+        assert [(job.model, job.request["attacks"][0]["from"]) for job in found] == [
             (single, vanilla),
             (vanilla, single),
         ]

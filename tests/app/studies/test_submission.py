@@ -1,7 +1,6 @@
 """POST /v1/studies: what is accepted, what is refused and how, and that nothing is half-made."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
