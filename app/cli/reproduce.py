@@ -127,7 +127,7 @@ def reproduce(
         **given({"transfer": transfer, "name": name}),
     }
     if resume is not None:
-        refuse_beside_resume({"corpus": corpus, "preset": preset, **asked})
+        refuse_beside_resume({**given({"corpus": corpus, "preset": preset}), **asked})
     elif corpus is None:
         raise CliError("Say what to train on: --corpus, or --resume with a study of yours.")
     if into is not None and not (no_wait or dry_run):

@@ -11,7 +11,7 @@ from app.cli.api import DEFAULT_URL, PAGE, Api, Key, Url, path_to
 from app.cli.errors import CliError
 from app.cli.jobs import COLUMNS, row
 from app.cli.output import Json, print_json, table
-from app.cli.study_files import table_text, write
+from app.cli.study_files import check_folder, table_text, write
 from app.cli.study_following import finish, resumed, tell_files
 from app.cli.study_request import (
     Architectures,
@@ -101,6 +101,8 @@ def follow(
     json: Json = False,
 ) -> None:
     """Watch a study until its end, and write or print its tables. Ctrl-C ends the watching."""
+    if into is not None:
+        check_folder(into, force=force)
     with Api(url, key) as api:
         finish(api, api.get(path_to("studies", study)), into, force=force, json=json)
 

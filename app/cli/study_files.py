@@ -1,10 +1,11 @@
 """A study's tables and figures as files of this machine."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from app.cli.api import Api, is_id, path_to
+from app.cli.api import Api, Refused, is_id, path_to
 from app.cli.errors import CliError
 from app.cli.writing import refuse_to_overwrite, unwritable, written
 
@@ -15,6 +16,10 @@ TABLES: Final[Mapping[str, str]] = {
     "json": "tables.json",
 }
 """Names of the files, by format."""
+TABLE_SECONDS: Final = 600.0
+"""The service draws thousands of samples of speakers and seeds for each figure."""
+RETRY_SECONDS: Final = 2.0
+BUSY: Final = 503
 
 
 def check_folder(folder: Path, *, force: bool) -> None:
@@ -50,8 +55,20 @@ def write(api: Api, study: str, folder: Path, *, force: bool) -> list[Path]:
 
 
 def table_text(api: Api, study: str, form: str) -> str:
-    """All tables in a format."""
-    return api.text(path_to("studies", study, "tables"), format=form)
+    """All tables in a format. While the service makes those of another study, they wait.
+
+    Raises:
+        Refused: there is no such study; or that takes longer than :data:`TABLE_SECONDS`.
+    """
+    until = time.monotonic() + TABLE_SECONDS
+    while True:
+        try:
+            path = path_to("studies", study, "tables")
+            return api.text(path, seconds=TABLE_SECONDS, format=form)
+        except Refused as error:
+            if error.status != BUSY or time.monotonic() > until:
+                raise
+        time.sleep(RETRY_SECONDS)
 
 
 def _plain(one: Mapping[str, Any]) -> str:

@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from models.studies.trainings import StudyTraining
 
 PRESET: Final = "icassp2020-paper"
+OPTIONS: Final = {
+    "architectures": "--architecture",
+    "trainings": "--training",
+    "epsilons": "--epsilon",
+    "seeds": "--seed",
+    "recipe": "--set",
+    "audits": "--audits or --attack",
+}
+"""What options are called that are no names of fields."""
 NO_PRESET: Final = "none"
 
 
@@ -125,13 +134,16 @@ def _listed(attack: dict[str, Any]) -> dict[str, Any]:
     return attack | {name: [attack[name]] for name in scalars}
 
 
-def refuse_beside_resume(options: Mapping[str, object]) -> None:
+def refuse_beside_resume(asked: Mapping[str, object]) -> None:
     """A study that goes on has what it was given.
 
+    Args:
+        asked: fields that options gave.
+
     Raises:
-        CliError: naming the options that would be without effect.
+        CliError: naming the options, which would be without effect.
     """
-    idle = [name for name, value in options.items() if value not in (None, [], ())]
+    idle = [OPTIONS.get(name, f"--{name.replace('_', '-')}") for name in asked]
     if idle:
         raise CliError(
             f"{', '.join(idle)} cannot be changed in a study that goes on: leave them out, or add"

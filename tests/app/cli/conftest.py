@@ -16,8 +16,9 @@ from fastapi import FastAPI
 from sqlalchemy import select
 
 from app.cli import main
+from app.jobs.attempts import ALIVE
 from app.jobs.queue import brief_client
-from app.jobs.states import JobStatus
+from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
 from app.settings import Settings
 from app.studies import driving
@@ -97,7 +98,12 @@ def worker(settings: Settings) -> Iterator[WorkerContext]:
                 queued = session.scalars(select(Job.id).where(Job.status == JobStatus.QUEUED)).all()
             for job_id in queued:
                 run._run(place, PERFORM, job_id)
-                driving.drive_all_with(place, job_id)
+            with place.sessions() as session:
+                studies = session.scalars(
+                    select(Job.id).where(Job.kind == JobKind.STUDY, Job.status.in_(ALIVE))
+                ).all()
+            for study_id in studies:  # as the reconciler does
+                driving.drive(place, study_id)
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()

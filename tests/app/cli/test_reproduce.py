@@ -10,13 +10,14 @@ from models.studies.trainings import STUDY_TRAININGS
 from tests.app.cli.conftest import Serval, Strings
 from workers.runtime.context import WorkerContext
 
-SMALL: Final = (
-    "--architecture", "tiny", "--training", "single", "--training", "vanilla alpha=.4",
-    "--epsilon", ".05", "--iterations", "2", "--train-on", "train", "--set", "batch_size=2",
-    "--set", "frames=32", "--no-transfer",
+ONE: Final = (
+    "--architecture", "tiny", "--training", "single", "--epsilon", ".05", "--iterations", "2",
+    "--train-on", "train", "--set", "batch_size=2", "--set", "frames=32", "--no-transfer",
     "--attack", "fgsm epsilon=.05", "--attack", "noise",
 )  # fmt: skip
-"""Two trainings of a moment."""
+"""One training of a moment."""
+SMALL: Final = ("--training", "vanilla alpha=.4", *ONE)
+"""Two of them."""
 
 
 @pytest.fixture
@@ -105,11 +106,11 @@ class TestResume:
         self,
         serval: Serval,
         url: str,
-        ask: Strings,
+        dialogues: Path,
         request: pytest.FixtureRequest,
         tmp_path: Path,
     ) -> None:
-        study = serval(*ask, "--no-wait").out.strip()
+        study = serval("reproduce", "--corpus", dialogues, *ONE, "--no-wait").out.strip()
         assert serval("study", "cancel", study).status == 0
         request.getfixturevalue("worker")
         said = serval("reproduce", "--resume", study, "--into", tmp_path / "found")
@@ -120,7 +121,7 @@ class TestResume:
     def test_takes_no_other_grid(self, serval: Serval, url: str) -> None:
         said = serval("reproduce", "--resume", "study_1", "--epsilon", ".1")
         assert said.status == 1
-        assert "epsilons cannot be changed" in said.err
+        assert "--epsilon cannot be changed" in said.err
         assert "serval study add" in said.err
 
 

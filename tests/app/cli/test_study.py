@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.app.cli.conftest import Serval
-from tests.app.cli.test_reproduce import SMALL
+from tests.app.cli.test_reproduce import ONE, SMALL
 from workers.runtime.context import WorkerContext
 
 
@@ -105,14 +105,23 @@ class TestTables:
 
 class TestFollow:
     def test_ends_with_the_tables(
-        self, serval: Serval, worker: WorkerContext, study: str, tmp_path: Path
+        self, serval: Serval, worker: WorkerContext, url: str, dialogues: Path
     ) -> None:
+        study = serval("reproduce", "--corpus", dialogues, *ONE, "--no-wait").out.strip()
         said = serval("study", "follow", study)
         assert said.status == 0, said.err
         assert said.out.startswith("# Study on dialogues")
-        assert "2 of 2 cells have a model" in said.out
+        assert "1 of 1 cells have a model" in said.out
         shown = serval("jobs", "show", study)
         assert shown.status == 0, shown.err
-        assert f"2 of 2 cells succeeded, 0 of them reused: `serval study tables {study}`" in (
+        assert f"1 of 1 cells succeeded, 0 of them reused: `serval study tables {study}`" in (
             shown.out
         )
+
+    def test_learns_of_files_in_the_way_before_it_waits(
+        self, serval: Serval, study: str, tmp_path: Path
+    ) -> None:
+        (tmp_path / "tables.md").write_text("of last week")
+        said = serval("study", "follow", study, "--into", tmp_path)
+        assert said.status == 1
+        assert "tables.md is there already" in said.err
