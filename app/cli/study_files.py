@@ -1,5 +1,6 @@
 """A study's tables and figures as files of this machine."""
 
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,24 +48,27 @@ def write(api: Api, study: str, folder: Path, *, force: bool) -> list[Path]:
     found = []
     for form, name in TABLES.items():
         found.append(_write(folder / name, table_text(api, study, form), force=force))
-    for one in api.get(path_to("studies", study, "figures"))["data"]:
+    for one in json.loads(_made(api, study, "figures"))["data"]:
         name = _plain(one)
-        text = api.text(path_to("studies", study, "figures", name))
-        found.append(_write(folder / name, text, force=force))
+        found.append(_write(folder / name, _made(api, study, "figures", name), force=force))
     return found
 
 
 def table_text(api: Api, study: str, form: str) -> str:
-    """All tables in a format. While the service makes those of another study, they wait.
+    """All tables in a format."""
+    return _made(api, study, "tables", format=form)
+
+
+def _made(api: Api, study: str, *what: str, **params: str) -> str:
+    """What the service makes of a study. While it makes that of another one, this one waits.
 
     Raises:
-        Refused: there is no such study; or that takes longer than :data:`TABLE_SECONDS`.
+        Refused: there is no such study; or it takes longer than :data:`TABLE_SECONDS`.
     """
     until = time.monotonic() + TABLE_SECONDS
     while True:
         try:
-            path = path_to("studies", study, "tables")
-            return api.text(path, seconds=TABLE_SECONDS, format=form)
+            return api.text(path_to("studies", study, *what), seconds=TABLE_SECONDS, **params)
         except Refused as error:
             if error.status != BUSY or time.monotonic() > until:
                 raise

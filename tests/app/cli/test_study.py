@@ -1,10 +1,13 @@
 """`serval study`: studies from the command line."""
 
 import json
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from app.studies import result
 from tests.app.cli.conftest import Serval
 from tests.app.cli.test_reproduce import ONE, SMALL
 from workers.runtime.context import WorkerContext
@@ -101,6 +104,22 @@ class TestTables:
         assert serval(*write).status == 0
         assert "is there already" in serval(*write).err
         assert serval(*write, "--force").status == 0
+
+    def test_wait_while_the_service_makes_those_of_another_study(
+        self, serval: Serval, study: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        naps: list[float] = []
+
+        def done_by_now(seconds: float) -> None:
+            naps.append(seconds)
+            result.MAKING.release()
+
+        clock = SimpleNamespace(sleep=done_by_now, monotonic=time.monotonic)
+        monkeypatch.setattr("app.cli.study_files.time", clock)
+        assert result.MAKING.acquire(blocking=False)
+        said = serval("study", "tables", study)
+        assert said.status == 0, said.err
+        assert len(naps) == 1
 
 
 class TestFollow:
