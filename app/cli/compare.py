@@ -86,13 +86,13 @@ def _show(found: "Comparison") -> None:
     if found.common is not None:
         speakers = "?" if found.common.speakers is None else found.common.speakers
         typer.echo(
-            f"in common: {found.common.clips} clips, {speakers} speakers,"
-            f" {found.common.points} attacks at a strength"
+            f"in common: {found.common.clips} clips, {speakers} speakers;"
+            f" attacks at a strength: {found.common.points}"
         )
         for left in found.common.left_out:
             typer.echo(
-                f"left out of {names[left.audit]}: {left.clips} clips, {len(left.points)} attacks"
-                " at a strength"
+                f"left out of {names[left.audit]}: {left.clips} clips; attacks at a strength:"
+                f" {len(left.points)}"
             )
     for row in found.differs or []:
         typer.echo(

@@ -78,8 +78,8 @@ def _markdown(found: Comparison) -> Iterator[str]:
     common = found.common
     speakers = "unknown speakers" if common.speakers is None else f"{common.speakers} speakers"
     yield (
-        f"\nIn common: {common.clips} clips of {speakers}, {common.points} attacks at a strength."
-        f" {found.comparisons} comparisons, for which each Holm p is adjusted.\n"
+        f"\nIn common: {common.clips} clips of {speakers}; attacks at a strength: {common.points}."
+        f" Comparisons, for which each Holm p is adjusted: {found.comparisons}.\n"
     )
     for ranked in found.ranking or []:
         yield f"- {_cell(ranked.sentence)}"

@@ -27,7 +27,7 @@ def test_a_table_and_sentences_are_for_people(serval: Serval, two: list[str]) ->
     said = serval("compare", *two)
     assert said.status == 0, said.err
     assert f"A  {two[0]}  knowing" in said.out
-    assert "in common: 12 clips, 4 speakers, 2 attacks at a strength" in said.out
+    assert "in common: 12 clips, 4 speakers; attacks at a strength: 2" in said.out
     assert "differs: request.seed: A 0 | B 7" in said.out
     assert "0.1 sigma (features linf), fgsm" in said.out
     assert "Do not rank A and B on the clips as they are" in said.out

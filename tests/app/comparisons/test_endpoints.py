@@ -436,7 +436,7 @@ class TestForms:
         answer = client.post(PATH, json={"audits": two}, params={"format": "markdown"})
         assert answer.headers["content-type"].startswith("text/markdown")
         assert "- Do not rank A and B on the clips as they are" in answer.text
-        assert "In common: 12 clips of 4 speakers, 2 attacks at a strength." in answer.text
+        assert "In common: 12 clips of 4 speakers; attacks at a strength: 2." in answer.text
         assert "| 0.1 sigma (features linf), fgsm | success\\_rate | A → B | 0.545 | 0.000 |" in (
             answer.text
         )
