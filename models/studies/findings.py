@@ -75,11 +75,10 @@ class Findings:
             return on_train
         on_both = [cell for cell in own if cell.train_on == "train+dev"]
         audited = any(partition in cell.audits for cell in on_both)
-        return (
-            on_both
-            if audited or not any(partition in cell.audits for cell in on_train)
-            else (on_train)
-        )
+        stand_in = any(partition in cell.audits for cell in on_train)
+        if stand_in and not audited:
+            return on_train
+        return on_both or on_train
 
     def answers(
         self,
