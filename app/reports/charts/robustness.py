@@ -27,7 +27,8 @@ def robustness(found: CurvesTable, emotions: int) -> list[Chart]:
     """All drawings of a study.
 
     Args:
-        emotions: that its models tell apart; a guess has a UAR of one over that.
+        emotions: that its models tell apart; a guess has a UAR of one over that. Less than two
+            where it is not known: then there is no line for it.
     """
     return [_chart(curves, emotions) for curves in _panels(found.curves)]
 
@@ -58,7 +59,7 @@ def _chart(curves: Sequence[Curve], emotions: int) -> Chart:
         taken_of=_taken_of(curves),
         series=[_series(number, one) for number, one in enumerate(curves)],
         smaller_is_harder=False,
-        levels=[Level(f"chance {words.number(1 / emotions)}", 1 / emotions)],
+        levels=_chance(emotions),
     )
     name = "-".join(["robustness", first.change.replace("_", "-"), first.partition])
     return Chart.drawn(
@@ -68,6 +69,10 @@ def _chart(curves: Sequence[Curve], emotions: int) -> Chart:
         lambda name, width: draw(plot, name, width),
         Table(title, COLUMNS, tuple(_rows(curves)), _notes(curves)),
     )
+
+
+def _chance(emotions: int) -> list[Level]:
+    return [Level(f"chance {words.number(1 / emotions)}", 1 / emotions)] if emotions > 1 else []
 
 
 def _series(number: int, curve: Curve) -> Series:

@@ -31,6 +31,10 @@ def test_models_chance_seeds_and_speakers_are_named() -> None:
     assert any("48 clips, 8 speakers, 1 to 2 seeds" in one for one in told)
 
 
+def test_of_unknown_emotions_there_is_no_line_for_chance() -> None:
+    assert not any("chance" in one for one in texts(robustness(CURVES, 0)[0]))
+
+
 def test_the_table_has_every_point_with_its_interval() -> None:
     (chart, *_) = robustness(CURVES, 3)
     rows = {row[:2]: row[2:] for row in chart.table.rows}

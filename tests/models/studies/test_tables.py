@@ -77,6 +77,12 @@ class TestPartition:
         assert table.speakers.genders == "2 : 2 (1 unknown)"
         assert table.clips.genders == "2 : 3 (2 unknown)"
 
+    def test_of_a_corpus_that_was_deleted_is_no_row_of_zeros(self) -> None:
+        table = PartitionTable.of(Manifest(()))
+        (found,) = table.sheets()
+        assert (found.rows, found.notes) == ((), ("The corpus is not at hand any more.",))
+        assert [one.missing for one in table.records()] == ["the corpus is not at hand any more"]
+
 
 class TestPerformance:
     def row(self, table: PerformanceTable, training: str, epsilon: float | None) -> PerformanceRow:
