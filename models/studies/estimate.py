@@ -70,6 +70,9 @@ class Estimate(Figures):
         + " ".join(f"`{name}`: {text}." for name, text in METHODS.items())
     )
     trained_on: TrainedOn = Field(description="What the models learnt from.")
+    lacking: list[str] = Field(
+        default_factory=list, description="Why seeds that the study has are not among them."
+    )
 
 
 class Difference(Figures):
@@ -127,6 +130,7 @@ def estimate(found: Answers) -> Estimate:
         n_speakers=n_speakers(found.speaker),
         drawn=drawn,
         trained_on=found.trained_on,
+        lacking=list(found.lacking),
     )
 
 

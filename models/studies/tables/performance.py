@@ -202,7 +202,7 @@ def _row(
         condition = CLEAN if change == "clean" else Condition(change, epsilon)
         figures[change] = {
             partition: Entry.of(
-                findings.answers(architecture, training, trained, partition, condition),
+                findings.estimate(architecture, training, trained, partition, condition),
                 _paper(change, architecture, training, trained, partition),
             )
             for partition in PARTITIONS
@@ -234,7 +234,7 @@ def _paper(
 
 def _chosen(findings: Findings, architecture: str, training: str) -> Iterator[Chosen]:
     def real(epsilon: float | None, partition: Partition) -> Entry:
-        found = findings.answers(architecture, training, epsilon, partition, CLEAN)
+        found = findings.estimate(architecture, training, epsilon, partition, CLEAN)
         return Entry.of(found, paper.real(architecture, training, epsilon, partition))
 
     entries = [(one, real(one, "dev")) for one in findings.epsilons_of(architecture, training)]
