@@ -141,16 +141,16 @@ def _beside(
     _, first, *_ = found[0]
     if any(outcomes.labels != first.labels for _, outcomes, *_ in found):
         return Missing("its seeds were audited with different emotions")
-    clips = [
-        clip
-        for clip in first.places
-        if all(clip in one.places and scored[one.places[clip]] for _, one, scored, _ in found)
-    ]
-    if not clips:
+    every = [outcomes for _, outcomes, *_ in found]
+    clips, at = _shared(every)
+    kept = np.logical_and.reduce(
+        [scored[place] for (*_, scored, _), place in zip(found, at, strict=True)]
+    )
+    if not bool(kept.any()):
         return Missing("its seeds have no scored clip in common")
-    at = [np.array([one.places[clip] for clip in clips]) for _, one, *_ in found]
+    at = [place[kept] for place in at]
     return Answers(
-        clips=clips,
+        clips=[clip for clip, keep in zip(clips, kept.tolist(), strict=True) if keep],
         truth=first.truth[at[0]],
         speaker=first.speaker[at[0]],
         right=np.stack([right[place] for (*_, right), place in zip(found, at, strict=True)]),
@@ -158,6 +158,15 @@ def _beside(
         trained_on=found[0][0].train_on,
         lacking=lacking,
     )
+
+
+def _shared(every: Sequence[Outcomes]) -> tuple[list[ClipKey], list[Ints]]:
+    """The clips that all audits have, in the order of the first, and their places in each."""
+    first, *others = (one.places for one in every)
+    clips = [clip for clip in first if all(clip in one for one in others)] if others else [*first]
+    return clips, [
+        np.fromiter((one.places[clip] for clip in clips), np.int64, len(clips)) for one in every
+    ]
 
 
 def _scored(outcomes: Outcomes, condition: Condition) -> tuple[Bools, Bools]:

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from models.audit.figure import Figures
 from models.studies.answers import CLEAN, NAMES, Answers, Change, Condition, Missing
-from models.studies.estimate import Difference, difference, mean_difference
+from models.studies.estimate import Difference, mean_difference
 from models.studies.findings import OF_THE_PAPER, SINGLE, Findings, family
 from models.studies.tables.performance import Chosen, PerformanceTable
 from models.studies.tables.table import (
@@ -318,7 +318,7 @@ class _Judge:
                 self._single(architecture, high, change),
                 self._single(architecture, low, change),
             )
-            yield self._compared(words, [pair])
+            yield self._compared(words, [pair], same_models=True)
 
     def _network_minus_network(self, better: str, worse: str, change: Change) -> Evidence:
         labels = [
@@ -363,7 +363,11 @@ class _Judge:
         return self._compared(f"{words}, ε = {told}", [pair for _, pair in known])
 
     def _compared(
-        self, words: str, pairs: Sequence[tuple[Answers | Missing, Answers | Missing]]
+        self,
+        words: str,
+        pairs: Sequence[tuple[Answers | Missing, Answers | Missing]],
+        *,
+        same_models: bool = False,
     ) -> Evidence:
         known = []
         for a, b in pairs:
@@ -373,7 +377,7 @@ class _Judge:
             assert isinstance(a, Answers)
             assert isinstance(b, Answers)
             known.append((a, b))
-        found = difference(*known[0]) if len(known) == 1 else mean_difference(known)
+        found = mean_difference(known, same_models=same_models)
         if isinstance(found, Missing):
             return Evidence(words=words, missing=found.reason)
         return Evidence(words=words, difference=found)

@@ -7,7 +7,8 @@ spread between seeds too small by (R − 1)/R (Rao & Wu, JASA 1988, Sec. 2). Per
 are those of an audit's figures (:mod:`models.audit.intervals`). A setting with one seed draws
 speakers alone: its interval says nothing of other seeds.
 
-Two settings are drawn on the same speakers and with seeds of their own.
+Two settings are drawn on the same speakers, and with seeds of their own; one setting under two
+changes is the same models, and is drawn with the same seeds.
 """
 
 from collections.abc import Sequence
@@ -70,6 +71,9 @@ class Estimate(Figures):
         + " ".join(f"`{name}`: {text}." for name, text in METHODS.items())
     )
     trained_on: TrainedOn = Field(description="What the models learnt from.")
+    lacking: list[str] = Field(
+        default_factory=list, description="Why seeds that the study has are not among them."
+    )
 
 
 class Difference(Figures):
@@ -127,20 +131,28 @@ def estimate(found: Answers) -> Estimate:
         n_speakers=n_speakers(found.speaker),
         drawn=drawn,
         trained_on=found.trained_on,
+        lacking=list(found.lacking),
     )
 
 
-def difference(a: Answers, b: Answers) -> Difference | Missing:
-    """UAR of ``b`` minus that of ``a``, paired by clip."""
-    return mean_difference([(a, b)])
+def difference(a: Answers, b: Answers, *, same_models: bool = False) -> Difference | Missing:
+    """UAR of ``b`` minus that of ``a``, paired by clip.
+
+    Args:
+        same_models: whether both are of the same models, which something else is done to.
+    """
+    return mean_difference([(a, b)], same_models=same_models)
 
 
-def mean_difference(pairs: Sequence[tuple[Answers, Answers]]) -> Difference | Missing:
+def mean_difference(
+    pairs: Sequence[tuple[Answers, Answers]], *, same_models: bool = False
+) -> Difference | Missing:
     """The mean over several settings of UAR of ``b`` minus that of ``a``, on the clips that all
     have: in a draw the speakers are the same for all.
 
     Args:
         pairs: of one or more settings, such as one for each ε.
+        same_models: see :func:`difference`.
     """
     clips = _common([one for pair in pairs for one in pair])
     if not clips:
@@ -148,7 +160,7 @@ def mean_difference(pairs: Sequence[tuple[Answers, Answers]]) -> Difference | Mi
     on = [(a.on(clips), b.on(clips)) for a, b in pairs]
     units = Units.speakers(on[0][0].speaker)
     of_a, draws_a = _mean(units, [a for a, _ in on], stream=1)
-    of_b, draws_b = _mean(units, [b for _, b in on], stream=2)
+    of_b, draws_b = _mean(units, [b for _, b in on], stream=1 if same_models else 2)
     value, draws, n = of_b - of_a, draws_b - draws_a, len(clips)
     mcnemar = _mcnemar(*on[0]) if len(on) == 1 else None
     if units.count < 2 or all_the_same(draws):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from models.studies.answers import Answers, Condition, Missing, answers
+from models.studies.estimate import Estimate, estimate
 from models.studies.outcome import CellOutcome, Partition
 
 SINGLE: Final = "single"
@@ -14,6 +15,9 @@ AUGMENTED: Final = ("noise-audio", "noise-spectrogram")
 """Trainings that vary the clips with noise: the paper's baselines (Table 3)."""
 OF_THE_PAPER: Final = ("vanilla", "similarity")
 """Its two adversarial trainings."""
+
+Setting = tuple[str, str, float | None, Partition, Condition]
+"""Architecture, training, ε of the training, partition, and what is done to the clips."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,10 @@ class Findings:
 
     cells: Sequence[CellOutcome]
     epsilons: Sequence[float]
-    _known: dict[tuple[object, ...], Answers | Missing] = field(
+    _answers: dict[Setting, Answers | Missing] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+    _estimates: dict[Setting, Estimate | Missing] = field(
         default_factory=dict, repr=False, compare=False
     )
 
@@ -75,11 +82,10 @@ class Findings:
             return on_train
         on_both = [cell for cell in own if cell.train_on == "train+dev"]
         audited = any(partition in cell.audits for cell in on_both)
-        return (
-            on_both
-            if audited or not any(partition in cell.audits for cell in on_train)
-            else (on_train)
-        )
+        stand_in = any(partition in cell.audits for cell in on_train)
+        if stand_in and not audited:
+            return on_train
+        return on_both or on_train
 
     def answers(
         self,
@@ -91,10 +97,25 @@ class Findings:
     ) -> Answers | Missing:
         """What the models of a setting are right on."""
         key = (architecture, training, epsilon, partition, condition)
-        if key not in self._known:
+        if key not in self._answers:
             cells = self.at(architecture, training, epsilon, partition)
-            self._known[key] = answers(cells, partition, condition)
-        return self._known[key]
+            self._answers[key] = answers(cells, partition, condition)
+        return self._answers[key]
+
+    def estimate(
+        self,
+        architecture: str,
+        training: str,
+        epsilon: float | None,
+        partition: Partition,
+        condition: Condition,
+    ) -> Estimate | Missing:
+        """UAR of a setting; several tables show the same."""
+        key = (architecture, training, epsilon, partition, condition)
+        if key not in self._estimates:
+            found = self.answers(*key)
+            self._estimates[key] = found if isinstance(found, Missing) else estimate(found)
+        return self._estimates[key]
 
 
 def family(training: str) -> str:

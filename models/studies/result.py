@@ -12,6 +12,7 @@ from models.studies.deviations import Deviation
 from models.studies.estimate import METHODS, Drawn
 from models.studies.findings import Findings
 from models.studies.paper import PAPER
+from models.studies.pictured import Pictured, pictured
 from models.studies.tables import (
     BaselinesTable,
     CostsTable,
@@ -78,6 +79,11 @@ class StudyResult(Figures):
     transfer: TransferTable
     costs: CostsTable
     claims: ClaimsTable
+    figure_2: list[Pictured] = Field(
+        default_factory=list,
+        description="Audits whose artifacts `figure2-1.png` and on show a clip as it is and under"
+        " attack, with both predictions.",
+    )
     methods: dict[Drawn, str] = Field(
         default_factory=lambda: dict(METHODS), description="How intervals are made, by `drawn`."
     )
@@ -115,6 +121,7 @@ def assemble(
         transfer=TransferTable.of(findings),
         costs=CostsTable.of(findings),
         claims=ClaimsTable.of(findings, performance),
+        figure_2=pictured(findings),
     )
 
 

@@ -1,10 +1,12 @@
 """Figure 3 of a study: UAR of its models against ε, one drawing for each attack and partition.
 
 The paper draws models that were trained without a defence; here are all of them. Where they are too
-many to be told apart, each network has a drawing of its own.
+many to be told apart, those without a defence share a drawing, as in the paper, and each network
+has one of its own.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from app.reports import words
@@ -15,6 +17,7 @@ from app.reports.charts.plot import Level, Plot, Series, draw
 from models.audit.figure import Figure
 from models.studies.answers import NAMES
 from models.studies.estimate import Estimate
+from models.studies.findings import SINGLE
 from models.studies.tables.curves import Curve, CurvesTable
 from models.studies.tables.table import Entry
 from models.threats import AXES
@@ -27,29 +30,44 @@ def robustness(found: CurvesTable, emotions: int) -> list[Chart]:
     """All drawings of a study.
 
     Args:
-        emotions: that its models tell apart; a guess has a UAR of one over that.
+        emotions: that its models tell apart; a guess has a UAR of one over that. Less than two
+            where it is not known: then there is no line for it.
     """
-    return [_chart(curves, emotions) for curves in _panels(found.curves)]
+    return [_chart(panel, emotions) for panel in _panels(found.curves)]
 
 
-def _panels(curves: Sequence[Curve]) -> Iterator[list[Curve]]:
-    """By attack and partition, and by network where there are many."""
+@dataclass(frozen=True)
+class _Panel:
+    """What one drawing shows.
+
+    Attributes:
+        of: what its models have in common; "" for all of the study.
+    """
+
+    curves: Sequence[Curve]
+    of: str = ""
+
+
+def _panels(curves: Sequence[Curve]) -> Iterator[_Panel]:
+    """By attack and partition, and where there are many models, as the module says."""
     by: dict[tuple[str, str], list[Curve]] = {}
     for one in curves:
         by.setdefault((one.change, one.partition), []).append(one)
     for every in by.values():
         if len(every) <= MOST_SERIES:
-            yield every
+            yield _Panel(every)
             continue
-        for architecture in dict.fromkeys(one.architecture for one in every):
-            yield [one for one in every if one.architecture == architecture]
+        single = [one for one in every if one.training == SINGLE]
+        if len(single) > 1:
+            yield _Panel(single, SINGLE)
+        for network in dict.fromkeys(one.architecture for one in every):
+            yield _Panel([one for one in every if one.architecture == network], network)
 
 
-def _chart(curves: Sequence[Curve], emotions: int) -> Chart:
-    first = curves[0]
-    networks = list(dict.fromkeys(one.architecture for one in curves))
-    of = f" ({networks[0]})" if len(networks) == 1 else ""
-    title = f"UAR against ε, {NAMES[first.change]}, {first.partition}{of}"
+def _chart(panel: _Panel, emotions: int) -> Chart:
+    curves, first = panel.curves, panel.curves[0]
+    title = f"UAR against ε, {NAMES[first.change]}, {first.partition}"
+    title += f" ({panel.of})" if panel.of else ""
     plot = Plot(
         title=title,
         description=_description(curves),
@@ -58,16 +76,20 @@ def _chart(curves: Sequence[Curve], emotions: int) -> Chart:
         taken_of=_taken_of(curves),
         series=[_series(number, one) for number, one in enumerate(curves)],
         smaller_is_harder=False,
-        levels=[Level(f"chance {words.number(1 / emotions)}", 1 / emotions)],
+        levels=_chance(emotions),
     )
-    name = "-".join(["robustness", first.change.replace("_", "-"), first.partition])
+    name = ["robustness", first.change.replace("_", "-"), first.partition, panel.of]
     return Chart.drawn(
-        f"{name}-{networks[0]}" if of else name,
+        "-".join(filter(None, name)),
         title,
         plot.description,
         lambda name, width: draw(plot, name, width),
         Table(title, COLUMNS, tuple(_rows(curves)), _notes(curves)),
     )
+
+
+def _chance(emotions: int) -> list[Level]:
+    return [Level(f"chance {words.number(1 / emotions)}", 1 / emotions)] if emotions > 1 else []
 
 
 def _series(number: int, curve: Curve) -> Series:

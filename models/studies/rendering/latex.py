@@ -52,6 +52,7 @@ _HEAD: Final = r"""\documentclass[10pt]{article}
 \usepackage[T1]{fontenc}
 \usepackage[utf8]{inputenc}
 \usepackage{textcomp}
+\IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}
 \usepackage[a4paper,landscape,margin=15mm]{geometry}
 \usepackage{graphicx}
 \usepackage{booktabs}

@@ -117,7 +117,7 @@ def _row(
         published = paper.augmented(row, partition)
         if chosen is None and len(epsilons) > 1:
             return Entry(missing="no ε was audited on dev to choose from", paper=published)
-        found = findings.answers(architecture, label, epsilon, partition, CLEAN)
+        found = findings.estimate(architecture, label, epsilon, partition, CLEAN)
         return Entry.of(found, published)
 
     return Baseline(

@@ -121,7 +121,7 @@ def _curve(
         points=[
             CurvePoint(
                 epsilon=one.epsilon,
-                entry=Entry.of(findings.answers(architecture, training, trained, partition, one)),
+                entry=Entry.of(findings.estimate(architecture, training, trained, partition, one)),
             )
             for one in conditions
         ],

@@ -35,6 +35,7 @@ class PartitionTable(StudyTable):
 
     name: ClassVar[str] = "partition"
 
+    missing: str | None = Field(default=None, description="Why there is nothing to count.")
     splits: list[str]
     speakers: Counted
     emotions: dict[str, Counted]
@@ -48,6 +49,7 @@ class PartitionTable(StudyTable):
         splits = [split for split in (*SPLITS, UNSPLIT) if split in there]
         first = {(clip.speaker, clip.split): clip for clip in clips}
         return cls(
+            missing=None if clips else "the corpus is not at hand any more",
             splits=splits,
             speakers=_counted(list(first.values()), splits, people=True),
             emotions={
@@ -68,10 +70,13 @@ class PartitionTable(StudyTable):
                  one.genders)
                 for name, one in self._rows()
             ),
+            notes=() if self.missing is None else (f"{self.missing.capitalize()}.",),
         )  # fmt: skip
 
     def records(self) -> Iterator[Record]:
         """See :class:`StudyTable`."""
+        if self.missing is not None:
+            yield Record(table=self.name, figure="n", missing=self.missing)
         for of, one in self._rows():
             for split in self.splits:
                 yield Record(
@@ -81,6 +86,8 @@ class PartitionTable(StudyTable):
                 yield Record(table=self.name, of=of, figure=figure, value=getattr(one, figure))
 
     def _rows(self) -> Iterator[tuple[str, Counted]]:
+        if self.missing is not None:
+            return
         yield "speakers", self.speakers
         yield from self.emotions.items()
         yield "all clips", self.clips

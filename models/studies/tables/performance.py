@@ -134,7 +134,7 @@ class PerformanceTable(StudyTable):
         fake = {"clean": "real", "fgsm": "fake"}
         return Sheet(
             name="performance",
-            title="Table 2. UAR on real and on adversarial (FGSM) clips",
+            title="Table 2. UAR on real and on adversarial (FGSM) clips, in brackets the paper's",
             heads=("training", "ε", *(f"{a} {fake[c]} {p}" for a, c, p in columns)),
             rows=tuple(lines),
             notes=(*_stand_ins(self.rows), *reasons(entries)),
@@ -202,7 +202,7 @@ def _row(
         condition = CLEAN if change == "clean" else Condition(change, epsilon)
         figures[change] = {
             partition: Entry.of(
-                findings.answers(architecture, training, trained, partition, condition),
+                findings.estimate(architecture, training, trained, partition, condition),
                 _paper(change, architecture, training, trained, partition),
             )
             for partition in PARTITIONS
@@ -234,7 +234,7 @@ def _paper(
 
 def _chosen(findings: Findings, architecture: str, training: str) -> Iterator[Chosen]:
     def real(epsilon: float | None, partition: Partition) -> Entry:
-        found = findings.answers(architecture, training, epsilon, partition, CLEAN)
+        found = findings.estimate(architecture, training, epsilon, partition, CLEAN)
         return Entry.of(found, paper.real(architecture, training, epsilon, partition))
 
     entries = [(one, real(one, "dev")) for one in findings.epsilons_of(architecture, training)]
@@ -260,7 +260,9 @@ def _told(epsilon: float | None) -> str:
 
 
 def _with_paper(entry: Entry) -> str:
-    return entry.text if entry.paper is None else f"{entry.text} (paper {number(entry.paper)})"
+    """Such as ".602 (.826)"; the intervals have room in the tables of the networks."""
+    value = number(None if entry.estimate is None else entry.estimate.value)
+    return value if entry.paper is None else f"{value} ({number(entry.paper)})"
 
 
 def _stand_ins(rows: Sequence[PerformanceRow]) -> Iterator[str]:

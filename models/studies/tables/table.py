@@ -9,11 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from pydantic import Field
-
 from models.audit.figure import Figure, Figures
-from models.studies.answers import Answers, Missing
-from models.studies.estimate import Difference, Estimate, estimate
+from models.studies.answers import Missing
+from models.studies.estimate import Difference, Estimate
 
 NOTHING: Final = "–"
 """Where there is no figure."""
@@ -95,17 +93,19 @@ class Entry(Figures):
 
     estimate: Estimate | None = None
     missing: str | None = None
-    lacking: list[str] = Field(
-        default_factory=list, description="Why seeds that the study has are not in the figure."
-    )
     paper: float | None = None
 
     @classmethod
-    def of(cls, found: Answers | Missing, paper: float | None = None) -> "Entry":
-        """What the models of a setting answer."""
+    def of(cls, found: Estimate | Missing, paper: float | None = None) -> "Entry":
+        """A figure, or the reason that there is none."""
         if isinstance(found, Missing):
             return cls(missing=found.reason, paper=paper)
-        return cls(estimate=estimate(found), lacking=list(found.lacking), paper=paper)
+        return cls(estimate=found, paper=paper)
+
+    @property
+    def lacking(self) -> list[str]:
+        """Why seeds that the study has are not in the figure."""
+        return [] if self.estimate is None else self.estimate.lacking
 
     @property
     def text(self) -> str:

@@ -19,7 +19,7 @@ def texts(chart: Chart) -> set[str]:
 
 def test_there_is_one_for_each_attack_and_partition() -> None:
     assert [chart.title for chart in robustness(CURVES, 3)] == [
-        f"UAR against ε, {attack}, {partition} (cnn4)"
+        f"UAR against ε, {attack}, {partition}"
         for attack in ("FGSM", "PGD-10", "worst case", "noise")
         for partition in ("dev", "test")
     ]
@@ -29,6 +29,10 @@ def test_models_chance_seeds_and_speakers_are_named() -> None:
     told = texts(robustness(CURVES, 3)[0])
     assert {"cnn4 single", "cnn4 vanilla .06", "chance .33"} <= told
     assert any("48 clips, 8 speakers, 1 to 2 seeds" in one for one in told)
+
+
+def test_of_unknown_emotions_there_is_no_line_for_chance() -> None:
+    assert not any("chance" in one for one in texts(robustness(CURVES, 0)[0]))
 
 
 def test_the_table_has_every_point_with_its_interval() -> None:
@@ -49,17 +53,22 @@ def test_a_missing_point_is_a_dash_with_its_reason() -> None:
     assert "No figure: seed 0: the audit has no FGSM at ε = 0.1." in chart.table.note
 
 
-def test_networks_have_their_own_where_there_are_many() -> None:
+def test_of_many_those_without_a_defence_share_one_and_networks_have_their_own() -> None:
     cells = [
-        cell("vanilla", epsilon, architecture=network, partitions=("test",))
+        cell(training, epsilon, architecture=network, partitions=("test",))
         for network in ("cnn4", "vgg16")
-        for epsilon in (0.01 * n for n in range(1, MOST_SERIES // 2 + 2))
+        for training, epsilon in [
+            ("single", None),
+            *(("vanilla", 0.01 * n) for n in range(1, MOST_SERIES // 2 + 1)),
+        ]
     ]
     charts = robustness(CurvesTable.of(study(*cells)), 3)
-    assert [one.name for one in charts[:2]] == [
+    assert [one.name for one in charts[:3]] == [
+        "robustness-fgsm-test-single",
         "robustness-fgsm-test-cnn4",
         "robustness-fgsm-test-vgg16",
     ]
+    assert {"cnn4 single", "vgg16 single"} <= texts(charts[0])
 
 
 def test_every_drawing_is_a_document_of_its_own() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -71,6 +72,14 @@ def audited(made: Sequence[AuditRow], attacks: Sequence[Perturbation] = ATTACKS)
     return Audited("audit_1", result, outcomes("audit_1", made, attacks))
 
 
+@lru_cache(maxsize=256)
+def _audited(
+    seed: int, clean: float, attacked: tuple[tuple[tuple[int, float], float], ...]
+) -> Audited:
+    """Cells of several tests are the same."""
+    return audited(rows(seed, clean, dict(attacked)))
+
+
 def shares(fgsm: float, pgd: float, noise: float) -> dict[tuple[int, float], float]:
     """Shares that do not fall with ε."""
     return {(n, at): share for n, share in enumerate((fgsm, pgd, noise)) for at in EPSILONS}
@@ -91,7 +100,7 @@ def cell(
     told = shares(0.5, 0.4, 0.7) if attacked is None else attacked
     number = sum(map(ord, f"{architecture}{training}{epsilon}")) + 1000 * seed
     audits = {
-        partition: audited(rows(number + 7 * place, clean, told))
+        partition: _audited(number + 7 * place, clean, tuple(told.items()))
         for place, partition in enumerate(partitions)
     }
     made = CellOutcome(

@@ -210,6 +210,19 @@ class TestDifference:
         found = self.of(a, b)
         assert found.p == pytest.approx(stats.ttest_1samp(each, 0).pvalue, abs=0.03)
 
+    def test_of_the_same_models_draws_the_same_seeds(self) -> None:
+        """What a seed is better at both times cancels, as what a speaker is better at does."""
+        a = made(14, 3, of_seed=0.3, of_speaker=0.0)
+        harder = Answers(
+            a.clips, a.truth, a.speaker, a.right & (np.arange(len(a)) % 5 > 0), a.seeds, "train"
+        )
+        own, same = self.of(a, harder), difference(a, harder, same_models=True)
+        assert isinstance(same, Difference)
+        assert own.interval is not None
+        assert same.interval is not None
+        assert same.value == own.value
+        assert same.interval[1] - same.interval[0] < 0.7 * (own.interval[1] - own.interval[0])
+
     def test_without_a_clip_in_common_is_told(self) -> None:
         a = made(1, 1)
         assert "no scored clip in common" in str(difference(a.on(a.clips[:5]), a.on(a.clips[5:])))
