@@ -94,6 +94,7 @@ def row(context: WorkerContext, study: Job) -> Job:
         return session.get_one(Job, study.id)
 
 
+@pytest.mark.timeout(300)
 class TestDone:
     def test_workers_do_it_from_its_first_training_to_its_tables_which_outlive_its_audits(
         self,
