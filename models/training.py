@@ -6,7 +6,7 @@ CPU ends with the very same weights.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, Self
@@ -18,6 +18,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from models.architectures import SpectrogramNet, build
+from models.balanced_batches import BalancedBatches
+from models.class_weights import class_weights
 from models.defenses import Adversary
 from models.defenses.single import Single
 from models.features import Standardizer
@@ -185,11 +187,15 @@ def adversary(state: TrainingState, clips: int) -> Adversary:
     """
     plan = state.plan
     rng = Rng(plan.seed, range(clips), f"training/{state.iteration}")
-    return Adversary(state.net, plan.attack, plan.epsilon, rng)
+    return Adversary(state.net, plan.attack, plan.strength(state.iteration), rng)
 
 
 class TrainingClips(Protocol):
     """What a training learns from."""
+
+    @property
+    def labels(self) -> Tensor:
+        """Of the clips, (clips,), int64, on the device of the training."""
 
     def __len__(self) -> int: ...
 
@@ -200,11 +206,20 @@ class TrainingClips(Protocol):
         """The same clips, whose batches lie on another device."""
 
 
+def _batches(plan: TrainingPlan, data: TrainingClips) -> Callable[[int], Tensor]:
+    """What gives the clips of an iteration."""
+    if plan.sampling == "balanced":
+        return BalancedBatches(data.labels, plan.batch_size, plan.seed).indices
+    return lambda iteration: batch_indices(plan, iteration, len(data))
+
+
 def train(
     state: TrainingState,
     data: TrainingClips,
     standardizer: Standardizer,
     on_step: Callable[[Step], None],
+    *,
+    emotions: Sequence[str] = (),
 ) -> SpectrogramNet:
     """Run the plan of ``state`` from its iteration to the end.
 
@@ -214,25 +229,32 @@ def train(
         standardizer: z-score of the training split, on that device.
         on_step: called after every iteration; an exception it raises stops the run between two
             iterations, with ``state`` consistent.
+        emotions: names of the classes in their order, which a plan asks for that names some of
+            them in ``class_weights``.
 
     Returns:
         The last model, in eval mode: no selection on the development split, as in the paper.
 
     Raises:
+        ValueError: see :func:`models.class_weights.class_weights`.
         FloatingPointError: the loss is no longer finite; or the last step, after which no loss is
             taken, left weights or statistics that are not.
     """
     plan, net = state.plan, state.net
+    names = emotions or [str(number) for number in range(plan.n_classes)]
+    weights = class_weights(plan.class_weights, data.labels, names)
+    clean, defended = CLEAN.weighing(weights), plan.defense.weighing(weights)
+    batch = _batches(plan, data)
     while state.iteration < plan.iterations:
         net.train()  # each time: whoever watches may have evaluated it
         for group in state.optimizer.param_groups:
             group["lr"] = plan.rate(state.iteration)
-        chosen = batch_indices(plan, state.iteration, len(data))
+        chosen = batch(state.iteration)
         features, y = data.batch(chosen, plan.frames, state.iteration)
         x = standardizer(features)
 
         adversarial = state.iteration >= plan.first_adversarial
-        defense = plan.defense if adversarial else CLEAN
+        defense = defended if adversarial else clean
         with torch.autocast(x.device.type, torch.bfloat16, enabled=plan.precision == "bfloat16"):
             loss = defense.loss(net, x, y, adversary(state, len(y)))
         value = loss.item()

@@ -22,6 +22,7 @@ from models.architectures import MIN_FRAMES, Architecture
 from models.attacks import AnyAttack, Attack, Listed
 from models.attacks.fgsm import Fgsm
 from models.checkpoint import FIRST_FRONT_END, MAX_CLASSES, MAX_FRAMES
+from models.class_weights import ClassWeights
 from models.corruptions import AnyCorruption
 from models.defenses import AnyDefense, Defense
 from models.defenses.single import Single
@@ -29,6 +30,7 @@ from models.features import FRAMES
 from models.front_ends import FrontEndName, described
 
 Precision = Literal["float32", "bfloat16"]
+Sampling = Literal["uniform", "balanced"]
 MAX_AUGMENT: Final = 32
 MAX_ITERATIONS: Final = 10_000_000
 Iterations = Annotated[int, Field(ge=0, le=MAX_ITERATIONS)]
@@ -68,6 +70,11 @@ class Recipe(BaseModel):
         description="Iteration at which adversarial data enter: 1,000, or after a tenth of a"
         " shorter training.",
     )
+    epsilon_ramp: Iterations = Field(
+        0,
+        description="Iterations over which the strength of adversarial batches rises linearly, from"
+        " the first of them to `epsilon`. 0: it is `epsilon` at once.",
+    )
     batch_size: int = Field(16, ge=2, le=1024, description="Clips of one step.")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="Of Adam.")
     decay: float = Field(
@@ -96,6 +103,18 @@ class Recipe(BaseModel):
     )
     augment_share: float = Field(
         0.3, gt=0, le=1, description="Share of the clips that each of `augment` is applied to."
+    )
+    class_weights: ClassWeights | None = Field(
+        None,
+        description="What each emotion weighs in every cross-entropy of the loss: balanced is"
+        " inversely to its frequency in what is learnt from; or weights by emotion, of which only"
+        " the ratios count and which are 1 where none is given.",
+        examples=["balanced", {"anger": 2}],
+    )
+    sampling: Sampling = Field(
+        "uniform",
+        description="Which clips a batch has: uniform takes each once an epoch, balanced takes"
+        " each emotion as often as any other, so that clips of a rare one come more often.",
     )
     precision: Precision = Field(
         "float32",
@@ -155,6 +174,13 @@ class Recipe(BaseModel):
         if self.adversarial_from is not None:
             return self.adversarial_from
         return min(1_000, self.iterations // 10)
+
+    def strength(self, iteration: int) -> float:
+        """ε of the adversarial batches of an iteration that has some."""
+        ramped = iteration - self.first_adversarial + 1
+        if not 0 < ramped < self.epsilon_ramp:
+            return self.epsilon
+        return self.epsilon * ramped / self.epsilon_ramp
 
     def rate(self, iteration: int) -> float:
         """Learning rate of this iteration."""
@@ -237,6 +263,8 @@ CLEAN_PHASE: Final[set[str]] = {
     "front_end",
     "augment",
     "augment_share",
+    "class_weights",
+    "sampling",
     "precision",
     "seed",
 }

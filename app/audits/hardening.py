@@ -62,6 +62,8 @@ def training(request: AuditRequest, harden: Harden, config: ModelConfig) -> Trai
         front_end=config.front_end,
         augment=known.augment,
         augment_share=known.augment_share,
+        class_weights=known.class_weights,
+        sampling=known.sampling,
         precision=known.precision,
         seed=request.seed,
     )

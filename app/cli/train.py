@@ -8,7 +8,7 @@ from app.cli.api import DEFAULT_URL, Api, Key, Url
 from app.cli.corpus import Fold, LeaveOut, the_id
 from app.cli.corpus import fold as the_fold
 from app.cli.following import follow, succeeded
-from app.cli.objects import command_with, parse_object
+from app.cli.objects import command_with, parse_object, parse_pairs
 from app.cli.output import Json, print_json, table
 from app.defaults import FRONT_END
 
@@ -92,6 +92,10 @@ def train(
         ),
     ] = None,
     epsilon: Annotated[float | None, typer.Option(help="Strength of that attack.")] = None,
+    epsilon_ramp: Annotated[
+        int | None,
+        typer.Option(help="Iterations over which that strength rises to it.", show_default="0"),
+    ] = None,
     iterations: Annotated[int | None, typer.Option(help="Steps.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Clips of one step.")] = None,
     front_end: Annotated[
@@ -107,6 +111,20 @@ def train(
     ] = None,
     augment_share: Annotated[
         float | None, typer.Option(help="Share of the clips that each is applied to.")
+    ] = None,
+    class_weights: Annotated[
+        str | None,
+        typer.Option(
+            help='Weights of emotions in the loss: balanced, "NAME=VALUE …" or JSON.',
+            show_default="all the same",
+        ),
+    ] = None,
+    sampling: Annotated[
+        str | None,
+        typer.Option(
+            help="uniform, or balanced: each emotion as often as any other.",
+            show_default="uniform",
+        ),
     ] = None,
     precision: Annotated[
         str | None, typer.Option(help="float32 or bfloat16.", show_default="float32")
@@ -127,11 +145,14 @@ def train(
         "defense": None if defense is None else parse_object(defense, "--defense"),
         "attack": None if attack is None else parse_object(attack, "--attack"),
         "epsilon": epsilon,
+        "epsilon_ramp": epsilon_ramp,
         "iterations": iterations,
         "batch_size": batch_size,
         "front_end": front_end,
         "augment": [parse_object(one, "--augment") for one in augment] if augment else None,
         "augment_share": augment_share,
+        "class_weights": None if class_weights is None else parse_weights(class_weights),
+        "sampling": sampling,
         "precision": precision,
         "fold": the_fold(fold, leave_out),
         "seed": seed,
@@ -146,6 +167,17 @@ def train(
     if json:
         print_json(job)
     show(succeeded(job), silent=json)
+
+
+def parse_weights(text: str) -> str | dict[str, Any]:
+    """What ``--class-weights`` says, as the service takes it.
+
+    Raises:
+        CliError: it is neither a name, nor pairs, nor JSON.
+    """
+    if text.lstrip().startswith("{"):
+        return parse_object(text, "--class-weights")
+    return parse_pairs(text.split(), "--class-weights") if "=" in text else text
 
 
 def given(fields: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Trainings as the API sees them: what is checked before one is queued."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pydantic import ValidationError
@@ -20,6 +21,7 @@ from app.jobs.tables import Job
 from app.persistence.storage import Storage
 from app.settings import Settings
 from app.trainings.schemas import TrainingRequest
+from models.class_weights import unknown_emotions
 from models.corpus.manifest import Manifest
 from models.corpus.partition import check_disjoint
 from models.corpus.remarks import Part, remarks
@@ -148,6 +150,7 @@ def _check_corpus(storage: Storage, corpus: Corpus, request: TrainingRequest) ->
             code="one_class",
         )
     _check_plan(request, len(learnt.emotions))
+    _check_weights(request, learnt.emotions)
     return _warnings(manifest, learnt, request)
 
 
@@ -186,6 +189,23 @@ def _check_plan(request: TrainingRequest, n_classes: int) -> None:
         request.plan(n_classes)
     except ValidationError as error:
         raise invalid(error.errors(), what=f"A training on {n_classes} emotions") from error
+
+
+def _check_weights(request: TrainingRequest, emotions: Sequence[str]) -> None:
+    """Refuse weights that would weigh nothing: a name may be mistyped.
+
+    Raises:
+        Invalid: naming the field.
+    """
+    weights = request.class_weights
+    for emotion in unknown_emotions(weights, emotions):
+        raise Invalid.of(
+            f"class_weights.{emotion}",
+            weights[emotion] if isinstance(weights, dict) else weights,
+            f"{request.train_on} has no clip of this emotion",
+            f"give weights for {', '.join(emotions)}, or for some of them",
+            code="unknown_emotion",
+        )
 
 
 def _warnings(manifest: Manifest, learnt: Manifest, request: TrainingRequest) -> list[str]:

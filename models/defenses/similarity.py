@@ -58,8 +58,8 @@ class Similarity(Defense):
         x_adv = adversary.batch(x, y)
         logits, v = net.forward_features(x)
         logits_adv, v_adv = net.forward_features(x_adv)
-        clean = functional.cross_entropy(logits, y)
-        adversarial = functional.cross_entropy(logits_adv, y)
+        clean = self.cross_entropy(logits, y)
+        adversarial = self.cross_entropy(logits_adv, y)
         apart = embedding_distance(v, v_adv, self.distance)
         return self.beta * clean + self.gamma * adversarial + (1 - self.beta - self.gamma) * apart
 

@@ -4,7 +4,6 @@ from typing import Literal
 
 from pydantic import Field
 from torch import Tensor
-from torch.nn import functional
 
 from models.architectures import SpectrogramNet
 from models.defenses.adversary import Adversary
@@ -24,7 +23,7 @@ class Vanilla(Defense):
         With alpha 1 nothing is crafted, so that not even batch norm sees an adversarial clip.
         """
         if self.alpha == 1:
-            return functional.cross_entropy(net(x), y)
+            return self.cross_entropy(net(x), y)
         x_adv = adversary.batch(x, y)
-        clean = functional.cross_entropy(net(x), y)
-        return self.alpha * clean + (1 - self.alpha) * functional.cross_entropy(net(x_adv), y)
+        clean = self.cross_entropy(net(x), y)
+        return self.alpha * clean + (1 - self.alpha) * self.cross_entropy(net(x_adv), y)

@@ -194,6 +194,24 @@ class TestResuming:
         resumed.load(path)
         assert_equal(run(resumed), whole)
 
+    def test_of_weights_balanced_batches_and_a_ramp_is_as_exact(self, tmp_path: Path) -> None:
+        path = tmp_path / "checkpoint.safetensors"
+        extra: dict[str, Any] = {
+            "class_weights": {"1": 3.0},
+            "sampling": "balanced",
+            "epsilon_ramp": 6,
+        }
+        wanted = plan("vanilla", **extra)
+        state = TrainingState(wanted)
+        whole = run(state, on_step=lambda step: state.save(path) if step.iteration == 7 else None)
+        resumed = TrainingState(wanted)
+        resumed.load(path)
+        assert_equal(run(resumed), whole)
+        for name in extra:
+            neutral = {key: value for key, value in extra.items() if key != name}
+            other = run(TrainingState(plan("vanilla", **neutral)))
+            assert not torch.equal(other["classifier.weight"], whole["classifier.weight"]), name
+
     def test_from_every_iteration_in_turn(self, tmp_path: Path) -> None:
         """Twelve lives of one iteration each."""
         path = tmp_path / "checkpoint.safetensors"
@@ -696,6 +714,53 @@ class TestBatches:
         batch = batch_indices(plan(), 0, n_clips).tolist()
         assert len(batch) == 6
         assert set(batch) == set(range(n_clips))
+
+
+class TestRareEmotions:
+    """Of 18 clips 15 are of the first emotion, 2 of the second, 1 of the third."""
+
+    @pytest.fixture
+    def uneven(self) -> Dataset:
+        data = corpus()
+        return Dataset(data.features, data.offsets, torch.tensor([0] * 15 + [1, 1, 2]))
+
+    def test_weigh_more_in_the_loss(self, uneven: Dataset) -> None:
+        """The first step of a training, written out."""
+        losses: list[float] = []
+        wanted = plan(class_weights={"joy": 4}, iterations=1)
+        scale = uneven.standardizer()
+        train(
+            TrainingState(wanted),
+            uneven,
+            scale,
+            lambda step: losses.append(step.loss),
+            emotions=("anger", "joy", "sadness"),
+        )
+        features, y = uneven.batch(batch_indices(wanted, 0, 18), FRAMES)
+        assert bool((y == 1).any())
+        net = TrainingState(wanted).net.train()
+        each = nn.functional.cross_entropy(net(scale(features)), y, reduction="none")
+        weight = torch.where(y == 1, 4.0, 1.0) * 18 / (15 + 2 * 4 + 1)
+        assert losses[0] == pytest.approx((weight * each).mean().item(), rel=1e-5)
+
+    def test_of_an_unknown_name_begin_no_training(self, uneven: Dataset) -> None:
+        state = TrainingState(plan(class_weights={"joy": 4}))
+        with pytest.raises(ValueError, match="'joy', which is none of"):
+            train(state, uneven, uneven.standardizer(), nobody)
+        assert state.iteration == 0
+
+    def test_come_as_often_as_any_other_from_balanced_batches(self, uneven: Dataset) -> None:
+        drawn: list[Tensor] = []
+
+        class Watched(Dataset):
+            def batch(self, clips: Tensor, *rest: int) -> tuple[Tensor, Tensor]:
+                drawn.append(self.labels[clips])
+                return super().batch(clips, *rest)
+
+        watched = Watched(uneven.features, uneven.offsets, uneven.labels)
+        state = TrainingState(plan(sampling="balanced"))
+        train(state, watched, watched.standardizer(), nobody)
+        assert torch.bincount(torch.cat(drawn)).tolist() == [24, 24, 24]
 
 
 class TestDataset:

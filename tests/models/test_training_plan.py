@@ -105,6 +105,9 @@ class TestRanges:
             {"decay": math.nan},
             {"decay_every": 0},
             {"cooldown": -1},
+            {"epsilon_ramp": -1},
+            {"class_weights": "inverse"},
+            {"sampling": "stratified"},
             {"frames": 31},
             {"frames": 3_751},
             {"seed": -1},
@@ -232,3 +235,19 @@ class TestAttack:
         ((field, message),) = refused(epsilon=50)
         assert field == "epsilon"
         assert "50.0 is more than 10.0 sigma" in message
+
+
+class TestStrength:
+    def test_is_epsilon_from_the_first_adversarial_iteration_on(self) -> None:
+        assert plan(epsilon=0.1, adversarial_from=4).strength(4) == 0.1
+
+    def test_rises_linearly_over_the_ramp(self) -> None:
+        ramped = plan(epsilon=0.1, adversarial_from=4, epsilon_ramp=4)
+        found = [ramped.strength(iteration) for iteration in range(4, 10)]
+        assert found == pytest.approx([0.025, 0.05, 0.075, 0.1, 0.1, 0.1])
+        assert found[3] == 0.1
+
+    def test_is_no_part_of_the_clean_phase_but_weights_and_sampling_are(self) -> None:
+        assert plan(epsilon_ramp=4).clean_phase() == plan().clean_phase()
+        for changes in ({"class_weights": "balanced"}, {"sampling": "balanced"}):
+            assert plan(**changes).clean_phase() != plan().clean_phase()

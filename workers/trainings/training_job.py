@@ -88,7 +88,13 @@ def perform(context: WorkerContext, attempt: Attempt, watchdog: Watchdog) -> Job
     try:
         if resumed:
             reporter.look_if_due(state.iteration)  # the attempt before may not have come to it
-        net = train(state, training_data.train, training_data.standardizer, reporter.on_step)
+        net = train(
+            state,
+            training_data.train,
+            training_data.standardizer,
+            reporter.on_step,
+            emotions=training_data.labels,
+        )
         checkpoints.save(state)
         metrics = score(net, training_data, request, watchdog)
     except Stopped:

@@ -92,6 +92,7 @@ class TestCreateTraining:
             "epsilon": 0.02,
             "iterations": 10_000,
             "adversarial_from": None,
+            "epsilon_ramp": 0,
             "batch_size": 16,
             "learning_rate": 0.001,
             "decay": 0.9,
@@ -101,6 +102,8 @@ class TestCreateTraining:
             "front_end": "logmel-2",
             "augment": [],
             "augment_share": 0.3,
+            "class_weights": None,
+            "sampling": "uniform",
             "precision": "float32",
             "seed": 0,
             "train_on": "train",
@@ -219,6 +222,9 @@ class TestRefused:
             ("decay", 1.5),
             ("decay_every", 0),
             ("cooldown", -1),
+            ("epsilon_ramp", -1),
+            ("class_weights", "inverse"),
+            ("sampling", "stratified"),
             ("frames", 31),
             ("frames", 10**6),
             ("seed", -1),
@@ -314,6 +320,16 @@ class TestRefused:
         assert "needs 3 labels, and the model has 2: give ce or margin" in told(fault)
         assert jobs(session) == 0
         assert post(**wanted).status_code == 202
+
+    def test_a_weight_of_an_emotion_that_is_not_learnt_is_422_and_named(
+        self, post: Post, session: Session
+    ) -> None:
+        problem = refusal(post(class_weights={"joy": 2, "boredom": 3}))
+        (fault,) = problem["errors"]
+        assert (fault["field"], fault["value"]) == ("class_weights.boredom", "3.0")
+        assert "train has no clip of this emotion: give weights for anger, joy" in told(fault)
+        assert jobs(session) == 0
+        assert post(class_weights={"joy": 2}).status_code == 202
 
     @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999"])
     def test_what_is_no_number_is_refused(
