@@ -19,6 +19,7 @@ from pydantic import (
 
 from models.checkpoint import ModelConfig
 from models.corpus.folds import Fold
+from models.overfitting import Overfitting
 from models.training_plan import Recipe
 
 TrainedOn = Literal["train", "train+dev"]
@@ -43,6 +44,9 @@ class Provenance(BaseModel):
         " somebody does not travel with the model.",
     )
     recipe: Recipe | None = None
+    overfitting: Overfitting | None = Field(
+        None, description="Found while it was trained, and which iteration the model is of."
+    )
     selection: str | None = Field(None, description="How the clips of the corpus were chosen.")
     index_sha256: str | None = Field(None, description="Of the corpus' index.csv.")
     sample_rates_hz: list[int] = Field(default_factory=list, description="Of the recordings.")

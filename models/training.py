@@ -40,6 +40,20 @@ class Step:
     adversarial: bool
 
 
+class Diverged(FloatingPointError):
+    """A training has left the numbers that a computer has.
+
+    Attributes:
+        iteration: iterations done when it was found.
+        loss: of the next one, which is infinite or not a number; None if that was not taken.
+    """
+
+    def __init__(self, message: str, iteration: int, loss: float | None = None) -> None:
+        super().__init__(message)
+        self.iteration = iteration
+        self.loss = loss
+
+
 class TrainingState:
     """Network, optimiser and the number of iterations done."""
 
@@ -86,10 +100,8 @@ class TrainingState:
             OSError: it cannot be read.
         """
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
+            metadata = _metadata(path, file.metadata())
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        if not metadata or not {"iteration", "plan"} <= metadata.keys():
-            raise ValueError(f"{path.name} is not the checkpoint of a training")
         iteration = int(metadata["iteration"])
         self._check_same_run(_plan_of(metadata["plan"]), iteration)
         self._check_tensors(tensors)
@@ -132,6 +144,22 @@ class TrainingState:
                     f"the checkpoint is of another network: {name} is {_told(given.get(name))}"
                     f" there, and {_told(expected.get(name))} here"
                 )
+
+
+def iteration_of(path: Path) -> int:
+    """Iterations that were done when a checkpoint was saved.
+
+    Raises:
+        ValueError, SafetensorError, OSError: see :meth:`TrainingState.load`.
+    """
+    with safe_open(path, framework="pt") as file:
+        return int(_metadata(path, file.metadata())["iteration"])
+
+
+def _metadata(path: Path, metadata: dict[str, str] | None) -> dict[str, str]:
+    if not metadata or not {"iteration", "plan"} <= metadata.keys():
+        raise ValueError(f"{path.name} is not the checkpoint of a training")
+    return metadata
 
 
 def _plan_of(text: str) -> TrainingPlan:
@@ -237,7 +265,7 @@ def train(
 
     Raises:
         ValueError: see :func:`models.class_weights.class_weights`.
-        FloatingPointError: the loss is no longer finite; or the last step, after which no loss is
+        Diverged: the loss is no longer finite; or the last step, after which no loss is
             taken, left weights or statistics that are not.
     """
     plan, net = state.plan, state.net
@@ -259,9 +287,11 @@ def train(
             loss = defense.loss(net, x, y, adversary(state, len(y)))
         value = loss.item()
         if not torch.isfinite(loss):
-            raise FloatingPointError(
+            raise Diverged(
                 f"the loss became {value} in iteration {state.iteration}: "
-                f"lower learning_rate ({plan.learning_rate}) or epsilon ({plan.epsilon})"
+                f"lower learning_rate ({plan.learning_rate}) or epsilon ({plan.epsilon})",
+                state.iteration,
+                value,
             )
         state.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -270,13 +300,18 @@ def train(
         rate = plan.rate(state.iteration)
         state.iteration += 1
         on_step(Step(state.iteration, value, rate, adversarial))
-    _check_finite(net)
+    broken = not_finite(net)
+    if broken is not None:
+        raise Diverged(
+            f"the training ended with {broken} holding NaN or infinity: lower learning_rate",
+            state.iteration,
+        )
     return net.eval()
 
 
-def _check_finite(net: SpectrogramNet) -> None:
+def not_finite(net: SpectrogramNet) -> str | None:
+    """Name of a weight or statistic that holds NaN or infinity; None if none does."""
     for name, value in net.state_dict().items():
         if not bool(torch.isfinite(value).all()):
-            raise FloatingPointError(
-                f"the training ended with {name} holding NaN or infinity: lower learning_rate"
-            )
+            return name
+    return None

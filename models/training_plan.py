@@ -28,6 +28,7 @@ from models.defenses import AnyDefense, Defense
 from models.defenses.single import Single
 from models.features import FRAMES
 from models.front_ends import FrontEndName, described
+from models.overfitting import OnOverfitting
 
 Precision = Literal["float32", "bfloat16"]
 Sampling = Literal["uniform", "balanced"]
@@ -120,6 +121,12 @@ class Recipe(BaseModel):
         "float32",
         description="Of the passes in training: bfloat16 takes a quarter of the time where the"
         " processor or the GPU multiplies such numbers; weights and scores stay float32.",
+    )
+    on_overfitting: OnOverfitting = Field(
+        "warn",
+        description="What follows when an evaluation on `dev` finds catastrophic overfitting, UAR"
+        " up under FGSM and down under PGD. warn: a warning. stop: the training ends with the model"
+        " as it is then. best: it ends with the model that was the best under PGD.",
     )
     seed: int = Field(
         0,
