@@ -25,6 +25,15 @@ from models.training_plan import Recipe
 TrainedOn = Literal["train", "train+dev"]
 
 
+class ResumedFrom(BaseModel):
+    """The training that diverged, from whose checkpoint a model's own went on."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    training: str = Field(examples=["train_01M888238JC9DS2AHRJKFBH5Z4"])
+    iteration: int = Field(ge=0, description="Iterations that are that one's.")
+
+
 class Provenance(BaseModel):
     """What is known of the training of a model; None or empty is not said."""
 
@@ -44,6 +53,9 @@ class Provenance(BaseModel):
         " somebody does not travel with the model.",
     )
     recipe: Recipe | None = None
+    resumed_from: ResumedFrom | None = Field(
+        None, description="Up to its iteration the recipe was another in some fields."
+    )
     overfitting: Overfitting | None = Field(
         None, description="Found while it was trained, and which iteration the model is of."
     )

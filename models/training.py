@@ -6,7 +6,7 @@ CPU ends with the very same weights.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, Self
@@ -88,10 +88,14 @@ class TrainingState:
             draft.unlink(missing_ok=True)
             raise
 
-    def load(self, path: Path) -> None:
+    def load(self, path: Path, *, but_for: Collection[str] = ()) -> None:
         """Continue from a checkpoint of this plan, or of a plan with the same clean phase.
 
         What is refused leaves this state as it was.
+
+        Args:
+            path: of the checkpoint.
+            but_for: fields of the plan that may have been others.
 
         Raises:
             ValueError: the file is no checkpoint of a training, it belongs to another run, or it
@@ -103,7 +107,8 @@ class TrainingState:
             metadata = _metadata(path, file.metadata())
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         iteration = int(metadata["iteration"])
-        self._check_same_run(_plan_of(metadata["plan"]), iteration)
+        own = {name: getattr(self.plan, name) for name in but_for}
+        self._check_same_run(_plan_of(metadata["plan"]).changed(**own), iteration)
         self._check_tensors(tensors)
         self.net.load_state_dict(
             {name[4:]: value for name, value in tensors.items() if name.startswith("net.")}

@@ -97,6 +97,9 @@ def train(
         typer.Option(help="Iterations over which that strength rises to it.", show_default="0"),
     ] = None,
     iterations: Annotated[int | None, typer.Option(help="Steps.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Of Adam.", show_default="0.001")
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Clips of one step.")] = None,
     front_end: Annotated[
         str | None,
@@ -126,12 +129,24 @@ def train(
             show_default="uniform",
         ),
     ] = None,
+    on_overfitting: Annotated[
+        str | None,
+        typer.Option(
+            help="What follows catastrophic overfitting: warn, stop, or best, which takes the model"
+            " that was the best under PGD.",
+            show_default="warn",
+        ),
+    ] = None,
     precision: Annotated[
         str | None, typer.Option(help="float32 or bfloat16.", show_default="float32")
     ] = None,
     fold: Fold = None,
     leave_out: LeaveOut = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same model.")] = None,
+    resume_from: Annotated[
+        str | None,
+        typer.Option(help="Training that diverged, to go on from its checkpoint."),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Of the model.")] = None,
     no_wait: NoWait = False,
     url: Url = DEFAULT_URL,
@@ -147,15 +162,18 @@ def train(
         "epsilon": epsilon,
         "epsilon_ramp": epsilon_ramp,
         "iterations": iterations,
+        "learning_rate": learning_rate,
         "batch_size": batch_size,
         "front_end": front_end,
         "augment": [parse_object(one, "--augment") for one in augment] if augment else None,
         "augment_share": augment_share,
         "class_weights": None if class_weights is None else parse_weights(class_weights),
         "sampling": sampling,
+        "on_overfitting": on_overfitting,
         "precision": precision,
         "fold": the_fold(fold, leave_out),
         "seed": seed,
+        "resume_from": resume_from,
         "name": name,
     }
     with Api(url, key) as api:

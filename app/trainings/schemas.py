@@ -20,6 +20,16 @@ from models.training_plan import MAX_ITERATIONS, Recipe, TrainingPlan
 from models.training_presets import TrainingPresetName
 from models.training_presets import described as described_presets
 
+MAY_CHANGE: Final = (
+    "learning_rate",
+    "decay",
+    "decay_every",
+    "cooldown",
+    "epsilon",
+    "epsilon_ramp",
+    "on_overfitting",
+)
+"""Fields in which a training may differ from the diverged one that it goes on from."""
 STORED: Final = object()
 """The context of a request that was stored: it has all fields."""
 
@@ -55,6 +65,14 @@ class TrainingRequest(Schema, Recipe):
         " at most 256 of its clips, always the same, and under PGD on as many of them as take about"
         " a twentieth of the training's time, at least 16; a tenth of the training if not given, 0"
         " for none. At the end every clip of `dev` and `test` is scored, clean and under FGSM.",
+    )
+    resume_from: str | None = Field(
+        default=None,
+        max_length=64,
+        description="Id of a training that failed as `diverged` and kept a checkpoint: this one"
+        " goes on from there. All of its request must be the same but for learning_rate, decay,"
+        " decay_every, cooldown, epsilon, epsilon_ramp and on_overfitting.",
+        examples=["train_01M888238JC9DS2AHRJKFBH5Z4"],
     )
     metadata: Metadata | None = Field(
         default=None,
@@ -122,8 +140,9 @@ class TrainingRequest(Schema, Recipe):
     def to_request(self) -> dict[str, Any]:
         """What is stored: every default spelt out, so that a later release trains the same."""
         stored = self.model_dump(mode="json", exclude={"metadata"})
-        if self.preset is None:
-            del stored["preset"]
+        for name in ("preset", "resume_from"):  # most trainings have none
+            if stored[name] is None:
+                del stored[name]
         return stored
 
 

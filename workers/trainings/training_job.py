@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import structlog
 import torch
+from safetensors import SafetensorError
 from sqlalchemy.orm import Session
 from torch import Tensor
 
@@ -21,7 +22,8 @@ from app.corpora.tables import Corpus
 from app.errors import NotFound
 from app.jobs.attempts import Attempt
 from app.registry import service as registry
-from app.trainings.schemas import TrainingRequest
+from app.trainings.kept_checkpoint import DIVERGED, kept_checkpoint
+from app.trainings.schemas import MAY_CHANGE, TrainingRequest
 from models.architectures import SpectrogramNet
 from models.attacks import Attack
 from models.attacks.fgsm import Fgsm
@@ -95,9 +97,12 @@ def perform(context: WorkerContext, attempt: Attempt, watchdog: Watchdog) -> Job
         retry_while_database_is_away(lambda: attempt.warn(text))
 
     checkpoints = Checkpoints(context.checkpoint_dir(attempt.job_id), attempt.number, warn)
-    resumed = checkpoints.restore(state)
-    if resumed:
+    if checkpoints.restore(state):
         watchdog.event("resumed", {"iteration": state.iteration})
+    elif request.resume_from is not None:
+        _go_on_from(context, request.resume_from, state)
+        watchdog.event("resumed", {"iteration": state.iteration, "training": request.resume_from})
+        checkpoints.save(state)  # the other training may be deleted meanwhile
     history = DevHistory(attempt.events("evaluation"), until=state.iteration)
     reporter = ProgressReporter(watchdog, state, training_data, request, checkpoints, history, warn)
     reporter.seconds = context.settings.checkpoint_seconds
@@ -108,9 +113,9 @@ def perform(context: WorkerContext, attempt: Attempt, watchdog: Watchdog) -> Job
         checkpoints.save(state)
         raise
     except Diverged as error:
-        raise _diverged(error, checkpoints) from error
+        raise _diverged(error, checkpoints, attempt.job_id) from error
     overfitting = reporter.overfitting
-    config = replace(config, metrics=metrics, training=_with(config.training, overfitting))
+    config = replace(config, metrics=metrics, training=_told(config.training, attempt, overfitting))
     warnings = _warnings(context, attempt, config)
     name = request.name or f"{request.architecture}-{request.defense.type} {corpus.name}"[:100]
 
@@ -161,27 +166,53 @@ def _trained(reporter: "ProgressReporter") -> SpectrogramNet:
     return state.net
 
 
-def _diverged(error: Diverged, checkpoints: Checkpoints) -> JobFailed:
+def _go_on_from(context: WorkerContext, job_id: str, state: TrainingState) -> None:
+    """Take the last good state of a training that diverged.
+
+    Raises:
+        JobFailed: it is gone, or does not fit.
+    """
+    path = kept_checkpoint(context.storage, job_id)
+    try:
+        if path is None:
+            raise FileNotFoundError(f"{job_id} was deleted")
+        state.load(path, but_for=MAY_CHANGE)
+    except (SafetensorError, ValueError, KeyError, OSError, RuntimeError) as error:
+        log.warning("cannot go on from a training", training=job_id, error=str(error))
+        raise JobFailed(
+            "checkpoint_gone",
+            f"The checkpoint of {job_id} cannot be used: {error}. Leave resume_from out.",
+        ) from error
+
+
+def _diverged(error: Diverged, checkpoints: Checkpoints, job_id: str) -> JobFailed:
     """What the owner of a training that diverged is told."""
     kept = checkpoints.latest()
     where = (
         "No checkpoint was saved before"
         if kept is None
-        else f"The checkpoint of iteration {kept} is kept"
+        else f"The checkpoint of iteration {kept} is kept: submit the same with resume_from"
+        f" {job_id} and a lower learning_rate to go on from there"
     )
     details = {
         "iteration": error.iteration,
         "loss": None if error.loss is None else str(error.loss),
         "checkpoint_iteration": kept,
     }
-    return JobFailed("diverged", f"{error}. {where}.", details=details)
+    return JobFailed(DIVERGED, f"{error}. {where}.", details=details)
 
 
-def _with(training: dict[str, Any], found: Overfitting | None) -> dict[str, Any]:
-    """What a model says of its training, and of catastrophic overfitting in it."""
-    if found is None:
-        return training
-    return {**training, "overfitting": found.model_dump(mode="json")}
+def _told(
+    training: dict[str, Any], attempt: Attempt, overfitting: Overfitting | None
+) -> dict[str, Any]:
+    """What a model says of its training, with what only the end of it knows."""
+    told = dict(training)
+    for event in attempt.events("resumed"):
+        if "training" in event:  # an attempt of this one names none
+            told["resumed_from"] = event
+    if overfitting is not None:
+        told["overfitting"] = overfitting.model_dump(mode="json")
+    return told
 
 
 def _corpus(context: WorkerContext, attempt: Attempt, request: TrainingRequest) -> Corpus:

@@ -196,6 +196,30 @@ class TestWhoMay:
             assert answer.status_code == 404
 
 
+class TestOnOverfitting:
+    @pytest.mark.parametrize(
+        ("wanted", "why"),
+        [
+            ({"train_on": "train+dev"}, "no dev is left"),
+            ({"fold": {"number": 1, "of": 2}}, "the corpus has no dev"),
+            ({"evaluate_every": 0}, "evaluate_every is 0"),
+            ({"epsilon": 0}, "epsilon is 0"),
+        ],
+        ids=str,
+    )
+    def test_of_a_training_that_nothing_watches_is_warned_of(
+        self, post: Post, wanted: dict[str, Any], why: str
+    ) -> None:
+        (warning,) = [
+            text for text in post(on_overfitting="stop", **wanted).json()["warnings"] if why in text
+        ]
+        assert warning.startswith("on_overfitting is stop, but ")
+        assert not any(why in text for text in post(**wanted).json()["warnings"])
+
+    def test_is_not_warned_of_where_there_is_a_dev(self, post: Post) -> None:
+        assert post(on_overfitting="best").json()["warnings"] == post().json()["warnings"]
+
+
 class TestRefused:
     """Each is a clear problem, queues nothing, and the next good one works."""
 
