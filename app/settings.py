@@ -279,7 +279,8 @@ class Settings(BaseSettings):
     keep_results_days: Days = 0
     """From the end of a job that has succeeded until it goes, with result, events and files."""
     keep_failed_days: Days = 0
-    """The same of one that failed or was cancelled. Its files go at its end in any case."""
+    """The same of one that failed or was cancelled. Its files go at its end in any case, but
+    for the last checkpoint of a training that diverged."""
     keep_deletions_days: Days = 1095
     """Rows of the trail of deletions: three years, and 200 bytes each."""
 
