@@ -749,17 +749,18 @@ class TestRareEmotions:
             train(state, uneven, uneven.standardizer(), nobody)
         assert state.iteration == 0
 
-    def test_come_as_often_as_any_other_from_balanced_batches(self, uneven: Dataset) -> None:
+    def test_come_as_often_as_any_other_from_balanced_batches(
+        self, uneven: Dataset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         drawn: list[Tensor] = []
+        batch = Dataset.batch
 
-        class Watched(Dataset):
-            def batch(self, clips: Tensor, *rest: int) -> tuple[Tensor, Tensor]:
-                drawn.append(self.labels[clips])
-                return super().batch(clips, *rest)
+        def noted(data: Dataset, clips: Tensor, *rest: int) -> tuple[Tensor, Tensor]:
+            drawn.append(data.labels[clips])
+            return batch(data, clips, *rest)
 
-        watched = Watched(uneven.features, uneven.offsets, uneven.labels)
-        state = TrainingState(plan(sampling="balanced"))
-        train(state, watched, watched.standardizer(), nobody)
+        monkeypatch.setattr(Dataset, "batch", noted)
+        run(TrainingState(plan(sampling="balanced")), uneven)
         assert torch.bincount(torch.cat(drawn)).tolist() == [24, 24, 24]
 
 
