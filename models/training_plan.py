@@ -34,6 +34,7 @@ Precision = Literal["float32", "bfloat16"]
 Sampling = Literal["uniform", "balanced"]
 MAX_AUGMENT: Final = 32
 MAX_ITERATIONS: Final = 10_000_000
+MAX_SEED: Final = 2**31 - 1
 Iterations = Annotated[int, Field(ge=0, le=MAX_ITERATIONS)]
 MAX_PASSES: Final = 1_000
 """Of an attack on one batch: a training is stopped between two iterations, not within one."""
@@ -131,7 +132,7 @@ class Recipe(BaseModel):
     seed: int = Field(
         0,
         ge=0,
-        le=2**31 - 1,
+        le=MAX_SEED,
         description="Of the first weights, the order of clips, and what attacks draw.",
     )
 

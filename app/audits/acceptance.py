@@ -48,6 +48,23 @@ def check(
             not there, the audit is too large, or `harden` asks for what cannot be trained.
     """
     entry = registry.get(session, storage, request.model, owner=owner)
+    return check_model(session, storage, settings, request, entry, owner=owner)
+
+
+def check_model(
+    session: Session,
+    storage: Storage,
+    settings: Settings,
+    request: AuditRequest,
+    entry: Entry,
+    *,
+    owner: str,
+) -> Accepted:
+    """`check` for a model that is known already, or will be such a one.
+
+    Raises:
+        NotFound, Invalid: as `check`.
+    """
     corpus = corpora.get(session, request.corpus, owner=owner)
     labels = _check_fit(storage, entry, corpus, request, settings)
     _check_group(storage, corpus, request)

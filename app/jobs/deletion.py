@@ -6,14 +6,14 @@ count as caused by what had caused it, and no result names it any more.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Final
 
 from sqlalchemy import delete as delete_from
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session, aliased
 
 from app.access.deletions import service as deletions
-from app.access.deletions.service import Order
+from app.access.deletions.service import Kind, Order
 from app.errors import Conflict
 from app.jobs import service
 from app.jobs.schemas import path_of
@@ -25,6 +25,12 @@ from app.persistence.kept import freed_bytes
 from app.persistence.storage import Storage
 
 Caused = aliased(Job)
+TRAIL: Final[dict[JobKind, Kind]] = {
+    JobKind.AUDIT: "audit",
+    JobKind.TRAINING: "training",
+    JobKind.STUDY: "study",
+}
+"""What the trail of deletions calls them."""
 
 
 def delete(
@@ -65,9 +71,8 @@ def delete(
     _link_without(session, job_id, deleted.parent_id, effects)
     folder = storage.job_dir(job_id)
     freed = freed_bytes(deleted.bytes, folder)
-    what: Literal["audit", "training"] = "audit" if deleted.kind is JobKind.AUDIT else "training"
     by = order or Order(owner)
-    deletions.record(session, by, what, job_id, owner=owner, freed=freed)
+    deletions.record(session, by, TRAIL[deleted.kind], job_id, owner=owner, freed=freed)
     orphans.mark(folder)
     session.commit()
     storage.remove(folder)

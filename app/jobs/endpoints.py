@@ -1,6 +1,6 @@
-"""The routes that audits and trainings have in common, made once for each kind."""
+"""The routes that all kinds of jobs have in common, made once for each kind."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -139,8 +139,18 @@ def resource(
     return job, etag(row.version, job.expires_at, job.audio_expires_at)
 
 
+AfterCancel = Callable[[Services, str], None]
+
+
+def _nothing(_services: Services, _job_id: str) -> None:
+    """A worker sees by itself that its job was cancelled."""
+
+
 def job_routes(
-    kind: JobKind | None, caller_may: Any, examples: Examples | None = None
+    kind: JobKind | None,
+    caller_may: Any,
+    examples: Examples | None = None,
+    after_cancel: AfterCancel = _nothing,
 ) -> APIRouter:
     """List, get, cancel, delete and follow jobs of one kind, or of all with None.
 
@@ -148,13 +158,15 @@ def job_routes(
         kind: what the routes serve.
         caller_may: the dependency that says who may use them, such as ``may(Scope.AUDIT)``.
         examples: jobs of that kind, for the OpenAPI document.
+        after_cancel: told of each job that somebody has cancelled.
     """
     collection = kind.collection if kind else "jobs"
     router = APIRouter(prefix=f"/v1/{collection}", tags=[collection])
     who = Annotated[Caller, Depends(caller_may)]
     _add_list(router, kind, who)
     _add_get(router, kind, who, examples)
-    for add in (_add_cancel, _add_delete, _add_stream, _add_events):
+    _add_cancel(router, kind, who, after_cancel)
+    for add in (_add_delete, _add_stream, _add_events):
         add(router, kind, who)
     return router
 
@@ -248,7 +260,12 @@ async def _wait(
         )
 
 
-def _add_cancel(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None:  # noqa: N803
+def _add_cancel(
+    router: APIRouter,
+    kind: JobKind | None,
+    MayRead: Any,  # noqa: N803
+    after_cancel: AfterCancel,
+) -> None:
     @router.post("/{job_id}/cancel", summary="Cancel it", responses=problems(404, 410))
     def cancel_job(
         job_id: JobId,
@@ -257,9 +274,11 @@ def _add_cancel(router: APIRouter, kind: JobKind | None, MayRead: Any) -> None: 
         caller: MayRead,
         _query: NoQuery,
     ) -> Job:
-        """A queued job is cancelled at once, a running one within a second. One that has ended
-        stays as it ended; cancelling twice is the same as once."""
+        """A queued job is cancelled at once, a running one within a second; a study with the
+        trainings and audits that it has begun. One that has ended stays as it ended; cancelling
+        twice is the same as once."""
         service.cancel(session, job_id, owner=caller.owner, kind=kind)
+        after_cancel(services, job_id)
         return resource(session, job_id, caller, kind, services.settings)[0]
 
 

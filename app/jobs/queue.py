@@ -21,7 +21,7 @@ from rq.worker_registration import get_keys
 from app.errors import Unavailable, shown
 from app.jobs.redis_errors import why
 from app.jobs.shards import parse_shard_id
-from app.jobs.states import JobKind
+from app.jobs.states import QUEUED_KINDS, JobKind
 from app.persistence.ids import is_id
 
 log = structlog.get_logger("serval.queue")
@@ -144,7 +144,7 @@ class JobQueue:
         """
         try:
             with self.redis.pipeline() as pipeline:
-                for kind in JobKind:
+                for kind in QUEUED_KINDS:
                     queue = self._queue(kind)
                     pipeline.lrem(queue.key, 0, job_id)
                     pipeline.lrem(queue.intermediate_queue_key, 0, job_id)
@@ -175,7 +175,7 @@ def living_workers(queue: JobQueue) -> dict[str, int]:
     Raises:
         Unavailable: Redis did not answer in time.
     """
-    return {kind.collection: queue.workers(kind) for kind in JobKind}
+    return {kind.collection: queue.workers(kind) for kind in QUEUED_KINDS}
 
 
 def _away(error: Exception, *, remedy: str = "") -> Unavailable:

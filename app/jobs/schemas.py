@@ -1,4 +1,4 @@
-"""The job resource, the same for audits and trainings."""
+"""The job resource, the same for audits, trainings and studies."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from pydantic import Field
 
 from app.jobs.retention import FOR_EVER, Retention
 from app.jobs.service import Link
-from app.jobs.states import JobKind
+from app.jobs.states import JobKind, kind_of
 from app.jobs.states import JobStatus as JobStatus  # noqa: PLC0414  (part of the resource)
 from app.jobs.tables import Job as Row
 from app.jobs.tables import JobEvent
@@ -33,8 +33,8 @@ class JobError(Schema):
 
 class JobUrls(Schema):
     """Where to go from here. `caused_by` and `caused` link an audit to the training that it asked
-    for with `harden`, and both to the audit of the new model. Of a deleted job nothing is named.
-    Paths count from the service's address."""
+    for with `harden`, both to the audit of the new model, and a study to its trainings and audits.
+    Of a deleted job nothing is named. Paths count from the service's address."""
 
     self: str = Field(examples=["/v1/audits/audit_01K9ZQ3W8M4V7T2X6B5N0C1DEF"])
     cancel: str
@@ -47,7 +47,7 @@ class JobUrls(Schema):
 
 
 class Job(Schema):
-    """An audit or a training."""
+    """An audit, a training or a study."""
 
     id: str = Field(examples=["audit_01K9ZQ3W8M4V7T2X6B5N0C1DEF"])
     object: JobKind
@@ -138,8 +138,7 @@ def _urls(row: Row, caused: Sequence[Link]) -> JobUrls:
     audit = row.kind is JobKind.AUDIT
     parent = None
     if row.parent_id is not None:
-        kind = JobKind.AUDIT if row.parent_id.startswith("audit_") else JobKind.TRAINING
-        parent = path_of(row.parent_id, kind)
+        parent = path_of(row.parent_id, kind_of(row.parent_id))
     return JobUrls(
         self=base,
         cancel=f"{base}/cancel",

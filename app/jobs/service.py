@@ -22,7 +22,7 @@ from app.access.allowance import UNLIMITED, Allowance
 from app.access.deletions import service as deletions
 from app.errors import Conflict, Gone, Invalid, NotFound, Unavailable, shown
 from app.jobs.queue import JobQueue
-from app.jobs.states import TERMINAL, UNFINISHED, JobKind, JobStatus
+from app.jobs.states import PREFIXES, TERMINAL, UNFINISHED, JobKind, JobStatus
 from app.jobs.tables import Job, JobEvent
 from app.jobs.transitions import move
 from app.persistence import orphans
@@ -114,6 +114,73 @@ def accept(
     return replayed
 
 
+def accept_running(
+    session: Session,
+    queue: JobQueue,
+    submission: Submission,
+    most: Allowance,
+    begin: Callable[[Session, Job], None],
+) -> Job:
+    """Take in a job that no queue carries: it runs from its first moment on.
+
+    Args:
+        begin: what else is to be there if and only if the job is; called in the transaction that
+            inserts it, and commits nothing.
+
+    Raises:
+        TooMany, Unavailable, NotFound, Conflict, Invalid: as `accept`; nothing is left behind.
+    """
+    replayed = replay(session, submission)
+    if replayed is not None:
+        return replayed
+    queue.ping()
+    job_id = _new_id(submission.kind)
+    try:
+        job = _inserted(session, submission, job_id, most)
+        if job.id == job_id:
+            running(session, job)
+            begin(session, job)
+    except Exception:
+        session.rollback()
+        raise
+    session.commit()
+    if job.id == job_id:
+        return session.get_one(Job, job_id, populate_existing=True)
+    replayed = replay(session, submission)  # another request with the same key was faster
+    if replayed is None:
+        raise _still_running(submission)
+    return replayed
+
+
+def running(session: Session, job: Job) -> None:
+    """Write that a job which no queue carries runs, for the first time or again; the caller
+    commits."""
+    attempt = job.attempt + 1
+    move(
+        session,
+        job.id,
+        event=JobStatus.RUNNING,
+        data={"attempt": attempt},
+        status=JobStatus.RUNNING,
+        attempt=attempt,
+        started_at=job.started_at or now(),
+        finished_at=None,
+        enqueued_at=job.enqueued_at or now(),
+        result=None,
+        error=None,
+    )
+
+
+def check_allowance(session: Session, owner: str, most: Allowance) -> None:
+    """Refuse one more unfinished job of the owner, which is flushed, if it has as many as it may.
+
+    Raises:
+        TooMany: it has.
+    """
+    unfinished = select(func.count()).where(Job.owner == owner, Job.status.in_(UNFINISHED))
+    allowance.check_jobs(session, owner, most, unfinished)
+
+
 def _recorded(
     session: Session, storage: Storage, submission: Submission, job_id: str, most: Allowance
 ) -> Job:
@@ -148,10 +215,7 @@ def _inserted(session: Session, submission: Submission, job_id: str, most: Allow
 
 def _check_allowance(session: Session, submission: Submission, most: Allowance) -> None:
     """Only of what clients send: a job that another one causes was accepted with that one."""
-    unfinished = select(func.count()).where(
-        Job.owner == submission.owner, Job.status.in_(UNFINISHED)
-    )
-    allowance.check_jobs(session, submission.owner, most, unfinished)
+    check_allowance(session, submission.owner, most)
     allowance.check_bytes(session, submission.owner, most, submission.staged_bytes)
 
 
@@ -191,7 +255,7 @@ def insert(session: Session, submission: Submission, *, job_id: str | None = Non
 
 
 def _new_id(kind: JobKind) -> str:
-    return new_id("audit" if kind is JobKind.AUDIT else "train")
+    return new_id(PREFIXES[kind])
 
 
 def mark_enqueued(session: Session, job_id: str) -> bool:
@@ -379,11 +443,22 @@ def cancel(session: Session, job_id: str, *, owner: str, kind: JobKind | None = 
         job = get(session, job_id, owner=owner, kind=kind)
         if job.status in TERMINAL or job.status is JobStatus.CANCELLING:
             return job
-        queued = job.status is JobStatus.QUEUED
-        values: dict[str, Any] = (
-            {"status": JobStatus.CANCELLED, "finished_at": now()}
-            if queued
-            else {"status": JobStatus.CANCELLING}
-        )
-        move(session, job_id, Job.status == job.status, event=values["status"], **values)
+        stop(session, job_id, job.status)
         session.commit()  # whether it moved, or the job moved first, the next look tells
+
+
+def stop(session: Session, job_id: str, status: JobStatus) -> bool:
+    """Cancel a job that is queued, or ask the worker of a running one to stop; the caller commits.
+
+    Returns:
+        Whether that is written: not if it has another status by now.
+    """
+    if status not in (JobStatus.QUEUED, JobStatus.RUNNING):
+        return False
+    values: dict[str, Any] = (
+        {"status": JobStatus.CANCELLED, "finished_at": now()}
+        if status is JobStatus.QUEUED
+        else {"status": JobStatus.CANCELLING}
+    )
+    moved = move(session, job_id, Job.status == status, event=values["status"], **values)
+    return moved is not None

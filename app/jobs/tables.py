@@ -12,7 +12,7 @@ from app.persistence.database import Base, now
 from app.persistence.kept import Kept
 
 
-def _word(enum: type[StrEnum]) -> Enum:
+def word(enum: type[StrEnum]) -> Enum:
     """A column of the enum's values as text: a new value needs no migration."""
     return Enum(
         enum,
@@ -29,7 +29,7 @@ def _some(name: str, column: str, *, where: str) -> Index:
 
 
 class Job(Kept, Base):
-    """One audit or training, from its acceptance to its end."""
+    """One audit, training or study, from its acceptance to its end."""
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -46,9 +46,9 @@ class Job(Kept, Base):
     )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    kind: Mapped[JobKind] = mapped_column(_word(JobKind))
+    kind: Mapped[JobKind] = mapped_column(word(JobKind))
     owner: Mapped[str] = mapped_column(String(40))
-    status: Mapped[JobStatus] = mapped_column(_word(JobStatus), default=JobStatus.QUEUED)
+    status: Mapped[JobStatus] = mapped_column(word(JobStatus), default=JobStatus.QUEUED)
     model: Mapped[str | None] = mapped_column(String(100))
     """Audits: the audited model. Trainings: the trained one, once there is one."""
 
@@ -112,7 +112,7 @@ class Shard(Base):
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     """From 0. What the shards have made is joined in this order."""
-    status: Mapped[ShardStatus] = mapped_column(_word(ShardStatus), default=ShardStatus.QUEUED)
+    status: Mapped[ShardStatus] = mapped_column(word(ShardStatus), default=ShardStatus.QUEUED)
     work: Mapped[dict[str, Any]]
     """Which part it is, in the terms of the job's kind."""
     result: Mapped[dict[str, Any] | None]

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 from ulid import ULID
 
-Prefix = Literal["audit", "train", "model", "corpus", "key", "deletion"]
+Prefix = Literal["audit", "train", "study", "model", "corpus", "key", "deletion"]
 PREFIXES: tuple[str, ...] = get_args(Prefix)
 
 # Crockford's alphabet has no I, L, O, U. Nothing that matches can name another directory.

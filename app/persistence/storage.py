@@ -67,7 +67,8 @@ class Storage:
 
     def job_dir(self, job_id: str) -> Path:
         """Where a job's files lie. It need not exist yet."""
-        prefix: Prefix = "train" if job_id.startswith("train_") else "audit"
+        others: tuple[Prefix, ...] = ("train", "study")
+        prefix: Prefix = next((one for one in others if job_id.startswith(f"{one}_")), "audit")
         return self._folder("jobs", job_id, prefix)
 
     def model_dir(self, model_id: str) -> Path:

@@ -123,7 +123,7 @@ def n_speakers(speaker: Ints) -> int | None:
 
 
 @lru_cache(maxsize=8)
-def _weights(units: int) -> Floats:
+def weights(units: int) -> Floats:
     """How often each unit is in each draw, (draws, units). The same for all figures of an audit."""
     draws = np.random.default_rng(units)
     each = np.full(units, 1 / units)
@@ -149,7 +149,7 @@ def _totals(sums: Floats) -> Floats:
         if len(kinds) <= ALIKE:
             draws = np.random.default_rng(units).multinomial(units, counts / units, size=DRAWS)
             return draws.astype(np.float64) @ kinds
-    return _weights(units) @ sums
+    return weights(units) @ sums
 
 
 def bootstrap(sums: Floats, statistic: Statistic) -> Interval | None:

@@ -17,10 +17,12 @@ from app.audits.schemas import AuditRequest, UploadedAuditRequest
 from app.comparisons.schemas import ComparisonRequest
 from app.corpora.schemas import CorpusRequest
 from app.jobs.schemas import Job
+from app.jobs.states import JobKind
 from app.predictions.schemas import HuggingFaceRequest
 from app.registry.schemas import ModelUpload
 from app.registry.starters import starters
 from app.schemas import Schema
+from app.studies.schemas import CellsRequest, StudyRequest, StudySummary
 from app.trainings.schemas import TrainingRequest, TrainingResult
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -29,6 +31,8 @@ BODIES: Final[dict[str, type[Schema]]] = {
     "POST /v1/audits": AuditRequest,
     "POST /v1/comparisons": ComparisonRequest,
     "POST /v1/trainings": TrainingRequest,
+    "POST /v1/studies": StudyRequest,
+    "POST /v1/studies/{job_id}/cells": CellsRequest,
     "POST /v1/keys": KeyRequest,
 }
 """What the JSON of each request is."""
@@ -39,6 +43,11 @@ FORMS: Final[dict[str, dict[str, type[BaseModel] | None]]] = {
     "POST /v1/models": {"weights": None, "config": None, "name": None},
 }
 """The parts of each form; None for those that are files or plain text."""
+RESULTS: Final[dict[JobKind, type[BaseModel]]] = {
+    JobKind.AUDIT: AuditResult,
+    JobKind.TRAINING: TrainingResult,
+    JobKind.STUDY: StudySummary,
+}
 WATCHED: Final = ("/healthz", "/readyz", "/metrics")
 
 
@@ -219,22 +228,25 @@ class TestExamples:
 
     def test_every_answer_with_a_job_shows_whole_ones(self, document: dict[str, Any]) -> None:
         results: set[type[BaseModel]] = set()
-        for kind in ("audits", "trainings", "jobs"):
+        for kind in ("audits", "trainings", "studies", "jobs"):
             for value in answers(document, f"/v1/{kind}/{{job_id}}", "get", 200):
                 job = Job.model_validate(value)
                 assert job.model_dump(mode="json") == value
-                model = AuditResult if job.object == "audit" else TrainingResult
-                model.model_validate(job.result)
-                results.add(model)
-        assert results == {AuditResult, TrainingResult}
-        for kind in ("audits", "trainings"):
+                RESULTS[job.object].model_validate(job.result)
+                results.add(RESULTS[job.object])
+        assert results == set(RESULTS.values())
+        for kind, status in (("audits", "queued"), ("trainings", "queued"), ("studies", "running")):
             (value,) = answers(document, f"/v1/{kind}", "post", 202)
-            assert Job.model_validate(value).status == "queued"
+            assert Job.model_validate(value).status == status
 
     def test_the_input_of_a_job_is_a_request_with_every_default(
         self, document: dict[str, Any]
     ) -> None:
-        for kind, model in (("audits", AuditRequest), ("trainings", TrainingRequest)):
+        for kind, model in (
+            ("audits", AuditRequest),
+            ("trainings", TrainingRequest),
+            ("studies", StudyRequest),
+        ):
             for value in answers(document, f"/v1/{kind}/{{job_id}}", "get", 200):
                 stored = value["input"]
                 assert model.model_validate(stored).to_request() == stored
@@ -248,11 +260,12 @@ class TestExamples:
         whole = AuditResult.model_validate(value["result"]).model_dump(mode="json")
         assert value["result"] == whole
 
-    def test_a_result_is_an_audits_or_a_trainings(self, document: dict[str, Any]) -> None:
+    def test_a_result_is_an_audits_a_trainings_or_a_studys(self, document: dict[str, Any]) -> None:
         kinds = document["components"]["schemas"]["Job"]["properties"]["result"]["anyOf"]
         assert [kind.get("$ref", "").rpartition("/")[2] for kind in kinds] == [
             "AuditResult",
             "TrainingResult",
+            "StudySummary",
             "",
         ]
 
@@ -310,13 +323,13 @@ class TestHeaders:
         self, document: dict[str, Any]
     ) -> None:
         told = {(name, status): headers for name, status, headers in self.answers(document)}
-        for kind in ("audits", "trainings", "jobs"):
+        for kind in ("audits", "trainings", "studies", "jobs"):
             name = f"GET /v1/{kind}/{{job_id}}"
             assert told[name, "200"] == {"ETag", "Preference-Applied"}
             assert told[name, "304"] == {"ETag"}
 
     def test_a_stream_of_events_takes_the_last_one_seen(self, document: dict[str, Any]) -> None:
-        for kind in ("audits", "trainings", "jobs"):
+        for kind in ("audits", "trainings", "studies", "jobs"):
             operation = document["paths"][f"/v1/{kind}/{{job_id}}/events"]["get"]
             taken = {(one["in"], one["name"]) for one in operation["parameters"]}
             assert ("header", "Last-Event-ID") in taken

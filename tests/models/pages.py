@@ -14,6 +14,7 @@ from models.corpus import ADAPTERS
 from models.corruptions import CORRUPTIONS
 from models.defenses import DEFENSES
 from models.presets import PRESETS
+from models.studies.trainings import STUDY_TRAININGS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -27,7 +28,7 @@ def added(page: str) -> Iterator[dict[str, Any]]:
     code = re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
     assert len(code) == 1
     names: dict[str, Any] = {"__name__": "example"}
-    registries = (ATTACKS, CORRUPTIONS, DEFENSES)
+    registries = (ATTACKS, CORRUPTIONS, DEFENSES, STUDY_TRAININGS)
     catalogues = (ARCHITECTURES, ADAPTERS, MEASURES, CHECKS, PRESETS)
     known = {name for one in (*registries, *catalogues) for name in one}
     try:

@@ -12,6 +12,7 @@ others watch, and take over when it is gone.
 | running, and the heartbeat stands still | queued again, or failed after too many attempts |
 | cancelling, and the heartbeat stands still | cancelled |
 | queued, and Redis does not have it | its id is put on the queue |
+| a study that is not at its end | what of it can be begun is begun |
 | kept for longer than a setting says | removed, see `workers.runtime.retention` |
 
 Shards of running jobs are looked after in the same way (`workers.runtime.shard_recovery`).
@@ -35,11 +36,12 @@ from sqlalchemy.orm import load_only
 from app.errors import Unavailable
 from app.jobs.attempts import ALIVE
 from app.jobs.queue import brief_client
-from app.jobs.states import UNFINISHED, JobKind, JobStatus
+from app.jobs.states import QUEUED_KINDS, UNFINISHED, JobKind, JobStatus
 from app.jobs.tables import Job
 from app.observability import logs
 from app.processes import keep_files_private
 from app.settings import BadSetting, Settings, load_settings
+from app.studies import driving
 from workers.runtime.collect import collect
 from workers.runtime.context import WorkerContext
 from workers.runtime.last_seen import SILENT_SECONDS, LastSeen
@@ -103,7 +105,8 @@ class Reconciler:
             SQLAlchemyError: the database is away.
         """
         acts, redis_answers = self._has_the_turn()
-        jobs = self._unfinished()
+        unfinished = self._unfinished()
+        jobs = [job for job in unfinished if job.kind in QUEUED_KINDS]
         self._seen.update({job.id: Sign(job.status, job.attempt, job.heartbeat_at) for job in jobs})
         self._recovered &= {job.id for job in jobs}
         self._shards.look(acts=acts, redis_answers=redis_answers)
@@ -113,8 +116,9 @@ class Reconciler:
             if job.status in ALIVE:
                 self._recover(job)
         if redis_answers:
-            for kind in JobKind:
+            for kind in QUEUED_KINDS:
                 self._requeue_missing(kind, jobs)
+        self._drive([job.id for job in unfinished if job.kind is JobKind.STUDY])
         if self._clock() - self._collected > COLLECT_SECONDS:
             self._collected = self._clock()
             self._collect()
@@ -184,6 +188,16 @@ class Reconciler:
         log.warning("recovered", job=job.id, attempt=job.attempt, reason=reason, status=status)
         if status is JobStatus.QUEUED:
             self._recovered.add(job.id)
+
+    def _drive(self, studies: Sequence[str]) -> None:
+        """Do what can be done for each; one that cannot be driven keeps no job waiting."""
+        for study in studies:
+            try:
+                driving.drive(self._context, study)
+            except SQLAlchemyError:
+                raise
+            except Exception as error:
+                log.error("cannot drive a study", job=study, exc_info=error)
 
     def _requeue_missing(self, kind: JobKind, jobs: Sequence[Job]) -> None:
         """Queue what should be on the queue and has not been for a while."""

@@ -15,9 +15,10 @@ from app.jobs import shards
 from app.jobs.attempts import ALIVE, Attempt, Superseded
 from app.jobs.service import mark_enqueued
 from app.jobs.shards import parse_shard_id
-from app.jobs.states import TERMINAL, JobKind, JobStatus
+from app.jobs.states import QUEUED_KINDS, TERMINAL, JobKind, JobStatus
 from app.jobs.tables import Job
 from app.persistence.ids import is_id
+from app.studies import driving
 from app.trainings.kept_checkpoint import kept_checkpoint, outlives
 from workers.runtime.context import WorkerContext
 from workers.runtime.shard_recovery import settle_shard
@@ -102,6 +103,7 @@ def _settle(context: WorkerContext, job_id: str, attempt: int, reason: str) -> N
     if status is not None and status.terminal:
         clear_away(context, [job_id])
         context.queue.forget(job_id)
+        driving.drive_all_with(context, job_id)
     if not attempt:
         # Whatever kept the horse from claiming the job (a full disk, no memory) keeps the next one
         # from it too, and it counts as no death. The reconciler takes its time.
@@ -123,7 +125,9 @@ def clear_away(context: WorkerContext, job_ids: Sequence[str]) -> int:
     """
     columns = (Job.id, Job.kind, Job.status, Job.attempt, Job.error)
     with context.sessions() as session:
-        query = select(*columns).where(Job.id.in_(job_ids), Job.status.in_(TERMINAL))
+        # What a study keeps are its tables, which its owner may want for as long as the job.
+        worked = (Job.kind.in_(QUEUED_KINDS), Job.status.in_(TERMINAL))
+        query = select(*columns).where(Job.id.in_(job_ids), *worked)
         ended = list(session.execute(query))
         shards.forget(session, job_ids)
         session.commit()

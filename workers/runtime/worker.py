@@ -36,7 +36,7 @@ from rq.worker import WorkerStatus
 
 from app.devices import chosen_device
 from app.jobs.queue import JOB_FUNCTION, WORKER_SILENT_SECONDS
-from app.jobs.states import JobKind
+from app.jobs.states import QUEUED_KINDS, JobKind
 from app.observability import logs
 from app.operations.heartbeat import BEAT_SECONDS
 from app.operations.needs import Outages, why_not_redis
@@ -320,7 +320,7 @@ def main(
         arguments: of the process, if there are none.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    queues = {kind.collection: kind for kind in JobKind}
+    queues = {kind.collection: kind for kind in QUEUED_KINDS}
     if len(arguments) != 1 or arguments[0] not in queues:
         sys.stderr.write(f"usage: python -m workers {'|'.join(queues)}\n")
         return 2

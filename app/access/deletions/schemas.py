@@ -20,8 +20,8 @@ class Deletion(Schema):
         examples=["key_01K9ZQ3W8M4V7T2X6B5N0C1DEF"],
     )
     kind: str = Field(
-        description="audit, training, corpus, model; `audio`: the recordings of an audit that"
-        " stays; `key`: it was revoked.",
+        description="audit, training, study, corpus, model; `audio`: the recordings of an audit"
+        " that stays; `key`: it was revoked.",
         examples=["audit"],
     )
     subject: str = Field(examples=["audit_01K9ZQ3W8M4V7T2X6B5N0C1DEF"])

@@ -17,7 +17,7 @@ from app.persistence.ids import new_id
 RETENTION: Final = "retention"
 CLI: Final = "cli"
 
-Kind = Literal["audit", "training", "audio", "corpus", "model", "key"]
+Kind = Literal["audit", "training", "study", "audio", "corpus", "model", "key"]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,129 @@
+"""A study's cells, found by what a table asks for: architecture, training, ε, partition."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from models.studies.answers import Answers, Condition, Missing, answers
+from models.studies.estimate import Estimate, estimate
+from models.studies.outcome import CellOutcome, Partition
+
+SINGLE: Final = "single"
+"""The training without a defence."""
+AUGMENTED: Final = ("noise-audio", "noise-spectrogram")
+"""Trainings that vary the clips with noise: the paper's baselines (Table 3)."""
+OF_THE_PAPER: Final = ("vanilla", "similarity")
+"""Its two adversarial trainings."""
+
+Setting = tuple[str, str, float | None, Partition, Condition]
+"""Architecture, training, ε of the training, partition, and what is done to the clips."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All cells of a study, finished or not.
+
+    Attributes:
+        cells: in the order of the grid.
+        epsilons: of the grid, in σ of a mel band: strengths at which models are attacked.
+    """
+
+    cells: Sequence[CellOutcome]
+    epsilons: Sequence[float]
+    _answers: dict[Setting, Answers | Missing] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+    _estimates: dict[Setting, Estimate | Missing] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    @property
+    def architectures(self) -> list[str]:
+        """In the order of the grid."""
+        return list(dict.fromkeys(cell.architecture for cell in self.cells))
+
+    @property
+    def trainings(self) -> list[str]:
+        """In the order of the grid."""
+        return list(dict.fromkeys(cell.training for cell in self.cells))
+
+    @property
+    def adversarial(self) -> list[str]:
+        """Trainings that learn from adversarial clips."""
+        return [one for one in self.trainings if family(one) not in (SINGLE, *AUGMENTED)]
+
+    def epsilons_of(self, architecture: str, training: str) -> list[float | None]:
+        """That it was trained with, ascending; [None] for a training without, [] without any."""
+        found = {
+            cell.epsilon
+            for cell in self.cells
+            if (cell.architecture, cell.training) == (architecture, training)
+        }
+        return sorted(found, key=lambda one: -1.0 if one is None else one)
+
+    def at(
+        self, architecture: str, training: str, epsilon: float | None, partition: Partition
+    ) -> list[CellOutcome]:
+        """The cells that a figure is taken of, one a seed.
+
+        The paper takes dev figures of models that were trained on train, and test figures of those
+        that were trained on train and dev. Where no such model was audited on test, those that were
+        trained on train stand in, and the figure says so.
+        """
+        own = [
+            cell
+            for cell in self.cells
+            if (cell.architecture, cell.training) == (architecture, training)
+            and _same(cell.epsilon, epsilon)
+        ]
+        on_train = [cell for cell in own if cell.train_on == "train"]
+        if partition == "dev":
+            return on_train
+        on_both = [cell for cell in own if cell.train_on == "train+dev"]
+        audited = any(partition in cell.audits for cell in on_both)
+        stand_in = any(partition in cell.audits for cell in on_train)
+        if stand_in and not audited:
+            return on_train
+        return on_both or on_train
+
+    def answers(
+        self,
+        architecture: str,
+        training: str,
+        epsilon: float | None,
+        partition: Partition,
+        condition: Condition,
+    ) -> Answers | Missing:
+        """What the models of a setting are right on."""
+        key = (architecture, training, epsilon, partition, condition)
+        if key not in self._answers:
+            cells = self.at(architecture, training, epsilon, partition)
+            self._answers[key] = answers(cells, partition, condition)
+        return self._answers[key]
+
+    def estimate(
+        self,
+        architecture: str,
+        training: str,
+        epsilon: float | None,
+        partition: Partition,
+        condition: Condition,
+    ) -> Estimate | Missing:
+        """UAR of a setting; several tables show the same."""
+        key = (architecture, training, epsilon, partition, condition)
+        if key not in self._estimates:
+            found = self.answers(*key)
+            self._estimates[key] = found if isinstance(found, Missing) else estimate(found)
+        return self._estimates[key]
+
+
+def family(training: str) -> str:
+    """The type of a training, without the parameters that its label has behind it."""
+    return training.split(" ", 1)[0]
+
+
+def _same(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return math.isclose(one, other, rel_tol=1e-6)
