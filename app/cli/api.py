@@ -99,29 +99,37 @@ class Api:
         _check(answer)
         return answer.json() if answer.content else None
 
-    def text(self, path: str, **params: str | None) -> str:
+    def text(self, path: str, *, seconds: float = ANSWER_SECONDS, **params: str | None) -> str:
         """GET of what is no JSON; parameters that are None are left out.
+
+        Args:
+            seconds: how long the answer may take.
 
         Raises:
             Unreachable, Refused: as `send`.
         """
         known = {name: value for name, value in params.items() if value is not None}
+        timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
         try:
-            answer = self._client.get(path, params=known)
+            answer = self._client.get(path, params=known, timeout=timeout)
         except (httpx.TransportError, httpx.UnsupportedProtocol) as error:
             raise self._unreachable(error) from error
         _check(answer)
         return answer.text
 
-    def pages(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
-        """All items of a list, page by page."""
+    def pages(self, path: str, *, by: str = "id", **params: Any) -> Iterator[dict[str, Any]]:
+        """All items of a list, page by page.
+
+        Args:
+            by: the field of an item that the page behind it is asked for with.
+        """
         after = None
         while True:
             page = self.get(path, after=after, **params)
             yield from page["data"]
             if not page["has_more"]:
                 return
-            after = page["data"][-1]["id"]
+            after = page["data"][-1][by]
 
     @contextmanager
     def stream(

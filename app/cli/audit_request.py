@@ -92,7 +92,7 @@ def attacks(texts: list[str], epsilon: str | None, *, alone: bool) -> list[dict[
             return None
         if not alone:
             needs("--attack", {"--epsilon": epsilon})
-    epsilons = _numbers(PAPER_GRID if epsilon is None else epsilon)
+    epsilons = numbers(PAPER_GRID if epsilon is None else epsilon)
     said = [parse_object(text, "--attack") for text in texts or WITH_A_CONTROL]
     return [_with_strengths(one, epsilons) for one in said]
 
@@ -167,7 +167,12 @@ def needs(what: str, options: Mapping[str, Any]) -> None:
         )
 
 
-def _numbers(text: str) -> list[float]:
+def numbers(text: str) -> list[float]:
+    """Strengths, by commas.
+
+    Raises:
+        CliError: one is no number.
+    """
     try:
         return [float(part) for part in text.split(",")]
     except ValueError as error:

@@ -21,7 +21,10 @@ from app.cli import (
     purge,
     replay,
     report,
+    reproduce,
     signing_key,
+    study,
+    study_request,
     train,
 )
 from app.cli.errors import CliError
@@ -48,6 +51,8 @@ app.command()(card.card)
 app.command()(report.report)
 app.command()(artifacts.artifacts)
 app.command(cls=train.TrainCommand)(train.train)
+app.command(cls=study_request.StudyCommand)(reproduce.reproduce)
+app.add_typer(study.app)
 app.command()(replay.replay)
 app.command()(replay.verify)
 app.add_typer(jobs.app)

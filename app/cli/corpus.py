@@ -58,14 +58,8 @@ def add(
         request["labels"] = _renamings(label)
     if aliases:
         request["aliases"] = True
-    with _archive(path) as archive, Api(url, key) as api, upload_bar(silent=json) as bar:
-        told = ToldFile(archive, bar, then="decoding")
-        corpus = api.post(
-            "/v1/corpora",
-            files={"file": ("corpus.zip", told, "application/zip")},
-            data={"request": json_text.dumps(request)},
-            timeout=httpx.Timeout(IMPORT_SECONDS, connect=CONNECT_SECONDS),
-        )
+    with Api(url, key) as api:
+        corpus = upload(api, path, request, silent=json)
     _show(corpus, json=json)
 
 
@@ -134,6 +128,23 @@ def remove(
         id_ = the_id(api, corpus)
         api.delete(path_to("corpora", id_))
     typer.echo(f"{id_} is removed.")
+
+
+def upload(api: Api, path: Path, request: dict[str, Any], *, silent: bool) -> dict[str, Any]:
+    """The corpus that the service makes of a folder or an archive.
+
+    Raises:
+        CliError: it cannot be read, or holds nothing of use.
+    """
+    with _archive(path) as archive, upload_bar(silent=silent) as bar:
+        told = ToldFile(archive, bar, then="decoding")
+        made: dict[str, Any] = api.post(
+            "/v1/corpora",
+            files={"file": ("corpus.zip", told, "application/zip")},
+            data={"request": json_text.dumps(request)},
+            timeout=httpx.Timeout(IMPORT_SECONDS, connect=CONNECT_SECONDS),
+        )
+    return made
 
 
 def the_id(api: Api, corpus: str) -> str:

@@ -71,6 +71,10 @@ class Display:
                     self.say(event)
                 elif event.type == "step":
                     self.progress.update(self.task, news=news(data))
+            case "cell":
+                self.console.print(cell(data), soft_wrap=True)
+            case "caused" if self.noun == "study":
+                pass  # hundreds of jobs, of which cells tell what has become
             case "queued" | "running" | "cancelling":
                 self.progress.update(self.task, description=f"{self.noun} {event.type}")
                 self.say(event)
@@ -93,6 +97,13 @@ def left(seconds: float | None) -> str:
 def news(data: dict[str, Any]) -> str:
     """An event's data in one line: `loss 1.234  learning_rate 0.001`."""
     return "  ".join(f"{name} {_brief(value)}" for name, value in data.items())
+
+
+def cell(data: dict[str, Any]) -> str:
+    """What has become of a cell of a study, in one line."""
+    told = "reused" if data.get("reused") else f"{data.get('seconds', 0):.0f} s"
+    reasons = "; ".join(str(error.get("message")) for error in data.get("errors") or [])
+    return f"cell {data.get('status')}  {data.get('cell')}  {told}  {reasons}".rstrip()
 
 
 def _brief(value: Any) -> str:

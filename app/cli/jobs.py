@@ -1,4 +1,4 @@
-"""`serval jobs`: list, show, follow, cancel and remove audits and trainings."""
+"""`serval jobs`: list, show, follow, cancel and remove audits, trainings and studies."""
 
 from itertools import islice
 from typing import Annotated, Any
@@ -10,17 +10,20 @@ from app.cli.audit_result import show_audit
 from app.cli.following import TERMINAL, left, succeeded
 from app.cli.following import follow as follow_job
 from app.cli.output import Json, print_json, table
+from app.cli.study_following import show_study
 from app.cli.train import show as show_training
 from app.jobs.states import JobKind, JobStatus
 
 app = typer.Typer(
     name="jobs",
     no_args_is_help=True,
-    help="List, show, follow, cancel and remove audits and trainings.",
+    help="List, show, follow, cancel and remove audits, trainings and studies.",
 )
 
-JobId = Annotated[str, typer.Argument(metavar="JOB", help="Its id, audit_… or train_….")]
-JobIds = Annotated[list[str], typer.Argument(metavar="JOBS", help="Their ids, audit_… or train_….")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="Its id, audit_…, train_… or study_….")]
+JobIds = Annotated[
+    list[str], typer.Argument(metavar="JOBS", help="Their ids, audit_…, train_… or study_….")
+]
 COLUMNS = ("id", "status", "model", "progress", "left", "created")
 
 
@@ -43,7 +46,7 @@ def list_(
     if json:
         print_json(found[:limit])
     else:
-        table(COLUMNS, [_row(job) for job in found[:limit]])
+        table(COLUMNS, [row(job) for job in found[:limit]])
     if len(found) > limit:
         typer.echo(f"There are more than these {limit}: give a larger --limit.", err=True)
 
@@ -56,7 +59,7 @@ def show(job: JobId, *, url: Url = DEFAULT_URL, key: Key = None, json: Json = Fa
     if json:
         print_json(found)
     elif found["status"] not in TERMINAL:
-        table(COLUMNS, [_row(found)])
+        table(COLUMNS, [row(found)])
         _warn(found)
     else:
         _show_end(found)
@@ -95,7 +98,8 @@ def remove(jobs: JobIds, *, url: Url = DEFAULT_URL, key: Key = None) -> None:
             typer.echo(f"{job} is removed.")
 
 
-def _row(job: dict[str, Any]) -> tuple[object, ...]:
+def row(job: dict[str, Any]) -> tuple[object, ...]:
+    """A job as a line of a list with :data:`COLUMNS`."""
     made = job["progress"]
     progress = None
     if made["total"]:
@@ -115,8 +119,11 @@ def _show_end(job: dict[str, Any]) -> None:
     if job["status"] != "succeeded":
         _warn(job)
     result = succeeded(job)
-    if job["object"] == JobKind.AUDIT:
+    if job["object"] == "audit":
         show_audit(result, job, [])
+    elif job["object"] == "study":
+        show_study(result, job["id"])
+        _warn(job)
     else:
         show_training(result, silent=False)
         _warn(job)

@@ -14,8 +14,8 @@ HEAD: Final = """\
 # The command line
 
 `make commands` writes this page from the commands in `app/cli/`. `serval COMMAND --help` says the
-same, and lists every preset, attack, corruption, defence, architecture and front end that is
-registered, with what it takes: the "list below" that some options speak of.
+same, and lists every preset, attack, corruption, defence, training of studies, architecture and
+front end that is registered, with what it takes: the "list below" that some options speak of.
 
 ```sh
 serval audit --model cnn4-single-cremad --corpus mini             # the preset quick
@@ -25,6 +25,7 @@ serval audit --model cnn4-single-cremad --corpus mini --attack "pgd steps=10 eps
 serval jobs list --status running
 serval report AUDIT --format json -o found.json && serval artifacts AUDIT -o found
 serval jobs show AUDIT --json | jq .input > again.json && serval audit --request again.json
+serval reproduce --corpus cremad --architecture cnn4 --iterations 2000 --into found   # a study
 ```
 
 | exit code | means |

@@ -3,12 +3,13 @@
 What is trained is a `models.studies.grid.Grid`: its fields are declared there, and only there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from app.audits.schemas import MAX_ATTACKS, MAX_CORRUPTIONS, AuditRequest
+from app.defaults import FRONT_END
 from app.jobs.schemas import path_of
 from app.jobs.states import JobKind
 from app.schemas import Metadata, Name, Schema, at
@@ -22,10 +23,9 @@ from models.attacks.pgd import Pgd
 from models.corruptions import AnyCorruption
 from models.presets import PresetName
 from models.presets import described as described_presets
-from models.studies.expansion import named, with_parameters
+from models.studies.expansion import spelt_out
 from models.studies.grid import MAX_ENTRIES, Grid, Seed
-from models.studies.trainings import STUDY_TRAININGS, AnyStudyTraining, StudyTraining
-from models.training_presets import TrainingPreset
+from models.studies.trainings import AnyStudyTraining
 from models.victims import Windows
 
 Partition = Literal["dev", "test"]
@@ -87,6 +87,17 @@ class StudyRequest(Schema, Grid):
         description="Notes of your own, returned as they came, and given to each job of the study.",
         examples=[{"paper": "icassp2020"}],
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_a_training_hears(cls, values: object) -> object:
+        """Without a preset, the front end is the one that a training has by default."""
+        recipe = values.get("recipe", {}) if isinstance(values, Mapping) else None
+        if not isinstance(values, Mapping) or not isinstance(recipe, Mapping):
+            return values
+        if values.get("preset") is not None:
+            return values
+        return {**values, "recipe": {"front_end": FRONT_END, **recipe}}
 
     @model_validator(mode="after")
     def _audits_that_hold(self) -> Self:
@@ -153,22 +164,14 @@ class CellsRequest(Schema):
     )
 
     def joined(self, stored: dict[str, Any]) -> dict[str, Any]:
-        """A stored request with what joins it."""
-        preset = named(stored["preset"])
-        more = self.model_dump(mode="json") | {
-            "trainings": [_of_study(one, preset) for one in self.trainings]
-        }
+        """A stored request with what joins it. A training has the parameters of its preset."""
+        preset = stored["preset"]
+        more = self.model_dump(mode="json")
+        more["trainings"] = [spelt_out(one, preset) for one in self.trainings]
         return stored | {
             axis: [*stored[axis], *(one for one in more[axis] if one not in stored[axis])]
             for axis in more
         }
-
-
-def _of_study(training: StudyTraining, preset: type[TrainingPreset] | None) -> dict[str, Any]:
-    """A training as a study with that preset stores it."""
-    given = training.model_dump(mode="json", exclude_unset=True) | {"type": training.type}
-    whole = given if preset is None else with_parameters(given, preset)
-    return STUDY_TRAININGS.parse(whole).model_dump(mode="json")
 
 
 class CellError(Schema):

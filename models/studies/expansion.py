@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from models.studies.trainings import STUDY_TRAININGS
+from models.studies.trainings import STUDY_TRAININGS, StudyTraining
 from models.studies.trainings.training import as_object
 from models.training_plan import Recipe
 from models.training_presets import TRAINING_PRESETS, TrainingPreset
@@ -47,3 +47,14 @@ def with_parameters(training: object, preset: type[TrainingPreset]) -> object:
     if not isinstance(given, Mapping) or not isinstance(type_, str) or type_ not in STUDY_TRAININGS:
         return training
     return {**STUDY_TRAININGS[type_].of_preset(preset), **given}
+
+
+def spelt_out(training: StudyTraining, preset: str | None) -> dict[str, Any]:
+    """All parameters of a training in JSON's types: what it was given, before what the preset of
+    this name says, before the defaults."""
+    known = named(preset)
+    return {
+        **type(training).model_validate({}).model_dump(mode="json"),
+        **({} if known is None else training.of_preset(known)),
+        **training.model_dump(mode="json", exclude_unset=True),
+    }

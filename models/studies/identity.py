@@ -10,7 +10,7 @@ from models.corpus.folds import Fold
 from models.provenance import TrainedOn
 from models.training_plan import Recipe
 
-OF_ADVERSARIES: Final = ("attack", "epsilon", "adversarial_from")
+OF_ADVERSARIES: Final = {"epsilon", "epsilon_ramp", "crafting", "adversarial_from"}
 """Fields of a recipe that matter where adversarial data are learnt from."""
 
 
@@ -39,17 +39,18 @@ def identity(recipe: Recipe, train_on: TrainedOn, fold: Fold | None, data: str) 
 
 def canonical(recipe: Recipe) -> dict[str, Any]:
     """What of a recipe determines a training, in JSON's types, defaults left out."""
-    unused = {"defense", *OF_ADVERSARIES}
+    clean = recipe.defense.inputs == "clean"
+    unused = {"defense", "attack", "augment"} | (OF_ADVERSARIES if clean else set())
     if not recipe.augment:
         unused.add("augment_share")
     # By the recipe's own fields: what inherits from it may have others, such as a name.
     used = set(Recipe.model_fields) - unused
     found = recipe.model_dump(mode="json", include=used, exclude_defaults=True)
+    found["defense"] = _with_type(recipe.defense)
     if recipe.augment:
         found["augment"] = [_with_type(one) for one in recipe.augment]
-    found["defense"] = _with_type(recipe.defense)
-    if recipe.defense.inputs != "clean":
-        found |= {"epsilon": recipe.epsilon, "adversarial_from": recipe.first_adversarial}
+    if not clean:
+        found["adversarial_from"] = recipe.first_adversarial
     if recipe.defense.inputs == "attack":
         found["attack"] = _with_type(recipe.attack)
     return found

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from models.corruptions.noise import Ratios
-from models.studies.trainings.training import STUDY_TRAININGS, StudyTraining
+from models.studies.trainings.training import STUDY_TRAININGS, StudyTraining, without_attack
 
 
 @STUDY_TRAININGS.register
@@ -35,11 +35,9 @@ class NoiseAudio(StudyTraining):
     def fields(self, base: Mapping[str, Any], epsilon: float | None) -> dict[str, Any]:
         """See :meth:`StudyTraining.fields`. The noise comes behind what the study augments with."""
         noise = {"type": "noise", "snr_db": list(self.snr_db), "color": "white"}
-        found = {
-            **base,
+        return {
+            **without_attack(base),
             "defense": {"type": "single"},
             "augment": [*base.get("augment", ()), noise],
             "augment_share": self.share,
         }
-        found.pop("attack", None)
-        return found

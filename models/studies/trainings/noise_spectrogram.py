@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from models.studies.trainings.training import STUDY_TRAININGS, Preset, StudyTraining
+from models.studies.trainings.training import STUDY_TRAININGS, Preset, StudyTraining, without_attack
 
 
 @STUDY_TRAININGS.register
@@ -29,7 +29,7 @@ class NoiseSpectrogram(StudyTraining):
     def fields(self, base: Mapping[str, Any], epsilon: float | None) -> dict[str, Any]:
         """See :meth:`StudyTraining.fields`."""
         return {
-            **base,
+            **without_attack(base),
             "defense": {"type": "vanilla", "alpha": self.alpha},
             "attack": {"type": "noise", "kind": self.kind},
             "epsilon": epsilon,

@@ -24,6 +24,9 @@ Preset = type[TrainingPreset]
 """In a class with a field that is called ``type``, the built-in one is out of sight."""
 
 
+OF_THE_ATTACK: Final = {"attack", "crafting"}
+
+
 class StudyTraining(BaseModel):
     """Base of all of them. A subclass declares ``type``, its parameters and :meth:`fields`.
 
@@ -89,10 +92,16 @@ class OfDefense(StudyTraining, Defense):
         """See :meth:`StudyTraining.fields`."""
         found = {**base, "defense": self.model_dump()}
         if self.inputs != "attack":
-            found.pop("attack", None)
+            found = without_attack(found)
         if epsilon is not None:
             found["epsilon"] = epsilon
         return found
+
+
+def without_attack(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a recipe without those that say how the attack makes its clips: a training that
+    does not use them would be refused."""
+    return {name: value for name, value in fields.items() if name not in OF_THE_ATTACK}
 
 
 STUDY_TRAININGS: Final[Registry[StudyTraining]] = Registry("training")

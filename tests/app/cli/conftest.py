@@ -6,7 +6,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +16,12 @@ from fastapi import FastAPI
 from sqlalchemy import select
 
 from app.cli import main
+from app.jobs.attempts import ALIVE
 from app.jobs.queue import brief_client
-from app.jobs.states import JobStatus
+from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
 from app.settings import Settings
+from app.studies import driving
 from tests.app.corpora.zips import index, rows, wav
 from workers.jobs import PERFORM
 from workers.runtime import run
@@ -36,6 +38,7 @@ class Said:
 
 
 Serval = Callable[..., Said]
+Strings = tuple[str, ...]
 
 
 @pytest.fixture
@@ -95,6 +98,12 @@ def worker(settings: Settings) -> Iterator[WorkerContext]:
                 queued = session.scalars(select(Job.id).where(Job.status == JobStatus.QUEUED)).all()
             for job_id in queued:
                 run._run(place, PERFORM, job_id)
+            with place.sessions() as session:
+                studies = session.scalars(
+                    select(Job.id).where(Job.kind == JobKind.STUDY, Job.status.in_(ALIVE))
+                ).all()
+            for study_id in studies:  # as the reconciler does
+                driving.drive(place, study_id)
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
@@ -109,13 +118,27 @@ def worker(settings: Settings) -> Iterator[WorkerContext]:
 def speech(tmp_path: Path) -> Path:
     """A folder with an index.csv and eight clips."""
     folder = tmp_path / "speech"
-    listed = rows({"ann": "train", "bob": "train", "cid": "dev", "dan": "test"})
+    record(folder, {"ann": "train", "bob": "train", "cid": "dev", "dan": "test"})
+    (folder / "notes.txt").write_text("not uploaded")
+    return folder
+
+
+@pytest.fixture
+def dialogues(tmp_path: Path) -> Path:
+    """A folder whose partitions have two speakers each, as a study needs."""
+    folder = tmp_path / "dialogues"
+    splits = ("train", "train", "dev", "dev", "test", "test")
+    record(folder, dict(zip("abcdef", splits, strict=True)))
+    return folder
+
+
+def record(folder: Path, splits: Mapping[str, str]) -> None:
+    """Write the clips of these speakers and their index.csv."""
+    listed = rows(splits)
     for seed, (path, *_) in enumerate(listed):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(wav(seed))
     (folder / "index.csv").write_bytes(index(listed))
-    (folder / "notes.txt").write_text("not uploaded")
-    return folder
 
 
 @pytest.fixture

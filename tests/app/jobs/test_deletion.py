@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.jobs.states import JobKind
+from app.jobs.states import JobKind, kind_of
 from app.jobs.tables import Job as Row
 from app.jobs.tables import JobEvent
 from app.persistence import orphans
@@ -59,7 +59,7 @@ def chain(ended: Callable[..., str], session: Session) -> Chain:
 
 
 def path_of(job_id: str) -> str:
-    return f"/v1/{'audits' if job_id.startswith('audit_') else 'trainings'}/{job_id}"
+    return f"/v1/{kind_of(job_id).collection}/{job_id}"
 
 
 class TestDeleteJob:

@@ -1,13 +1,16 @@
 """The grid of a study: which trainings it has, what it refuses, how far it is from its preset."""
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from models.studies.cell import Cell
+from models.studies.expansion import spelt_out
 from models.studies.grid import Grid
+from models.studies.trainings import STUDY_TRAININGS, StudyTraining
 from models.training_plan import Recipe
 
 
@@ -80,9 +83,9 @@ class TestCells:
     def test_have_names_that_fit_and_differ_whatever_their_parameters(self) -> None:
         strengths = [list(map(float, range(first, first + 32))) for first in (0, 1)]
         given = [{"type": "noise-audio", "snr_db": [100.0, *one[:-1]]} for one in strengths]
-        names = [cell.name for cell in grid(trainings=given).cells()]
-        assert len(set(names)) == 2
-        assert max(map(len, names)) <= 200
+        labels = [cell.label for cell in grid(trainings=given).cells()]
+        assert len(set(labels)) == 2
+        assert max(map(len, labels)) <= 100
 
     def test_of_one_type_with_other_parameters_are_several(self) -> None:
         variants = [{"type": "vanilla", "alpha": alpha} for alpha in (0.5, 0.3)]
@@ -146,6 +149,18 @@ class TestPreset:
             assert Grid.model_validate(stored | {"preset": None}).cells()[0].recipe == (
                 made.cells()[0].recipe
             )
+
+
+class TestSpeltOut:
+    def test_a_training_has_what_it_was_given_then_the_preset_then_the_defaults(self) -> None:
+        training = STUDY_TRAININGS.parse({"type": "similarity", "beta": 0.3})
+        assert spelt_out(training, "icassp2020-paper") == {
+            "type": "similarity",
+            "beta": 0.3,
+            "gamma": 0.4,
+            "distance": "l2",
+        }
+        assert spelt_out(training, None)["distance"] == "mse"
 
 
 class TestRefusals:
@@ -213,6 +228,20 @@ class TestRefusals:
         assert refused(recipe={"frames": 1})[0] == "recipe.frames"
         attack = {"type": "pgd", "steps": 0}
         assert refused(recipe={"attack": attack})[0] == "recipe.attack.steps"
+
+    def test_a_training_whose_recipe_does_not_hold(self) -> None:
+        class Loose(StudyTraining):
+            has_epsilon: ClassVar[bool] = False
+            type: Literal["loose"] = "loose"
+
+            def fields(self, base: Mapping[str, Any], epsilon: float | None) -> dict[str, Any]:
+                return {**base, "defense": {"type": "vanilla", "alpha": 2}}
+
+        STUDY_TRAININGS.register(Loose)
+        try:
+            assert refused(trainings=["single", "loose"])[0] == "trainings.1.alpha"
+        finally:
+            STUDY_TRAININGS.unregister("loose")
 
     def test_more_entries_than_any_grid_has(self) -> None:
         assert refused(seeds=list(range(33)))[0] == "seeds"
