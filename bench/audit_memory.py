@@ -138,7 +138,7 @@ def add_corpus(context: WorkerContext, clips: int, splits: Sequence[str] = ("tes
                 f"{n}.wav",
                 f"s{n % 50}",
                 "f",
-                EMOTIONS[n % 6],
+                EMOTIONS[n // len(splits) % 6],
                 "",
                 FRAMES * 0.016,
                 splits[n % 50 % len(splits)],

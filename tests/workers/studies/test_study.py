@@ -17,6 +17,7 @@ from models.architectures import ARCHITECTURES
 from models.studies.rendering import RENDERERS
 from models.studies.result import StudyResult
 from tests.models.tiny import TinyNet
+from workers.audits import artifacts
 from workers.jobs import PERFORM
 from workers.runtime import run as running
 from workers.runtime.context import WorkerContext
@@ -24,6 +25,12 @@ from workers.runtime.reconcile import Reconciler
 from workers.runtime.recovery import settle
 
 Begin = Callable[..., Job]
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of single clips take most of the time of a small audit."""
+    monkeypatch.setattr(artifacts, "MOST_PICTURES", 0)
 
 
 @pytest.fixture
