@@ -8,6 +8,7 @@ CPU ends with the very same weights.
 import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol, Self
 
@@ -22,9 +23,12 @@ from models.balanced_batches import BalancedBatches
 from models.class_weights import class_weights
 from models.defenses import Adversary
 from models.defenses.single import Single
+from models.device_reads import cheap_to_read
 from models.features import Standardizer
+from models.ranks import ALONE, Ranks
 from models.rng import Rng
 from models.training_plan import TrainingPlan
+from models.unread_losses import READ_EVERY, UnreadLosses
 
 CLEAN: Final = Single()
 """How every training begins, until adversarial data enter."""
@@ -35,9 +39,18 @@ class Step:
     """One iteration, as shown to whoever watches."""
 
     iteration: int
-    loss: float
     learning_rate: float
     adversarial: bool
+    read: Callable[[], float]
+
+    @property
+    def loss(self) -> float:
+        """Mean over the batch. On a GPU, to ask for it is to wait for it.
+
+        Raises:
+            Diverged: it, or one before, is not finite.
+        """
+        return self.read()
 
 
 class Diverged(FloatingPointError):
@@ -66,9 +79,32 @@ class TrainingState:
         self.optimizer = torch.optim.Adam(self.net.parameters(), lr=plan.learning_rate, fused=True)
         self.plan = plan
         self.iteration = 0
+        self.losses = UnreadLosses(1 if cheap_to_read(torch.device(device)) else READ_EVERY)
+
+    def check_losses(self) -> None:
+        """Read the losses that are not read yet.
+
+        Raises:
+            Diverged: one is not finite.
+        """
+        bad = self.losses.first_bad()
+        if bad is not None:
+            iteration, value = bad
+            raise Diverged(
+                f"the loss became {value} in iteration {iteration}: "
+                f"lower learning_rate ({self.plan.learning_rate}) or epsilon ({self.plan.epsilon})",
+                iteration,
+                value,
+            )
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint; a kill at any moment leaves the old one or the new one, whole."""
+        """Write a checkpoint; a kill at any moment leaves the old one or the new one, whole.
+
+        Raises:
+            Diverged: it has; the old one stays.
+            OSError, SafetensorError: it cannot be written.
+        """
+        self.check_losses()
         tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": value for name, value in moments.items()}
@@ -123,6 +159,7 @@ class TrainingState:
                 adam["state"].setdefault(int(index), {})[moment] = like
         self.optimizer.load_state_dict(adam)
         self.iteration = iteration
+        self.losses.forget()
 
     def _check_same_run(self, saved: TrainingPlan, iteration: int) -> None:
         if saved == self.plan:
@@ -213,13 +250,14 @@ def batch_indices(plan: TrainingPlan, iteration: int, n_clips: int) -> Tensor:
     return order[position * plan.batch_size : (position + 1) * plan.batch_size]
 
 
-def adversary(state: TrainingState, clips: int) -> Adversary:
+def adversary(state: TrainingState, clips: int, first: int = 0) -> Adversary:
     """Who a batch of so many clips is defended against in the iteration that ``state`` is at.
 
-    What it draws follows from the seed and the iteration alone.
+    What it draws follows from the seed, the iteration and a clip's place in the batch alone: that
+    of the first of these clips is ``first``.
     """
     plan = state.plan
-    rng = Rng(plan.seed, range(clips), f"training/{state.iteration}")
+    rng = Rng(plan.seed, range(first, first + clips), f"training/{state.iteration}")
     return Adversary(state.net, plan.attack, plan.strength(state.iteration), rng)
 
 
@@ -232,8 +270,13 @@ class TrainingClips(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batch(self, clips: Tensor, frames: int, iteration: int, /) -> tuple[Tensor, Tensor]:
-        """Features (batch, frames, mels) float32, before z-scoring, and labels (batch,)."""
+    def batch(
+        self, clips: Tensor, frames: int, iteration: int, first: int, /
+    ) -> tuple[Tensor, Tensor]:
+        """Features (batch, frames, mels) float32, before z-scoring, and labels (batch,).
+
+        ``first`` is the place of the first of these clips in the batch of the iteration.
+        """
 
     def to(self, device: torch.device | str, /) -> Self:
         """The same clips, whose batches lie on another device."""
@@ -253,6 +296,7 @@ def train(
     on_step: Callable[[Step], None],
     *,
     emotions: Sequence[str] = (),
+    ranks: Ranks = ALONE,
 ) -> SpectrogramNet:
     """Run the plan of ``state`` from its iteration to the end.
 
@@ -264,6 +308,8 @@ def train(
             iterations, with ``state`` consistent.
         emotions: names of the classes in their order, which a plan asks for that names some of
             them in ``class_weights``.
+        ranks: this process among those that train the network together, each of which calls this
+            with the same state and the same clips.
 
     Returns:
         The last model, in eval mode: no selection on the development split, as in the paper.
@@ -278,33 +324,34 @@ def train(
     weights = class_weights(plan.class_weights, data.labels, names)
     clean, defended = CLEAN.weighing(weights), plan.defense.weighing(weights)
     batch = _batches(plan, data)
+    share = ranks.share(plan.batch_size)
     while state.iteration < plan.iterations:
         net.train()  # each time: whoever watches may have evaluated it
         for group in state.optimizer.param_groups:
             group["lr"] = plan.rate(state.iteration)
-        chosen = batch(state.iteration)
-        features, y = data.batch(chosen, plan.frames, state.iteration)
+        chosen = batch(state.iteration)[share]
+        features, y = data.batch(chosen, plan.frames, state.iteration, share.start)
         x = standardizer(features)
 
         adversarial = state.iteration >= plan.first_adversarial
         defense = defended if adversarial else clean
+        fused = adversarial and plan.crafting == "fused"
+        state.optimizer.zero_grad()  # before the loss: a fused one leaves gradients behind
         with torch.autocast(x.device.type, torch.bfloat16, enabled=plan.precision == "bfloat16"):
-            loss = defense.loss(net, x, y, adversary(state, len(y)))
-        value = loss.item()
-        if not torch.isfinite(loss):
-            raise Diverged(
-                f"the loss became {value} in iteration {state.iteration}: "
-                f"lower learning_rate ({plan.learning_rate}) or epsilon ({plan.epsilon})",
-                state.iteration,
-                value,
-            )
-        state.optimizer.zero_grad()
+            loss_of = defense.fused_loss if fused else defense.loss
+            loss = loss_of(net, x, y, adversary(state, len(y), share.start))
         loss.backward()  # type: ignore[no-untyped-call]
+        loss = ranks.average(net, loss)
+        if ranks.rank == 0:  # which speaks for all, and is not to be left waiting for the others
+            state.losses.add(state.iteration, loss)
+            if state.losses.due:
+                state.check_losses()
         state.optimizer.step()
 
         rate = plan.rate(state.iteration)
         state.iteration += 1
-        on_step(Step(state.iteration, value, rate, adversarial))
+        on_step(Step(state.iteration, rate, adversarial, partial(_read, state, loss)))
+    state.check_losses()
     broken = not_finite(net)
     if broken is not None:
         raise Diverged(
@@ -312,6 +359,11 @@ def train(
             state.iteration,
         )
     return net.eval()
+
+
+def _read(state: TrainingState, loss: Tensor) -> float:
+    state.check_losses()
+    return float(loss)
 
 
 def not_finite(net: SpectrogramNet) -> str | None:

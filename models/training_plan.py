@@ -24,13 +24,14 @@ from models.attacks.fgsm import Fgsm
 from models.checkpoint import FIRST_FRONT_END, MAX_CLASSES, MAX_FRAMES
 from models.class_weights import ClassWeights
 from models.corruptions import AnyCorruption
-from models.defenses import AnyDefense, Defense
+from models.defenses import DEFENSES, AnyDefense, Defense
 from models.defenses.single import Single
 from models.features import FRAMES
 from models.front_ends import FrontEndName, described
 from models.overfitting import OnOverfitting
 
 Precision = Literal["float32", "bfloat16"]
+Crafting = Literal["eval", "fused"]
 Sampling = Literal["uniform", "balanced"]
 MAX_AUGMENT: Final = 32
 MAX_ITERATIONS: Final = 10_000_000
@@ -65,6 +66,12 @@ class Recipe(BaseModel):
         0.02,
         ge=0,
         description="Strength of the adversarial batches, in standard deviations of a mel band.",
+    )
+    crafting: Crafting = Field(
+        "eval",
+        description="eval: adversarial clips are made on the network in evaluation mode, as in the"
+        " paper. fused: by FGSM along the input gradient of the clean pass in training mode, which"
+        " saves a forward and, of vanilla, a backward pass.",
     )
     iterations: int = Field(10_000, ge=1, le=MAX_ITERATIONS, description="Optimiser steps.")
     adversarial_from: Iterations | None = Field(
@@ -161,6 +168,14 @@ class Recipe(BaseModel):
             )
         return epsilon
 
+    @field_validator("crafting")
+    @classmethod
+    def _a_gradient_that_suffices(cls, crafting: Crafting, info: ValidationInfo) -> Crafting:
+        fault = _fused_fault(info.data.get("attack"), info.data.get("defense"))
+        if crafting == "fused" and fault is not None:
+            raise PydanticCustomError("cannot_be_fused", "{fault}", {"fault": fault})
+        return crafting
+
     @property
     def recipe(self) -> "Recipe":
         """The recipe alone, of something that is more than it."""
@@ -212,6 +227,21 @@ def _fault(attack: Attack, defense: Defense | None) -> str | None:
     if defense is not None and defense.inputs != "attack" and attack != DEFAULT_ATTACK:
         does = "crafts its own inputs" if defense.inputs == "own" else "trains on clean data alone"
         return f"the defense {defense.type} {does}: leave attack out, or give another defense"
+    return None
+
+
+def _fused_fault(attack: Attack | None, defense: Defense | None) -> str | None:
+    """Why adversarial clips cannot be made from the clean pass; None if they can. What is None was
+    refused itself."""
+    if defense is not None and not defense.fuses:
+        able = " or ".join(name for name in DEFENSES if DEFENSES[name].fuses)
+        return f"the defense {defense.type} knows no fused crafting: give eval, or {able}"
+    one_gradient = isinstance(attack, Fgsm) and attack.goal == "untargeted"
+    if attack is not None and not (one_gradient and attack.labels == "true"):
+        return (
+            f"{attack.describe()} needs more than the gradient of the clean loss: give eval, or"
+            " fgsm with labels true and goal untargeted"
+        )
     return None
 
 

@@ -92,6 +92,10 @@ def train(
         ),
     ] = None,
     epsilon: Annotated[float | None, typer.Option(help="Strength of that attack.")] = None,
+    crafting: Annotated[
+        str | None,
+        typer.Option(help="eval or fused, which is faster.", show_default="eval"),
+    ] = None,
     epsilon_ramp: Annotated[
         int | None,
         typer.Option(help="Iterations over which that strength rises to it.", show_default="0"),
@@ -160,6 +164,7 @@ def train(
         "defense": None if defense is None else parse_object(defense, "--defense"),
         "attack": None if attack is None else parse_object(attack, "--attack"),
         "epsilon": epsilon,
+        "crafting": crafting,
         "epsilon_ramp": epsilon_ramp,
         "iterations": iterations,
         "learning_rate": learning_rate,

@@ -22,6 +22,7 @@ class Defense(BaseModel):
 
     Class attributes:
         inputs: what it trains on. A training with a defence of its ``own`` takes no attack.
+        fuses: whether it has a :meth:`fused_loss`.
     """
 
     model_config = ConfigDict(
@@ -29,6 +30,7 @@ class Defense(BaseModel):
     )
 
     inputs: ClassVar[Inputs] = "attack"
+    fuses: ClassVar[bool] = False
 
     type: str
 
@@ -69,6 +71,17 @@ class Defense(BaseModel):
             x: clean input, (batch, frames, mels), z-scored.
             y: labels, (batch,), int64.
             adversary: makes adversarial inputs on the network as it is; ask it first.
+        """
+        raise NotImplementedError
+
+    def fused_loss(self, net: SpectrogramNet, x: Tensor, y: Tensor, adversary: Adversary) -> Tensor:
+        """The same loss, whose adversarial inputs follow the gradient of the clean pass in train
+        mode (docs/fused-crafting.md).
+
+        Gradients that this pass leaves behind are added to those of the weights, which the caller
+        has cleared; those of the returned scalar are the rest.
+
+        Args: see :meth:`loss`; of the adversary, :meth:`Adversary.along` is asked.
         """
         raise NotImplementedError
 

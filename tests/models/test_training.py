@@ -1,5 +1,6 @@
 """Training: it learns, resumes to the bit, and follows the protocol."""
 
+import copy
 import json
 import math
 import re
@@ -177,9 +178,14 @@ class TestResuming:
         assert_equal(run(resumed, on_step=lambda step: pieces.append(step.loss)), whole)
         assert pieces == losses
 
-    def test_of_passes_in_bfloat16_is_as_exact(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        "how",
+        [{"precision": "bfloat16"}, {"crafting": "fused"}],
+        ids=["bfloat16", "fused"],
+    )
+    def test_is_as_exact_however_it_trains(self, how: dict[str, str], tmp_path: Path) -> None:
         path = tmp_path / "checkpoint.safetensors"
-        wanted = plan("vanilla", precision="bfloat16")
+        wanted = plan("vanilla", **how)
         whole = run(TrainingState(wanted))
         killed = TrainingState(wanted)
 
@@ -340,6 +346,7 @@ class TestCheckpoint:
         [
             ({"defense": {"type": "similarity"}}, "defense"),
             ({"epsilon": 0.5}, r"epsilon \(0\.1 there, 0\.5 here\)"),
+            ({"crafting": "fused"}, r"crafting \(eval there, fused here\)"),
             ({"attack": {"type": "pgd"}}, "attack"),
         ],
     )
@@ -417,7 +424,7 @@ class TestCheckpoint:
         with pytest.raises(ValueError, match=match):
             TrainingState(plan()).load(path)
 
-    @pytest.mark.parametrize("absent", ["cooldown", "attack", "adversarial_from"])
+    @pytest.mark.parametrize("absent", ["cooldown", "attack", "adversarial_from", "crafting"])
     def test_a_field_that_an_older_plan_lacks_has_its_default(
         self, absent: str, tmp_path: Path
     ) -> None:
@@ -568,6 +575,17 @@ class TestProtocol:
         ours = run(TrainingState(chosen))
         assert_equal(ours, written_out(chosen, labels))
 
+    @pytest.mark.parametrize("defense", ["vanilla", "similarity"])
+    def test_with_fused_crafting_it_is_the_same_loop_with_the_clips_of_a_network_in_train_mode(
+        self, defense: str
+    ) -> None:
+        chosen = plan(defense, crafting="fused")
+        ours, by_hand = run(TrainingState(chosen)), written_out(chosen, "true")
+        for name, value in by_hand.items():
+            torch.testing.assert_close(ours[name], value, rtol=1e-3, atol=1e-5)
+        in_eval_mode = run(TrainingState(plan(defense)))
+        assert not torch.allclose(ours["classifier.weight"], in_eval_mode["classifier.weight"])
+
     @pytest.mark.parametrize("labels", ["true", "predicted"])
     def test_an_attack_of_several_steps_trains_too(self, labels: str) -> None:
         steps: list[Step] = []
@@ -650,9 +668,9 @@ def written_out(chosen: TrainingPlan, labels: str) -> dict[str, Tensor]:
         x = standardizer(features)
         defended = iteration >= 4
         if defended:
-            net.eval()
+            attacked = copy.deepcopy(net).train(chosen.crafting == "fused")
             leaf = x.clone().requires_grad_(True)
-            logits = net(leaf)
+            logits = attacked(leaf)
             target = y if labels == "true" else logits.argmax(dim=1)
             loss = nn.functional.cross_entropy(logits, target, reduction="sum")
             (gradient,) = torch.autograd.grad(loss, leaf)

@@ -40,6 +40,7 @@ class TestDefaults:
         assert (default.frames, default.epsilon) == (373, 0.02)
         assert default.defense == Single()
         assert default.attack == Fgsm(labels="true")
+        assert default.crafting == "eval"
 
     def test_of_a_recipe_are_those_of_the_plan(self) -> None:
         default = TrainingPlan(architecture="cnn4", n_classes=7)
@@ -235,6 +236,45 @@ class TestAttack:
         ((field, message),) = refused(epsilon=50)
         assert field == "epsilon"
         assert "50.0 is more than 10.0 sigma" in message
+
+
+class TestFusedCrafting:
+    @pytest.mark.parametrize(
+        "chosen",
+        [
+            {"defense": {"type": "vanilla"}},
+            {"defense": {"type": "similarity"}},
+            {"attack": {"type": "fgsm", "norm": "l2"}, "epsilon": 5},
+            {"attack": {"type": "fgsm", "clip": 0.1}},
+        ],
+        ids=str,
+    )
+    def test_takes_fgsm_at_the_true_label(self, chosen: dict[str, Any]) -> None:
+        assert plan(crafting="fused", **chosen).crafting == "fused"
+
+    @pytest.mark.parametrize(
+        ("chosen", "reason"),
+        [
+            ({"defense": {"type": "single"}}, "the defense single knows no fused crafting"),
+            ({"defense": {"type": "pgd"}}, "the defense pgd knows no fused crafting"),
+            ({"defense": {"type": "trades"}}, "give eval, or similarity or vanilla"),
+            ({"attack": {"type": "pgd"}}, "PGD needs more than the gradient of the clean loss"),
+            ({"attack": {"type": "fgsm", "labels": "predicted"}}, "FGSM, labels predicted needs"),
+            ({"attack": {"type": "fgsm", "goal": "all_targets"}}, "FGSM, goal all_targets needs"),
+        ],
+        ids=str,
+    )
+    def test_is_refused_where_one_gradient_does_not_suffice(
+        self, chosen: dict[str, Any], reason: str
+    ) -> None:
+        ((field, message),) = refused(crafting="fused", **chosen)
+        assert field == "crafting"
+        assert reason in message
+
+    def test_is_no_fault_of_its_own_beside_a_fault(self) -> None:
+        assert [field for field, _ in refused(crafting="fused", defense={"type": "magic"})] == [
+            "defense.type"
+        ]
 
 
 class TestStrength:

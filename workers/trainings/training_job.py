@@ -35,6 +35,7 @@ from models.corpus.sampling import stratified
 from models.evaluation import Evaluation, evaluate
 from models.overfitting import Overfitting, best_of, first_alarm
 from models.provenance import Provenance
+from models.ranks import Ranks
 from models.training import Diverged, Step, TrainingState, train
 from models.training_plan import Recipe
 from workers.runtime import noises
@@ -44,6 +45,7 @@ from workers.runtime.progress import Stopped, Watchdog
 from workers.runtime.retries import retry_while_database_is_away
 from workers.trainings.checkpoints import NO_BEST, Checkpoints
 from workers.trainings.dev_history import DevHistory
+from workers.trainings.helpers import helped, processes
 from workers.trainings.training_data import TrainingData, load_training_data
 
 log = structlog.get_logger("workers.trainings")
@@ -107,7 +109,10 @@ def perform(context: WorkerContext, attempt: Attempt, watchdog: Watchdog) -> Job
     reporter = ProgressReporter(watchdog, state, training_data, request, checkpoints, history, warn)
     reporter.seconds = context.settings.checkpoint_seconds
     try:
-        net = _trained(reporter)
+        size = processes(context.settings.training_processes, request.batch_size, device)
+        start = context.checkpoint_dir(attempt.job_id) / f"helpers-{attempt.number:04d}.safetensors"
+        with helped(size, state, request, folder, start, found) as ranks:
+            net = _trained(reporter, ranks)
         metrics = score(net, training_data, request, watchdog, iterations=state.iteration)
     except Stopped:
         checkpoints.save(state)
@@ -140,7 +145,7 @@ def perform(context: WorkerContext, attempt: Attempt, watchdog: Watchdog) -> Job
     return JobResult(result, publish)
 
 
-def _trained(reporter: "ProgressReporter") -> SpectrogramNet:
+def _trained(reporter: "ProgressReporter", ranks: Ranks) -> SpectrogramNet:
     """Train to the end, or until catastrophic overfitting is found and the request ends it.
 
     Raises:
@@ -155,6 +160,7 @@ def _trained(reporter: "ProgressReporter") -> SpectrogramNet:
             training_data.standardizer,
             reporter.on_step,
             emotions=training_data.labels,
+            ranks=ranks,
         )
     except Overfitted:
         reporter.checkpoints.save(state)

@@ -90,6 +90,7 @@ class TestCreateTraining:
             "defense": {"type": "single"},
             "attack": Fgsm().model_dump(mode="json"),
             "epsilon": 0.02,
+            "crafting": "eval",
             "iterations": 10_000,
             "adversarial_from": None,
             "epsilon_ramp": 0,
