@@ -279,7 +279,8 @@ class Settings(BaseSettings):
     keep_results_days: Days = 0
     """From the end of a job that has succeeded until it goes, with result, events and files."""
     keep_failed_days: Days = 0
-    """The same of one that failed or was cancelled. Its files go at its end in any case."""
+    """The same of one that failed or was cancelled. Its files go at its end in any case, but
+    for the last checkpoint of a training that diverged."""
     keep_deletions_days: Days = 1095
     """Rows of the trail of deletions: three years, and 200 bytes each."""
 
@@ -331,6 +332,9 @@ class Settings(BaseSettings):
     # Training
     checkpoint_seconds: float = Field(default=30.0, ge=0)
     """The most work that a killed worker costs. CNN-4's checkpoint is 52 MB, ResNet-50's 282 MB."""
+    training_processes: int = Field(default=1, ge=0, le=64)
+    """That make one training together, with a GPU each or a share of the cores: fewer where a
+    batch cannot be shared equally or there are fewer GPUs. 0 is one for each GPU."""
     max_iterations: int = Field(default=100_000, gt=0)
     """Ten times the paper's: a day and more for CNN-4 on two cores, and on a GPU an hour."""
     max_batch_frames: int = Field(default=24_000, gt=0)

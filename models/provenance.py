@@ -19,9 +19,19 @@ from pydantic import (
 
 from models.checkpoint import ModelConfig
 from models.corpus.folds import Fold
+from models.overfitting import Overfitting
 from models.training_plan import Recipe
 
 TrainedOn = Literal["train", "train+dev"]
+
+
+class ResumedFrom(BaseModel):
+    """The training that diverged, from whose checkpoint a model's own went on."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    training: str = Field(examples=["train_01M888238JC9DS2AHRJKFBH5Z4"])
+    iteration: int = Field(ge=0, description="Iterations that are that one's.")
 
 
 class Provenance(BaseModel):
@@ -43,6 +53,12 @@ class Provenance(BaseModel):
         " somebody does not travel with the model.",
     )
     recipe: Recipe | None = None
+    resumed_from: ResumedFrom | None = Field(
+        None, description="Up to its iteration the recipe was another in some fields."
+    )
+    overfitting: Overfitting | None = Field(
+        None, description="Found while it was trained, and which iteration the model is of."
+    )
     selection: str | None = Field(None, description="How the clips of the corpus were chosen.")
     index_sha256: str | None = Field(None, description="Of the corpus' index.csv.")
     sample_rates_hz: list[int] = Field(default_factory=list, description="Of the recordings.")

@@ -17,6 +17,7 @@ from typing import Final, Literal, Protocol
 import torch
 from torch import Tensor
 
+from models.device_reads import cheap_to_read
 from models.rng import Rng
 
 Domain = Literal["features", "waveform"]
@@ -168,7 +169,10 @@ class ThreatModel:
             x: (batch, ...).
             strength: of all clips, or of each, (batch,).
         """
-        each = torch.as_tensor(strength, dtype=x.dtype, device=x.device).expand(len(x))
+        if isinstance(strength, Tensor):
+            each = strength.to(x).expand(len(x))
+        else:
+            each = x.new_full((len(x),), strength)  # made where x is: a copy would wait for a GPU
         if self.strength_name == "snr_db":
             return vector_norm(x.detach()) * 10 ** (-each / 20)
         return each.clone()
@@ -194,7 +198,7 @@ class ThreatModel:
             radius: (batch,).
         """
         change = x_adv - x
-        if not bool(torch.isfinite(change).all()):
+        if not cheap_to_read(x.device) or not bool(torch.isfinite(change).all()):
             change = self._finite(change, radius)
         return self.nearest(x, x + change, radius)
 

@@ -6,8 +6,9 @@ CPU ends with the very same weights.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol, Self
 
@@ -18,11 +19,16 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from models.architectures import SpectrogramNet, build
+from models.balanced_batches import BalancedBatches
+from models.class_weights import class_weights
 from models.defenses import Adversary
 from models.defenses.single import Single
+from models.device_reads import cheap_to_read
 from models.features import Standardizer
+from models.ranks import ALONE, Ranks
 from models.rng import Rng
 from models.training_plan import TrainingPlan
+from models.unread_losses import READ_EVERY, UnreadLosses
 
 CLEAN: Final = Single()
 """How every training begins, until adversarial data enter."""
@@ -33,9 +39,32 @@ class Step:
     """One iteration, as shown to whoever watches."""
 
     iteration: int
-    loss: float
     learning_rate: float
     adversarial: bool
+    read: Callable[[], float]
+
+    @property
+    def loss(self) -> float:
+        """Mean over the batch. On a GPU, to ask for it is to wait for it.
+
+        Raises:
+            Diverged: it, or one before, is not finite.
+        """
+        return self.read()
+
+
+class Diverged(FloatingPointError):
+    """A training has left the numbers that a computer has.
+
+    Attributes:
+        iteration: iterations done when it was found.
+        loss: of the next one, which is infinite or not a number; None if that was not taken.
+    """
+
+    def __init__(self, message: str, iteration: int, loss: float | None = None) -> None:
+        super().__init__(message)
+        self.iteration = iteration
+        self.loss = loss
 
 
 class TrainingState:
@@ -50,9 +79,32 @@ class TrainingState:
         self.optimizer = torch.optim.Adam(self.net.parameters(), lr=plan.learning_rate, fused=True)
         self.plan = plan
         self.iteration = 0
+        self.losses = UnreadLosses(1 if cheap_to_read(torch.device(device)) else READ_EVERY)
+
+    def check_losses(self) -> None:
+        """Read the losses that are not read yet.
+
+        Raises:
+            Diverged: one is not finite.
+        """
+        bad = self.losses.first_bad()
+        if bad is not None:
+            iteration, value = bad
+            raise Diverged(
+                f"the loss became {value} in iteration {iteration}: "
+                f"lower learning_rate ({self.plan.learning_rate}) or epsilon ({self.plan.epsilon})",
+                iteration,
+                value,
+            )
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint; a kill at any moment leaves the old one or the new one, whole."""
+        """Write a checkpoint; a kill at any moment leaves the old one or the new one, whole.
+
+        Raises:
+            Diverged: it has; the old one stays.
+            OSError, SafetensorError: it cannot be written.
+        """
+        self.check_losses()
         tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": value for name, value in moments.items()}
@@ -72,10 +124,14 @@ class TrainingState:
             draft.unlink(missing_ok=True)
             raise
 
-    def load(self, path: Path) -> None:
+    def load(self, path: Path, *, but_for: Collection[str] = ()) -> None:
         """Continue from a checkpoint of this plan, or of a plan with the same clean phase.
 
         What is refused leaves this state as it was.
+
+        Args:
+            path: of the checkpoint.
+            but_for: fields of the plan that may have been others.
 
         Raises:
             ValueError: the file is no checkpoint of a training, it belongs to another run, or it
@@ -84,12 +140,11 @@ class TrainingState:
             OSError: it cannot be read.
         """
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
+            metadata = _metadata(path, file.metadata())
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        if not metadata or not {"iteration", "plan"} <= metadata.keys():
-            raise ValueError(f"{path.name} is not the checkpoint of a training")
         iteration = int(metadata["iteration"])
-        self._check_same_run(_plan_of(metadata["plan"]), iteration)
+        own = {name: getattr(self.plan, name) for name in but_for}
+        self._check_same_run(_plan_of(metadata["plan"]).changed(**own), iteration)
         self._check_tensors(tensors)
         self.net.load_state_dict(
             {name[4:]: value for name, value in tensors.items() if name.startswith("net.")}
@@ -104,6 +159,7 @@ class TrainingState:
                 adam["state"].setdefault(int(index), {})[moment] = like
         self.optimizer.load_state_dict(adam)
         self.iteration = iteration
+        self.losses.forget()
 
     def _check_same_run(self, saved: TrainingPlan, iteration: int) -> None:
         if saved == self.plan:
@@ -130,6 +186,22 @@ class TrainingState:
                     f"the checkpoint is of another network: {name} is {_told(given.get(name))}"
                     f" there, and {_told(expected.get(name))} here"
                 )
+
+
+def iteration_of(path: Path) -> int:
+    """Iterations that were done when a checkpoint was saved.
+
+    Raises:
+        ValueError, SafetensorError, OSError: see :meth:`TrainingState.load`.
+    """
+    with safe_open(path, framework="pt") as file:
+        return int(_metadata(path, file.metadata())["iteration"])
+
+
+def _metadata(path: Path, metadata: dict[str, str] | None) -> dict[str, str]:
+    if not metadata or not {"iteration", "plan"} <= metadata.keys():
+        raise ValueError(f"{path.name} is not the checkpoint of a training")
+    return metadata
 
 
 def _plan_of(text: str) -> TrainingPlan:
@@ -178,26 +250,43 @@ def batch_indices(plan: TrainingPlan, iteration: int, n_clips: int) -> Tensor:
     return order[position * plan.batch_size : (position + 1) * plan.batch_size]
 
 
-def adversary(state: TrainingState, clips: int) -> Adversary:
+def adversary(state: TrainingState, clips: int, first: int = 0) -> Adversary:
     """Who a batch of so many clips is defended against in the iteration that ``state`` is at.
 
-    What it draws follows from the seed and the iteration alone.
+    What it draws follows from the seed, the iteration and a clip's place in the batch alone: that
+    of the first of these clips is ``first``.
     """
     plan = state.plan
-    rng = Rng(plan.seed, range(clips), f"training/{state.iteration}")
-    return Adversary(state.net, plan.attack, plan.epsilon, rng)
+    rng = Rng(plan.seed, range(first, first + clips), f"training/{state.iteration}")
+    return Adversary(state.net, plan.attack, plan.strength(state.iteration), rng)
 
 
 class TrainingClips(Protocol):
     """What a training learns from."""
 
+    @property
+    def labels(self) -> Tensor:
+        """Of the clips, (clips,), int64, on the device of the training."""
+
     def __len__(self) -> int: ...
 
-    def batch(self, clips: Tensor, frames: int, iteration: int, /) -> tuple[Tensor, Tensor]:
-        """Features (batch, frames, mels) float32, before z-scoring, and labels (batch,)."""
+    def batch(
+        self, clips: Tensor, frames: int, iteration: int, first: int, /
+    ) -> tuple[Tensor, Tensor]:
+        """Features (batch, frames, mels) float32, before z-scoring, and labels (batch,).
+
+        ``first`` is the place of the first of these clips in the batch of the iteration.
+        """
 
     def to(self, device: torch.device | str, /) -> Self:
         """The same clips, whose batches lie on another device."""
+
+
+def _batches(plan: TrainingPlan, data: TrainingClips) -> Callable[[int], Tensor]:
+    """What gives the clips of an iteration."""
+    if plan.sampling == "balanced":
+        return BalancedBatches(data.labels, plan.batch_size, plan.seed).indices
+    return lambda iteration: batch_indices(plan, iteration, len(data))
 
 
 def train(
@@ -205,6 +294,9 @@ def train(
     data: TrainingClips,
     standardizer: Standardizer,
     on_step: Callable[[Step], None],
+    *,
+    emotions: Sequence[str] = (),
+    ranks: Ranks = ALONE,
 ) -> SpectrogramNet:
     """Run the plan of ``state`` from its iteration to the end.
 
@@ -214,47 +306,69 @@ def train(
         standardizer: z-score of the training split, on that device.
         on_step: called after every iteration; an exception it raises stops the run between two
             iterations, with ``state`` consistent.
+        emotions: names of the classes in their order, which a plan asks for that names some of
+            them in ``class_weights``.
+        ranks: this process among those that train the network together, each of which calls this
+            with the same state and the same clips.
 
     Returns:
         The last model, in eval mode: no selection on the development split, as in the paper.
 
     Raises:
-        FloatingPointError: the loss is no longer finite; or the last step, after which no loss is
+        ValueError: see :func:`models.class_weights.class_weights`.
+        Diverged: the loss is no longer finite; or the last step, after which no loss is
             taken, left weights or statistics that are not.
     """
     plan, net = state.plan, state.net
+    names = emotions or [str(number) for number in range(plan.n_classes)]
+    weights = class_weights(plan.class_weights, data.labels, names)
+    clean, defended = CLEAN.weighing(weights), plan.defense.weighing(weights)
+    batch = _batches(plan, data)
+    share = ranks.share(plan.batch_size)
     while state.iteration < plan.iterations:
         net.train()  # each time: whoever watches may have evaluated it
         for group in state.optimizer.param_groups:
             group["lr"] = plan.rate(state.iteration)
-        chosen = batch_indices(plan, state.iteration, len(data))
-        features, y = data.batch(chosen, plan.frames, state.iteration)
+        chosen = batch(state.iteration)[share]
+        features, y = data.batch(chosen, plan.frames, state.iteration, share.start)
         x = standardizer(features)
 
         adversarial = state.iteration >= plan.first_adversarial
-        defense = plan.defense if adversarial else CLEAN
+        defense = defended if adversarial else clean
+        fused = adversarial and plan.crafting == "fused"
+        state.optimizer.zero_grad()  # before the loss: a fused one leaves gradients behind
         with torch.autocast(x.device.type, torch.bfloat16, enabled=plan.precision == "bfloat16"):
-            loss = defense.loss(net, x, y, adversary(state, len(y)))
-        value = loss.item()
-        if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss became {value} in iteration {state.iteration}: "
-                f"lower learning_rate ({plan.learning_rate}) or epsilon ({plan.epsilon})"
-            )
-        state.optimizer.zero_grad()
+            loss_of = defense.fused_loss if fused else defense.loss
+            loss = loss_of(net, x, y, adversary(state, len(y), share.start))
         loss.backward()  # type: ignore[no-untyped-call]
+        loss = ranks.average(net, loss)
+        if ranks.rank == 0:  # which speaks for all, and is not to be left waiting for the others
+            state.losses.add(state.iteration, loss)
+            if state.losses.due:
+                state.check_losses()
         state.optimizer.step()
 
         rate = plan.rate(state.iteration)
         state.iteration += 1
-        on_step(Step(state.iteration, value, rate, adversarial))
-    _check_finite(net)
+        on_step(Step(state.iteration, rate, adversarial, partial(_read, state, loss)))
+    state.check_losses()
+    broken = not_finite(net)
+    if broken is not None:
+        raise Diverged(
+            f"the training ended with {broken} holding NaN or infinity: lower learning_rate",
+            state.iteration,
+        )
     return net.eval()
 
 
-def _check_finite(net: SpectrogramNet) -> None:
+def _read(state: TrainingState, loss: Tensor) -> float:
+    state.check_losses()
+    return float(loss)
+
+
+def not_finite(net: SpectrogramNet) -> str | None:
+    """Name of a weight or statistic that holds NaN or infinity; None if none does."""
     for name, value in net.state_dict().items():
         if not bool(torch.isfinite(value).all()):
-            raise FloatingPointError(
-                f"the training ended with {name} holding NaN or infinity: lower learning_rate"
-            )
+            return name
+    return None

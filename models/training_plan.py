@@ -22,13 +22,17 @@ from models.architectures import MIN_FRAMES, Architecture
 from models.attacks import AnyAttack, Attack, Listed
 from models.attacks.fgsm import Fgsm
 from models.checkpoint import FIRST_FRONT_END, MAX_CLASSES, MAX_FRAMES
+from models.class_weights import ClassWeights
 from models.corruptions import AnyCorruption
-from models.defenses import AnyDefense, Defense
+from models.defenses import DEFENSES, AnyDefense, Defense
 from models.defenses.single import Single
 from models.features import FRAMES
 from models.front_ends import FrontEndName, described
+from models.overfitting import OnOverfitting
 
 Precision = Literal["float32", "bfloat16"]
+Crafting = Literal["eval", "fused"]
+Sampling = Literal["uniform", "balanced"]
 MAX_AUGMENT: Final = 32
 MAX_ITERATIONS: Final = 10_000_000
 MAX_SEED: Final = 2**31 - 1
@@ -63,11 +67,22 @@ class Recipe(BaseModel):
         ge=0,
         description="Strength of the adversarial batches, in standard deviations of a mel band.",
     )
+    crafting: Crafting = Field(
+        "eval",
+        description="eval: adversarial clips are made on the network in evaluation mode, as in the"
+        " paper. fused: by FGSM along the input gradient of the clean pass in training mode, which"
+        " saves a forward and, of vanilla, a backward pass.",
+    )
     iterations: int = Field(10_000, ge=1, le=MAX_ITERATIONS, description="Optimiser steps.")
     adversarial_from: Iterations | None = Field(
         None,
         description="Iteration at which adversarial data enter: 1,000, or after a tenth of a"
         " shorter training.",
+    )
+    epsilon_ramp: Iterations = Field(
+        0,
+        description="Iterations over which the strength of adversarial batches rises linearly, from"
+        " the first of them to `epsilon`. 0: it is `epsilon` at once.",
     )
     batch_size: int = Field(16, ge=2, le=1024, description="Clips of one step.")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="Of Adam.")
@@ -98,10 +113,28 @@ class Recipe(BaseModel):
     augment_share: float = Field(
         0.3, gt=0, le=1, description="Share of the clips that each of `augment` is applied to."
     )
+    class_weights: ClassWeights | None = Field(
+        None,
+        description="What each emotion weighs in every cross-entropy of the loss: balanced is"
+        " inversely to its frequency in what is learnt from; or weights by emotion, of which only"
+        " the ratios count and which are 1 where none is given.",
+        examples=["balanced", {"anger": 2}],
+    )
+    sampling: Sampling = Field(
+        "uniform",
+        description="Which clips a batch has: uniform takes each once an epoch, balanced takes"
+        " each emotion as often as any other, so that clips of a rare one come more often.",
+    )
     precision: Precision = Field(
         "float32",
         description="Of the passes in training: bfloat16 takes a quarter of the time where the"
         " processor or the GPU multiplies such numbers; weights and scores stay float32.",
+    )
+    on_overfitting: OnOverfitting = Field(
+        "warn",
+        description="What follows when an evaluation on `dev` finds catastrophic overfitting, UAR"
+        " up under FGSM and down under PGD. warn: a warning. stop: the training ends with the model"
+        " as it is then. best: it ends with the model that was the best under PGD.",
     )
     seed: int = Field(
         0,
@@ -135,6 +168,14 @@ class Recipe(BaseModel):
             )
         return epsilon
 
+    @field_validator("crafting")
+    @classmethod
+    def _a_gradient_that_suffices(cls, crafting: Crafting, info: ValidationInfo) -> Crafting:
+        fault = _fused_fault(info.data.get("attack"), info.data.get("defense"))
+        if crafting == "fused" and fault is not None:
+            raise PydanticCustomError("cannot_be_fused", "{fault}", {"fault": fault})
+        return crafting
+
     @property
     def recipe(self) -> "Recipe":
         """The recipe alone, of something that is more than it."""
@@ -156,6 +197,13 @@ class Recipe(BaseModel):
         if self.adversarial_from is not None:
             return self.adversarial_from
         return min(1_000, self.iterations // 10)
+
+    def strength(self, iteration: int) -> float:
+        """ε of the adversarial batches of an iteration that has some."""
+        ramped = iteration - self.first_adversarial + 1
+        if not 0 < ramped < self.epsilon_ramp:
+            return self.epsilon
+        return self.epsilon * ramped / self.epsilon_ramp
 
     def rate(self, iteration: int) -> float:
         """Learning rate of this iteration."""
@@ -179,6 +227,21 @@ def _fault(attack: Attack, defense: Defense | None) -> str | None:
     if defense is not None and defense.inputs != "attack" and attack != DEFAULT_ATTACK:
         does = "crafts its own inputs" if defense.inputs == "own" else "trains on clean data alone"
         return f"the defense {defense.type} {does}: leave attack out, or give another defense"
+    return None
+
+
+def _fused_fault(attack: Attack | None, defense: Defense | None) -> str | None:
+    """Why adversarial clips cannot be made from the clean pass; None if they can. What is None was
+    refused itself."""
+    if defense is not None and not defense.fuses:
+        able = " or ".join(name for name in DEFENSES if DEFENSES[name].fuses)
+        return f"the defense {defense.type} knows no fused crafting: give eval, or {able}"
+    one_gradient = isinstance(attack, Fgsm) and attack.goal == "untargeted"
+    if attack is not None and not (one_gradient and attack.labels == "true"):
+        return (
+            f"{attack.describe()} needs more than the gradient of the clean loss: give eval, or"
+            " fgsm with labels true and goal untargeted"
+        )
     return None
 
 
@@ -238,6 +301,8 @@ CLEAN_PHASE: Final[set[str]] = {
     "front_end",
     "augment",
     "augment_share",
+    "class_weights",
+    "sampling",
     "precision",
     "seed",
 }

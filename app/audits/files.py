@@ -59,6 +59,11 @@ def picture_name(number: int) -> str:
     return f"figure2-{number}.png"
 
 
+def is_picture_pair(name: str) -> bool:
+    """Whether an artifact is one of those."""
+    return name.startswith("figure2-")
+
+
 def exhibit_name(role: str, view: str, suffix: str) -> str:
     """Of a picture or a sound of an exhibit; see `app.audits.exhibits`.
 

@@ -46,7 +46,10 @@ def training(request: AuditRequest, harden: Harden, config: ModelConfig) -> Trai
     """The training that a too weak model calls for: its architecture and front end, and what its
     own training varied, with the defence. What else would change would be taken for the defence."""
     when = harden.when
-    known = Provenance.of(config).recipe or Recipe()
+    made = Provenance.of(config)
+    known = made.recipe or Recipe()
+    # Weights by name are of the emotions of the corpus that it learnt from.
+    named = isinstance(known.class_weights, dict) and made.corpus != request.corpus
     own = when.strength if when.threat == FEATURES else EPSILON
     return TrainingRequest(
         corpus=request.corpus,
@@ -62,6 +65,8 @@ def training(request: AuditRequest, harden: Harden, config: ModelConfig) -> Trai
         front_end=config.front_end,
         augment=known.augment,
         augment_share=known.augment_share,
+        class_weights=None if named else known.class_weights,
+        sampling=known.sampling,
         precision=known.precision,
         seed=request.seed,
     )

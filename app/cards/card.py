@@ -90,8 +90,29 @@ def _training(report: Report) -> Iterator[str]:
         if counts:
             told = ", ".join(f"{prose(part)} {number}" for part, number in counts.items())
             yield f"- {name}: {told}"
+    yield from _deviations(known)
     if known.index_sha256:
         yield f"- Index of the corpus: SHA-256 {prose(known.index_sha256)}"
+
+
+def _deviations(known: Provenance) -> Iterator[str]:
+    """What of a training is not as usual."""
+    recipe = known.recipe
+    if recipe is not None:
+        weights = recipe.class_weights
+        if weights is not None:
+            each = weights.items() if isinstance(weights, dict) else ()
+            told = ", ".join(f"{prose(emotion)} {weight:g}" for emotion, weight in each)
+            yield f"- Class weights in the loss: {told or weights}"
+        if recipe.sampling == "balanced":
+            yield "- Batches: each emotion as often as any other"
+        if recipe.epsilon_ramp and recipe.defense.inputs != "clean":
+            yield f"- ε rose to {recipe.epsilon:g} over {recipe.epsilon_ramp} iterations"
+    if known.resumed_from is not None:
+        before = known.resumed_from
+        yield f"- Iterations up to {before.iteration}: of {prose(before.training)}, which diverged"
+    if known.overfitting is not None:
+        yield f"- {known.overfitting}"
 
 
 def _evaluation(report: Report) -> Iterator[str]:

@@ -8,7 +8,7 @@ from app.cli.api import DEFAULT_URL, Api, Key, Url
 from app.cli.corpus import Fold, LeaveOut, the_id
 from app.cli.corpus import fold as the_fold
 from app.cli.following import follow, succeeded
-from app.cli.objects import command_with, parse_object
+from app.cli.objects import command_with, parse_object, parse_pairs
 from app.cli.output import Json, print_json, table
 from app.defaults import FRONT_END
 
@@ -92,7 +92,18 @@ def train(
         ),
     ] = None,
     epsilon: Annotated[float | None, typer.Option(help="Strength of that attack.")] = None,
+    crafting: Annotated[
+        str | None,
+        typer.Option(help="eval or fused, which is faster.", show_default="eval"),
+    ] = None,
+    epsilon_ramp: Annotated[
+        int | None,
+        typer.Option(help="Iterations over which that strength rises to it.", show_default="0"),
+    ] = None,
     iterations: Annotated[int | None, typer.Option(help="Steps.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Of Adam.", show_default="0.001")
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Clips of one step.")] = None,
     front_end: Annotated[
         str | None,
@@ -108,12 +119,38 @@ def train(
     augment_share: Annotated[
         float | None, typer.Option(help="Share of the clips that each is applied to.")
     ] = None,
+    class_weights: Annotated[
+        str | None,
+        typer.Option(
+            help='Weights of emotions in the loss: balanced, "NAME=VALUE …" or JSON.',
+            show_default="all the same",
+        ),
+    ] = None,
+    sampling: Annotated[
+        str | None,
+        typer.Option(
+            help="uniform, or balanced: each emotion as often as any other.",
+            show_default="uniform",
+        ),
+    ] = None,
+    on_overfitting: Annotated[
+        str | None,
+        typer.Option(
+            help="What follows catastrophic overfitting: warn, stop, or best, which takes the model"
+            " that was the best under PGD.",
+            show_default="warn",
+        ),
+    ] = None,
     precision: Annotated[
         str | None, typer.Option(help="float32 or bfloat16.", show_default="float32")
     ] = None,
     fold: Fold = None,
     leave_out: LeaveOut = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same model.")] = None,
+    resume_from: Annotated[
+        str | None,
+        typer.Option(help="Training that diverged, to go on from its checkpoint."),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Of the model.")] = None,
     no_wait: NoWait = False,
     url: Url = DEFAULT_URL,
@@ -127,14 +164,21 @@ def train(
         "defense": None if defense is None else parse_object(defense, "--defense"),
         "attack": None if attack is None else parse_object(attack, "--attack"),
         "epsilon": epsilon,
+        "crafting": crafting,
+        "epsilon_ramp": epsilon_ramp,
         "iterations": iterations,
+        "learning_rate": learning_rate,
         "batch_size": batch_size,
         "front_end": front_end,
         "augment": [parse_object(one, "--augment") for one in augment] if augment else None,
         "augment_share": augment_share,
+        "class_weights": None if class_weights is None else parse_weights(class_weights),
+        "sampling": sampling,
+        "on_overfitting": on_overfitting,
         "precision": precision,
         "fold": the_fold(fold, leave_out),
         "seed": seed,
+        "resume_from": resume_from,
         "name": name,
     }
     with Api(url, key) as api:
@@ -146,6 +190,17 @@ def train(
     if json:
         print_json(job)
     show(succeeded(job), silent=json)
+
+
+def parse_weights(text: str) -> str | dict[str, Any]:
+    """What ``--class-weights`` says, as the service takes it.
+
+    Raises:
+        CliError: it is neither a name, nor pairs, nor JSON.
+    """
+    if text.lstrip().startswith("{"):
+        return parse_object(text, "--class-weights")
+    return parse_pairs(text.split(), "--class-weights") if "=" in text else text
 
 
 def given(fields: dict[str, Any]) -> dict[str, Any]:

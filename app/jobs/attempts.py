@@ -134,6 +134,12 @@ class Attempt:
             found = session.scalar(select(Job.warnings).where(Job.id == self.job_id))
         return list(found or ())
 
+    def events(self, type_: str) -> list[dict[str, Any]]:
+        """Data of the events of one type that this and earlier attempts told, in their order."""
+        query = select(JobEvent.data).where(JobEvent.job_id == self.job_id, JobEvent.type == type_)
+        with self.sessions() as session:
+            return list(session.scalars(query.order_by(JobEvent.seq)))
+
     def succeed(
         self,
         result: dict[str, Any],

@@ -20,6 +20,7 @@ from app.jobs.states import JobKind
 from app.persistence.database import SessionDep
 from app.schemas import Page, Schema
 from app.studies import result, service
+from app.studies.pictures import pictures
 from app.studies.schemas import (
     CellsQuery,
     CellsRequest,
@@ -169,7 +170,8 @@ def get_tables(
 def list_figures(
     job_id: JobId, session: SessionDep, services: ServicesDep, caller: MayTrain, _query: NoQuery
 ) -> Page[StudyFigure]:
-    """UAR against the strength of each attack, for all models."""
+    """UAR against the strength of each attack, for all models; and what an attack does to a clip,
+    as the study's audits of models without a defence have drawn it."""
     found = result.result(session, services.storage, job_id, owner=caller.owner)
     base = f"{path_of(job_id, JobKind.STUDY)}/figures"
     charts = [
@@ -181,7 +183,8 @@ def list_figures(
         )
         for one in result.figures(found)
     ]
-    return Page(data=charts, has_more=False)
+    drawn = pictures(session, services.storage, found, owner=caller.owner)
+    return Page(data=[*charts, *drawn], has_more=False)
 
 
 @router.get(

@@ -43,10 +43,10 @@ def create_training(
 ) -> Job:
     """The answer names the job: poll it, or follow its events.
 
-    Events: `step` with the loss of an iteration, `evaluation` with UAR on `dev`, clean and under
-    FGSM. A training whose worker dies goes on from its last checkpoint and tells the iterations
-    since then again, with the same numbers. When it has succeeded, `result.model` is in the
-    registry.
+    Events: `step` with the loss of an iteration, `evaluation` with UAR on `dev`, clean, under FGSM
+    and under PGD. A training whose worker dies goes on from its last checkpoint and tells the
+    iterations since then again, with the same numbers. When it has succeeded, `result.model` is in
+    the registry.
     """
     made = service.create(
         session,

@@ -14,11 +14,22 @@ from app.trainings.expansion import differing, expanded, named
 from models.checkpoint import FIRST_FRONT_END
 from models.corpus.folds import Fold
 from models.front_ends import FrontEndName, described
+from models.overfitting import Overfitting
 from models.provenance import TrainedOn
 from models.training_plan import MAX_ITERATIONS, Recipe, TrainingPlan
 from models.training_presets import TrainingPresetName
 from models.training_presets import described as described_presets
 
+MAY_CHANGE: Final = (
+    "learning_rate",
+    "decay",
+    "decay_every",
+    "cooldown",
+    "epsilon",
+    "epsilon_ramp",
+    "on_overfitting",
+)
+"""Fields in which a training may differ from the diverged one that it goes on from."""
 STORED: Final = object()
 """The context of a request that was stored: it has all fields."""
 
@@ -50,9 +61,18 @@ class TrainingRequest(Schema, Recipe):
         default=None,
         ge=0,
         le=MAX_ITERATIONS,
-        description="Iterations between looks at `dev`, clean and under FGSM at `epsilon`, on at"
-        " most 256 of its clips, always the same; a tenth of the training if not given, 0 for"
-        " none. At the end every clip of `dev` and `test` is scored.",
+        description="Iterations between evaluations on `dev`, clean and under FGSM at `epsilon`, on"
+        " at most 256 of its clips, always the same, and under PGD on as many of them as take about"
+        " a twentieth of the training's time, at least 16; a tenth of the training if not given, 0"
+        " for none. At the end every clip of `dev` and `test` is scored, clean and under FGSM.",
+    )
+    resume_from: str | None = Field(
+        default=None,
+        max_length=64,
+        description="Id of a training that failed as `diverged` and kept a checkpoint: this one"
+        " goes on from there. All of its request must be the same but for learning_rate, decay,"
+        " decay_every, cooldown, epsilon, epsilon_ramp and on_overfitting.",
+        examples=["train_01M888238JC9DS2AHRJKFBH5Z4"],
     )
     metadata: Metadata | None = Field(
         default=None,
@@ -120,8 +140,9 @@ class TrainingRequest(Schema, Recipe):
     def to_request(self) -> dict[str, Any]:
         """What is stored: every default spelt out, so that a later release trains the same."""
         stored = self.model_dump(mode="json", exclude={"metadata"})
-        if self.preset is None:
-            del stored["preset"]
+        for name in ("preset", "resume_from"):  # most trainings have none
+            if stored[name] is None:
+                del stored[name]
         return stored
 
 
@@ -135,10 +156,35 @@ class PartitionMetrics(Schema):
     )
 
 
+class DevEvaluation(PartitionMetrics):
+    """How well the model did on `dev` in the course of its training."""
+
+    iteration: int = Field(description="Iterations done.", examples=[1000])
+    pgd_clips: int = Field(
+        default=0,
+        description="Of `clips`, those that PGD was run on: it takes ten times as long as FGSM.",
+        examples=[64],
+    )
+    pgd_uar: dict[str, float] = Field(
+        default_factory=dict,
+        description="UAR on these under PGD of 10 steps, in the norm and at the strength of the"
+        " training; nothing at strength 0.",
+        examples=[{"0.02": 0.4512}],
+    )
+
+
 class TrainingResult(Schema):
     """What a training leaves behind."""
 
     model: str = Field(examples=["model_01K9ZQ3W8M4V7T2X6B5N0C1DEF"])
     metrics: dict[str, PartitionMetrics] = Field(
         description="Of `dev` and `test`, where the corpus has them and they were not learnt from."
+    )
+    history: list[DevEvaluation] = Field(
+        default_factory=list,
+        description="The evaluations on `dev` in the course of the training; of more than 1,000"
+        " each n-th.",
+    )
+    overfitting: Overfitting | None = Field(
+        default=None, description="Catastrophic overfitting, if it was found."
     )

@@ -1,5 +1,6 @@
 """Trainings as the API sees them: what is checked before one is queued."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pydantic import ValidationError
@@ -10,7 +11,7 @@ from app.corpora import noises
 from app.corpora import service as corpora
 from app.corpora.importing import audio_file
 from app.corpora.tables import Corpus
-from app.errors import Invalid
+from app.errors import Invalid, shown
 from app.http.problems import invalid
 from app.jobs import service as jobs
 from app.jobs.queue import JobQueue
@@ -19,10 +20,13 @@ from app.jobs.states import JobKind
 from app.jobs.tables import Job
 from app.persistence.storage import Storage
 from app.settings import Settings
-from app.trainings.schemas import TrainingRequest
+from app.trainings.kept_checkpoint import kept_checkpoint, outlives
+from app.trainings.schemas import MAY_CHANGE, TrainingRequest
+from models.class_weights import unknown_emotions
 from models.corpus.manifest import Manifest
 from models.corpus.partition import check_disjoint
 from models.corpus.remarks import Part, remarks
+from models.training_plan import Recipe
 
 
 def create(
@@ -97,6 +101,8 @@ def _checked(
     _check_size(settings, request)
     corpus = corpora.get(session, request.corpus, owner=asked.owner)
     warnings = _check_corpus(storage, corpus, request)
+    if request.resume_from is not None:
+        _check_resumed(session, storage, request, request.resume_from, owner=asked.owner)
     taken = noises.check(session, storage, request.augment, "augment", owner=asked.owner)
 
     def lock_for_share(session: Session) -> None:
@@ -148,7 +154,41 @@ def _check_corpus(storage: Storage, corpus: Corpus, request: TrainingRequest) ->
             code="one_class",
         )
     _check_plan(request, len(learnt.emotions))
+    _check_weights(request, learnt.emotions)
     return _warnings(manifest, learnt, request)
+
+
+def _check_resumed(
+    session: Session, storage: Storage, request: TrainingRequest, job_id: str, *, owner: str
+) -> None:
+    """Refuse to go on from a training that left nothing to go on from, or that is another one.
+
+    Raises:
+        NotFound, Gone: there is no such training, or it is another key's.
+        Invalid: naming the field.
+    """
+    job = jobs.get(session, job_id, owner=owner, kind=JobKind.TRAINING)
+    left = outlives(job.kind, job.status, job.error) and kept_checkpoint(storage, job_id)
+    if not left:
+        raise Invalid.of(
+            "resume_from",
+            job_id,
+            "keeps no checkpoint: only a training that failed as diverged does, once it has saved"
+            " one",
+            "leave resume_from out",
+            code="no_checkpoint",
+        )
+    before = TrainingRequest.of_stored(job.request)
+    for name in ("corpus", "train_on", "fold", *Recipe.model_fields):
+        was, value = getattr(before, name), getattr(request, name)
+        if name not in MAY_CHANGE and was != value:
+            raise Invalid.of(
+                name,
+                value,
+                f"is another than that of {job_id}, {shown(was)}",
+                f"give the same, or leave resume_from out: only {', '.join(MAY_CHANGE)} may differ",
+                code="not_the_same_training",
+            )
 
 
 def _check_recordings(
@@ -188,6 +228,23 @@ def _check_plan(request: TrainingRequest, n_classes: int) -> None:
         raise invalid(error.errors(), what=f"A training on {n_classes} emotions") from error
 
 
+def _check_weights(request: TrainingRequest, emotions: Sequence[str]) -> None:
+    """Refuse weights that would weigh nothing: a name may be mistyped.
+
+    Raises:
+        Invalid: naming the field.
+    """
+    weights = request.class_weights
+    for emotion in unknown_emotions(weights, emotions):
+        raise Invalid.of(
+            f"class_weights.{emotion}",
+            weights[emotion] if isinstance(weights, dict) else weights,
+            f"{request.train_on} has no clip of this emotion",
+            f"give weights for {', '.join(emotions)}, or for some of them",
+            code="unknown_emotion",
+        )
+
+
 def _warnings(manifest: Manifest, learnt: Manifest, request: TrainingRequest) -> list[str]:
     found = []
     scored = [split for split in ("dev", "test") if split not in request.train_on]
@@ -203,6 +260,9 @@ def _warnings(manifest: Manifest, learnt: Manifest, request: TrainingRequest) ->
                     f"Clips of {split} with emotions that {request.train_on} lacks are left out:"
                     f" {', '.join(unknown)}."
                 )
+    unwatched = _unwatched(manifest, request)
+    if request.on_overfitting != "warn" and unwatched is not None:
+        found.append(f"on_overfitting is {request.on_overfitting}, but {unwatched}.")
     found += remarks(request.train_on, Part.of(learnt), learnt.emotions)
     for split in scored:
         if split in manifest.splits:
@@ -213,3 +273,16 @@ def _warnings(manifest: Manifest, learnt: Manifest, request: TrainingRequest) ->
             f" {request.batch_size}: they are repeated in it."
         )
     return found
+
+
+def _unwatched(manifest: Manifest, request: TrainingRequest) -> str | None:
+    """Why nobody can find out whether the training overfits; None if somebody can."""
+    if "dev" in request.train_on.split("+"):
+        return "no dev is left to find it on"
+    if "dev" not in manifest.splits:
+        return "the corpus has no dev to find it on"
+    if request.looks_every == 0:
+        return "evaluate_every is 0, so nothing looks for it"
+    if request.epsilon == 0:
+        return "epsilon is 0, so there is nothing to overfit to"
+    return None

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.grad import conv2d_weight
 
 
 class OneChannelConv2d(nn.Conv2d):
@@ -14,8 +15,8 @@ class OneChannelConv2d(nn.Conv2d):
     spectrogram, through a transposed convolution of many channels into one; the CPU kernels are
     made for many into many, and spend as long on this one as on half of the layer above it. As a
     matrix product and a sum of its patches it takes a quarter of that. Nothing else is replaced: a
-    training asks for no gradient here, a GPU has kernels for it, and a layer or a call of another
-    kind (see :meth:`_is_plain`) is torch's alone.
+    training that does not craft from its own pass asks for no gradient here, a GPU has kernels for
+    it, and a layer or a call of another kind (see :meth:`_is_plain`) is torch's alone.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -24,9 +25,8 @@ class OneChannelConv2d(nn.Conv2d):
         Raises:
             RuntimeError: as ``torch.nn.Conv2d``.
         """
-        attacked = input.requires_grad and not self.weight.requires_grad
-        if attacked and input.device.type == "cpu" and self._is_plain(input):
-            result: Tensor = _Attacked.apply(input, self)  # type: ignore[no-untyped-call]
+        if input.requires_grad and input.device.type == "cpu" and self._is_plain(input):
+            result: Tensor = _Attacked.apply(input, self.weight, self)  # type: ignore[no-untyped-call]
             return result
         return super().forward(input)
 
@@ -44,21 +44,26 @@ class OneChannelConv2d(nn.Conv2d):
 
 
 class _Attacked(torch.autograd.Function):
-    """The convolution whose weights are constants."""
+    """The convolution, whose weights may be constants."""
 
     @staticmethod
-    def forward(ctx: Any, images: Tensor, layer: OneChannelConv2d) -> Tensor:
+    def forward(ctx: Any, images: Tensor, weight: Tensor, layer: OneChannelConv2d) -> Tensor:
         ctx.layer, ctx.size = layer, images.shape[2:]
-        ctx.save_for_backward(layer.weight)
+        ctx.save_for_backward(images, weight)
         return nn.Conv2d.forward(layer, images)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:
         """Each output's gradient times the kernel is a patch; patches are added where they lay."""
         layer: OneChannelConv2d = ctx.layer
-        (weight,) = ctx.saved_tensors
+        images, weight = ctx.saved_tensors
+        of_weight: Tensor | None = None
+        if ctx.needs_input_grad[1]:
+            of_weight = conv2d_weight(  # type: ignore[no-untyped-call]
+                images, weight.shape, gradient, layer.stride, layer.padding, layer.dilation
+            )
         patches = weight.flatten(1).t() @ gradient.flatten(2)
-        images = functional.fold(
+        of_images = functional.fold(
             patches,
             ctx.size,
             layer.kernel_size,
@@ -66,4 +71,4 @@ class _Attacked(torch.autograd.Function):
             padding=layer.padding,  # type: ignore[arg-type]  # numbers: see _is_plain
             stride=layer.stride,
         )
-        return images, None
+        return of_images, of_weight, None

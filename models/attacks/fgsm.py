@@ -57,6 +57,10 @@ class Fgsm(Attack):
         for radius in radii:
             yield Crafted(self._moved(x, direction, radius))
 
+    def along(self, x: Tensor, gradient: Tensor, radius: Tensor) -> Tensor:
+        """The step for a gradient that is known already; see :meth:`Attack.run`."""
+        return self._moved(x, self.threat.steepest(gradient), radius)
+
     def _direction(self, view: View, x: Tensor, y: Tensor) -> Tensor:
         return self.threat.steepest(view.gradient(x, self.objective(y)).gradient)
 

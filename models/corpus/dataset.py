@@ -44,17 +44,22 @@ class Dataset:
         lengths = torch.tensor([0, *map(len, heard)], device=self.offsets.device)
         return Dataset(torch.cat(heard), lengths.cumsum(0), self.labels)
 
-    def batch(self, clips: Tensor, frames: int, _iteration: int = 0) -> tuple[Tensor, Tensor]:
+    def batch(
+        self, clips: Tensor, frames: int, _iteration: int = 0, _first: int = 0
+    ) -> tuple[Tensor, Tensor]:
         """Clips tiled or cut to ``frames`` (see :func:`models.features.tile`), all in one gather.
 
         Args:
             clips: (batch,), indices.
             frames: of a window.
-            _iteration: of the training; nothing is drawn here that could depend on it.
+            _iteration, _first: of the training and the place in its batch; nothing is drawn here
+                that could depend on them.
 
         Returns:
             Features (batch, frames, mels) float32, before z-scoring, and labels (batch,).
         """
+        if self.offsets.is_cuda and not clips.is_cuda:
+            clips = clips.pin_memory().to(self.offsets.device, non_blocking=True)  # no waiting
         start, end = self.offsets[clips], self.offsets[clips + 1]
         time = torch.arange(frames, device=self.offsets.device)
         index = start[:, None] + time % (end - start)[:, None]

@@ -76,10 +76,13 @@ class VariedDataset:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def batch(self, clips: Tensor, frames: int, iteration: int) -> tuple[Tensor, Tensor]:
-        """See :meth:`models.corpus.dataset.Dataset.batch`."""
+    def batch(
+        self, clips: Tensor, frames: int, iteration: int, first: int = 0
+    ) -> tuple[Tensor, Tensor]:
+        """See :meth:`models.corpus.dataset.Dataset.batch`; ``first`` is the place of the first of
+        these clips in the batch of the iteration."""
         rows = []
-        for place, clip in enumerate(clips.tolist()):
+        for place, clip in enumerate(clips.tolist(), start=first):
             draws = generator(self.seed, place, f"augment/{iteration}")
             rows.append(_window(self._heard(self._varied(clip, draws)), frames, draws))
         labels = self.labels[clips.to(self.labels.device)]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from models.architectures import SpectrogramNet
 from models.attacks.attack import Attack
+from models.attacks.fgsm import Fgsm
 from models.rng import Rng
 from models.threats import ThreatModel, expand
 from models.victims.network import NetworkView
@@ -48,15 +49,37 @@ class Adversary:
             Like ``x``, detached, within the ball whatever the attack proposes; NaN where the
             gradient is NaN.
         """
-        view, threat = NetworkView(self.net), self.attack.threat
+        view = NetworkView(self.net)
         if self.attack.labels == "predicted":
             y = view.scores(x).argmax(dim=1)
-        radius = threat.radius(x, self.epsilon)
+        radius = self.attack.threat.radius(x, self.epsilon)
         (crafted,) = self.attack.craft(view, x, y, [radius], self.rng)
-        change = crafted.x - x
+        return self._within(x, crafted.x, radius)
+
+    def along(self, x: Tensor, gradient: Tensor) -> Tensor:
+        """What FGSM makes of a batch where the gradient is known already.
+
+        Args:
+            x: clean input, (batch, frames, mels), z-scored.
+            gradient: of what is to rise, like ``x``; any positive factor of a clip's changes
+                nothing.
+
+        Returns:
+            As :meth:`batch`.
+
+        Raises:
+            TypeError: the attack needs more than one gradient.
+        """
+        if not isinstance(self.attack, Fgsm):
+            raise TypeError(f"{self.attack.type} does not follow one gradient: give fgsm")
+        radius = self.attack.threat.radius(x, self.epsilon)
+        return self._within(x, self.attack.along(x, gradient, radius), radius)
+
+    def _within(self, x: Tensor, crafted: Tensor, radius: Tensor) -> Tensor:
+        threat = self.attack.threat
         # Projecting what is within the ball would still change its last bits.
-        outside = threat.size(change) > radius * (1 + ROUNDING) + ROUNDING
-        return torch.where(expand(outside, x), threat.project(x, crafted.x, radius), crafted.x)
+        outside = threat.size(crafted - x) > radius * (1 + ROUNDING) + ROUNDING
+        return torch.where(expand(outside, x), threat.project(x, crafted, radius), crafted)
 
     def ascend(
         self,

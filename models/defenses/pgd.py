@@ -10,7 +10,6 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
-from torch.nn import functional
 
 from models.architectures import SpectrogramNet
 from models.defenses.adversary import LINF, Adversary
@@ -33,7 +32,7 @@ class PgdTraining(Defense):
 
     def loss(self, net: SpectrogramNet, x: Tensor, y: Tensor, adversary: Adversary) -> Tensor:
         """L(x', y)."""
-        return functional.cross_entropy(net(self.crafted(x, y, adversary)), y)
+        return self.cross_entropy(net(self.crafted(x, y, adversary)), y)
 
     def crafted(self, x: Tensor, y: Tensor, adversary: Adversary) -> Tensor:
         """What is trained on in place of ``x``."""

@@ -1,6 +1,6 @@
 """Similarity-based adversarial training (Eq. 4 of the paper)."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field, ValidationInfo, field_validator
@@ -19,6 +19,8 @@ Distance = Literal["mse", "l2"]
 class Similarity(Defense):
     """Similarity-based adversarial training (Eq. 4):
     beta · L(x) + gamma · L(x') + (1 − beta − gamma) · d(v, v')."""
+
+    fuses: ClassVar[bool] = True
 
     type: Literal["similarity"] = "similarity"
     beta: float = Field(0.4, ge=0, le=1, description="Weight of the clean loss.")
@@ -58,9 +60,22 @@ class Similarity(Defense):
         x_adv = adversary.batch(x, y)
         logits, v = net.forward_features(x)
         logits_adv, v_adv = net.forward_features(x_adv)
-        clean = functional.cross_entropy(logits, y)
-        adversarial = functional.cross_entropy(logits_adv, y)
-        apart = embedding_distance(v, v_adv, self.distance)
+        clean = self.cross_entropy(logits, y)
+        adversarial = self.cross_entropy(logits_adv, y)
+        return self._sum(clean, adversarial, embedding_distance(v, v_adv, self.distance))
+
+    def fused_loss(self, net: SpectrogramNet, x: Tensor, y: Tensor, adversary: Adversary) -> Tensor:
+        """The whole of it: v is differentiated again when x' is known, so only a forward pass is
+        saved."""
+        leaf = x.detach().requires_grad_(True)
+        logits, v = net.forward_features(leaf)
+        clean = self.cross_entropy(logits, y)
+        (direction,) = torch.autograd.grad(clean, leaf, retain_graph=True)
+        logits_adv, v_adv = net.forward_features(adversary.along(x, direction))
+        adversarial = self.cross_entropy(logits_adv, y)
+        return self._sum(clean, adversarial, embedding_distance(v, v_adv, self.distance))
+
+    def _sum(self, clean: Tensor, adversarial: Tensor, apart: Tensor) -> Tensor:
         return self.beta * clean + self.gamma * adversarial + (1 - self.beta - self.gamma) * apart
 
 

@@ -3,7 +3,6 @@
 from typing import ClassVar, Literal
 
 from torch import Tensor
-from torch.nn import functional
 
 from models.architectures import SpectrogramNet
 from models.defenses.adversary import Adversary
@@ -20,4 +19,4 @@ class Single(Defense):
 
     def loss(self, net: SpectrogramNet, x: Tensor, y: Tensor, adversary: Adversary) -> Tensor:
         """Mean cross-entropy L(x, y)."""
-        return functional.cross_entropy(net(x), y)
+        return self.cross_entropy(net(x), y)

@@ -42,7 +42,7 @@ class Trades(Defense):
         x_adv = self.crafted(x, adversary)
         logits = net(x)
         apart = divergence(logits, net(x_adv)).mean()
-        return functional.cross_entropy(logits, y) + self.beta * apart
+        return self.cross_entropy(logits, y) + self.beta * apart
 
     def crafted(self, x: Tensor, adversary: Adversary) -> Tensor:
         """x', where the network's answer diverges most from the one at ``x``."""

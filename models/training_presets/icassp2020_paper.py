@@ -14,6 +14,7 @@ class Icassp2020Paper(TrainingPreset):
     """
 
     fields = {  # noqa: RUF012  (never changed)
+        "crafting": "eval",
         "iterations": 10_000,
         "adversarial_from": 1_000,
         "batch_size": 16,

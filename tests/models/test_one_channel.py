@@ -40,6 +40,17 @@ def test_an_attack_sees_the_gradient_of_torchs_own(
     assert torch.autograd.gradcheck(ours, x.clone().requires_grad_())
 
 
+@pytest.mark.parametrize("options", LIKE)
+def test_so_does_a_training_that_learns_from_the_same_pass(options: dict[str, Any]) -> None:
+    ours, theirs = layers(options)
+    x = torch.randn(2, 1, 9, 8, dtype=torch.float64)
+    one, other = x.clone().requires_grad_(), x.clone().requires_grad_()
+    for layer, images in ((ours, one), (theirs, other)):
+        layer(images).square().sum().backward()
+    torch.testing.assert_close(one.grad, other.grad, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(ours.weight.grad, theirs.weight.grad, rtol=1e-12, atol=1e-12)
+
+
 UNLIKE = [
     pytest.param({"bias": True, "padding": 1}, id="bias"),
     pytest.param({"padding": 1, "padding_mode": "reflect"}, id="reflected"),

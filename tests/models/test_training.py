@@ -1,5 +1,6 @@
 """Training: it learns, resumes to the bit, and follows the protocol."""
 
+import copy
 import json
 import math
 import re
@@ -177,9 +178,14 @@ class TestResuming:
         assert_equal(run(resumed, on_step=lambda step: pieces.append(step.loss)), whole)
         assert pieces == losses
 
-    def test_of_passes_in_bfloat16_is_as_exact(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        "how",
+        [{"precision": "bfloat16"}, {"crafting": "fused"}],
+        ids=["bfloat16", "fused"],
+    )
+    def test_is_as_exact_however_it_trains(self, how: dict[str, str], tmp_path: Path) -> None:
         path = tmp_path / "checkpoint.safetensors"
-        wanted = plan("vanilla", precision="bfloat16")
+        wanted = plan("vanilla", **how)
         whole = run(TrainingState(wanted))
         killed = TrainingState(wanted)
 
@@ -193,6 +199,24 @@ class TestResuming:
         resumed = TrainingState(wanted)
         resumed.load(path)
         assert_equal(run(resumed), whole)
+
+    def test_of_weights_balanced_batches_and_a_ramp_is_as_exact(self, tmp_path: Path) -> None:
+        path = tmp_path / "checkpoint.safetensors"
+        extra: dict[str, Any] = {
+            "class_weights": {"1": 3.0},
+            "sampling": "balanced",
+            "epsilon_ramp": 6,
+        }
+        wanted = plan("vanilla", **extra)
+        state = TrainingState(wanted)
+        whole = run(state, on_step=lambda step: state.save(path) if step.iteration == 7 else None)
+        resumed = TrainingState(wanted)
+        resumed.load(path)
+        assert_equal(run(resumed), whole)
+        for name in extra:
+            neutral = {key: value for key, value in extra.items() if key != name}
+            other = run(TrainingState(plan("vanilla", **neutral)))
+            assert not torch.equal(other["classifier.weight"], whole["classifier.weight"]), name
 
     def test_from_every_iteration_in_turn(self, tmp_path: Path) -> None:
         """Twelve lives of one iteration each."""
@@ -322,6 +346,7 @@ class TestCheckpoint:
         [
             ({"defense": {"type": "similarity"}}, "defense"),
             ({"epsilon": 0.5}, r"epsilon \(0\.1 there, 0\.5 here\)"),
+            ({"crafting": "fused"}, r"crafting \(eval there, fused here\)"),
             ({"attack": {"type": "pgd"}}, "attack"),
         ],
     )
@@ -399,7 +424,7 @@ class TestCheckpoint:
         with pytest.raises(ValueError, match=match):
             TrainingState(plan()).load(path)
 
-    @pytest.mark.parametrize("absent", ["cooldown", "attack", "adversarial_from"])
+    @pytest.mark.parametrize("absent", ["cooldown", "attack", "adversarial_from", "crafting"])
     def test_a_field_that_an_older_plan_lacks_has_its_default(
         self, absent: str, tmp_path: Path
     ) -> None:
@@ -550,6 +575,17 @@ class TestProtocol:
         ours = run(TrainingState(chosen))
         assert_equal(ours, written_out(chosen, labels))
 
+    @pytest.mark.parametrize("defense", ["vanilla", "similarity"])
+    def test_with_fused_crafting_it_is_the_same_loop_with_the_clips_of_a_network_in_train_mode(
+        self, defense: str
+    ) -> None:
+        chosen = plan(defense, crafting="fused")
+        ours, by_hand = run(TrainingState(chosen)), written_out(chosen, "true")
+        for name, value in by_hand.items():
+            torch.testing.assert_close(ours[name], value, rtol=1e-3, atol=1e-5)
+        in_eval_mode = run(TrainingState(plan(defense)))
+        assert not torch.allclose(ours["classifier.weight"], in_eval_mode["classifier.weight"])
+
     @pytest.mark.parametrize("labels", ["true", "predicted"])
     def test_an_attack_of_several_steps_trains_too(self, labels: str) -> None:
         steps: list[Step] = []
@@ -632,9 +668,9 @@ def written_out(chosen: TrainingPlan, labels: str) -> dict[str, Tensor]:
         x = standardizer(features)
         defended = iteration >= 4
         if defended:
-            net.eval()
+            attacked = copy.deepcopy(net).train(chosen.crafting == "fused")
             leaf = x.clone().requires_grad_(True)
-            logits = net(leaf)
+            logits = attacked(leaf)
             target = y if labels == "true" else logits.argmax(dim=1)
             loss = nn.functional.cross_entropy(logits, target, reduction="sum")
             (gradient,) = torch.autograd.grad(loss, leaf)
@@ -696,6 +732,54 @@ class TestBatches:
         batch = batch_indices(plan(), 0, n_clips).tolist()
         assert len(batch) == 6
         assert set(batch) == set(range(n_clips))
+
+
+class TestRareEmotions:
+    """Of 18 clips 15 are of the first emotion, 2 of the second, 1 of the third."""
+
+    @pytest.fixture
+    def uneven(self) -> Dataset:
+        data = corpus()
+        return Dataset(data.features, data.offsets, torch.tensor([0] * 15 + [1, 1, 2]))
+
+    def test_weigh_more_in_the_loss(self, uneven: Dataset) -> None:
+        """The first step of a training, written out."""
+        losses: list[float] = []
+        wanted = plan(class_weights={"joy": 4}, iterations=1)
+        scale = uneven.standardizer()
+        train(
+            TrainingState(wanted),
+            uneven,
+            scale,
+            lambda step: losses.append(step.loss),
+            emotions=("anger", "joy", "sadness"),
+        )
+        features, y = uneven.batch(batch_indices(wanted, 0, 18), FRAMES)
+        assert bool((y == 1).any())
+        net = TrainingState(wanted).net.train()
+        each = nn.functional.cross_entropy(net(scale(features)), y, reduction="none")
+        weight = torch.where(y == 1, 4.0, 1.0) * 18 / (15 + 2 * 4 + 1)
+        assert losses[0] == pytest.approx((weight * each).mean().item(), rel=1e-5)
+
+    def test_of_an_unknown_name_begin_no_training(self, uneven: Dataset) -> None:
+        state = TrainingState(plan(class_weights={"joy": 4}))
+        with pytest.raises(ValueError, match="'joy', which is none of"):
+            train(state, uneven, uneven.standardizer(), nobody)
+        assert state.iteration == 0
+
+    def test_come_as_often_as_any_other_from_balanced_batches(
+        self, uneven: Dataset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        drawn: list[Tensor] = []
+        batch = Dataset.batch
+
+        def noted(data: Dataset, clips: Tensor, *rest: int) -> tuple[Tensor, Tensor]:
+            drawn.append(data.labels[clips])
+            return batch(data, clips, *rest)
+
+        monkeypatch.setattr(Dataset, "batch", noted)
+        run(TrainingState(plan(sampling="balanced")), uneven)
+        assert torch.bincount(torch.cat(drawn)).tolist() == [24, 24, 24]
 
 
 class TestDataset:

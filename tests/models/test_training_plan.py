@@ -40,6 +40,7 @@ class TestDefaults:
         assert (default.frames, default.epsilon) == (373, 0.02)
         assert default.defense == Single()
         assert default.attack == Fgsm(labels="true")
+        assert default.crafting == "eval"
 
     def test_of_a_recipe_are_those_of_the_plan(self) -> None:
         default = TrainingPlan(architecture="cnn4", n_classes=7)
@@ -105,6 +106,9 @@ class TestRanges:
             {"decay": math.nan},
             {"decay_every": 0},
             {"cooldown": -1},
+            {"epsilon_ramp": -1},
+            {"class_weights": "inverse"},
+            {"sampling": "stratified"},
             {"frames": 31},
             {"frames": 3_751},
             {"seed": -1},
@@ -232,3 +236,58 @@ class TestAttack:
         ((field, message),) = refused(epsilon=50)
         assert field == "epsilon"
         assert "50.0 is more than 10.0 sigma" in message
+
+
+class TestFusedCrafting:
+    @pytest.mark.parametrize(
+        "chosen",
+        [
+            {"defense": {"type": "vanilla"}},
+            {"defense": {"type": "similarity"}},
+            {"attack": {"type": "fgsm", "norm": "l2"}, "epsilon": 5},
+            {"attack": {"type": "fgsm", "clip": 0.1}},
+        ],
+        ids=str,
+    )
+    def test_takes_fgsm_at_the_true_label(self, chosen: dict[str, Any]) -> None:
+        assert plan(crafting="fused", **chosen).crafting == "fused"
+
+    @pytest.mark.parametrize(
+        ("chosen", "reason"),
+        [
+            ({"defense": {"type": "single"}}, "the defense single knows no fused crafting"),
+            ({"defense": {"type": "pgd"}}, "the defense pgd knows no fused crafting"),
+            ({"defense": {"type": "trades"}}, "give eval, or similarity or vanilla"),
+            ({"attack": {"type": "pgd"}}, "PGD needs more than the gradient of the clean loss"),
+            ({"attack": {"type": "fgsm", "labels": "predicted"}}, "FGSM, labels predicted needs"),
+            ({"attack": {"type": "fgsm", "goal": "all_targets"}}, "FGSM, goal all_targets needs"),
+        ],
+        ids=str,
+    )
+    def test_is_refused_where_one_gradient_does_not_suffice(
+        self, chosen: dict[str, Any], reason: str
+    ) -> None:
+        ((field, message),) = refused(crafting="fused", **chosen)
+        assert field == "crafting"
+        assert reason in message
+
+    def test_is_no_fault_of_its_own_beside_a_fault(self) -> None:
+        assert [field for field, _ in refused(crafting="fused", defense={"type": "magic"})] == [
+            "defense.type"
+        ]
+
+
+class TestStrength:
+    def test_is_epsilon_from_the_first_adversarial_iteration_on(self) -> None:
+        assert plan(epsilon=0.1, adversarial_from=4).strength(4) == 0.1
+
+    def test_rises_linearly_over_the_ramp(self) -> None:
+        ramped = plan(epsilon=0.1, adversarial_from=4, epsilon_ramp=4)
+        found = [ramped.strength(iteration) for iteration in range(4, 10)]
+        assert found == pytest.approx([0.025, 0.05, 0.075, 0.1, 0.1, 0.1])
+        assert found[3] == 0.1
+
+    def test_is_no_part_of_the_clean_phase_but_weights_and_sampling_are(self) -> None:
+        assert plan(epsilon_ramp=4).clean_phase() == plan().clean_phase()
+        for changes in ({"class_weights": "balanced"}, {"sampling": "balanced"}):
+            assert plan(**changes).clean_phase() != plan().clean_phase()

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.jobs.services import Services
+from app.trainings.kept_checkpoint import checkpoint_dir
 
 if TYPE_CHECKING:
     import torch
@@ -19,5 +20,6 @@ class WorkerContext(Services):
         return chosen_device(self.settings.device)
 
     def checkpoint_dir(self, job_id: str) -> Path:
-        """Where a job keeps what only its later attempts need; gone when the job has ended."""
-        return self.storage.job_dir(job_id) / "checkpoint"
+        """Where a job keeps what only its later attempts need; gone when the job has ended, unless
+        it is a training that diverged."""
+        return checkpoint_dir(self.storage, job_id)

@@ -30,13 +30,13 @@ class CorpusRecordings:
 
     def __init__(self, corpus: str, paths: tuple[Path, ...]) -> None:
         self._corpus = corpus
-        self._paths = paths
+        self.paths = paths
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self.paths)
 
     def __getitem__(self, index: int) -> Tensor:
-        return _read(self._paths[index], self._corpus)
+        return _read(self.paths[index], self._corpus)
 
 
 @lru_cache(maxsize=KEPT)

@@ -19,6 +19,7 @@ from app.jobs.states import QUEUED_KINDS, TERMINAL, JobKind, JobStatus
 from app.jobs.tables import Job
 from app.persistence.ids import is_id
 from app.studies import driving
+from app.trainings.kept_checkpoint import kept_checkpoint, outlives
 from workers.runtime.context import WorkerContext
 from workers.runtime.shard_recovery import settle_shard
 
@@ -122,7 +123,7 @@ def clear_away(context: WorkerContext, job_ids: Sequence[str]) -> int:
     Returns:
         From how many jobs something was removed.
     """
-    columns = (Job.id, Job.kind, Job.status, Job.attempt)
+    columns = (Job.id, Job.kind, Job.status, Job.attempt, Job.error)
     with context.sessions() as session:
         # What a study keeps are its tables, which its owner may want for as long as the job.
         worked = (Job.kind.in_(QUEUED_KINDS), Job.status.in_(TERMINAL))
@@ -130,26 +131,48 @@ def clear_away(context: WorkerContext, job_ids: Sequence[str]) -> int:
         ended = list(session.execute(query))
         shards.forget(session, job_ids)
         session.commit()
-    _say_empty(context, [job_id for job_id, _, status, _ in ended if status in KEEPING_NOTHING])
+    diverged = {one.id for one in ended if outlives(one.kind, one.status, one.error)}
+    failed = {one.id for one in ended if one.status in KEEPING_NOTHING}
+    _say_size(context, sorted(failed - diverged), 0)
+    for job_id in sorted(diverged):
+        _say_size(context, [job_id], _checkpoint_bytes(context, job_id))
     cleared = 0
-    for job_id, kind, status, attempt in ended:
+    for job_id, kind, status, attempt, _ in ended:
         found = status is JobStatus.SUCCEEDED and kind is JobKind.AUDIT
-        idle = list(_idle(context, job_id, found_by=attempt if found else None))
+        if job_id in diverged:
+            idle = list(_beside_the_checkpoint(context, job_id))
+        else:
+            idle = list(_idle(context, job_id, found_by=attempt if found else None))
         for path in idle:
             context.storage.remove(path)
         cleared += bool(idle)
     return cleared
 
 
-def _say_empty(context: WorkerContext, job_ids: Sequence[str]) -> None:
+def _say_size(context: WorkerContext, job_ids: Sequence[str], size: int) -> None:
     """Before the files go: whoever dies then leaves files that the next collection finds."""
     with context.sessions.begin() as session:
         session.execute(
             update(Job)
-            .where(Job.id.in_(job_ids), Job.bytes != 0)
-            .values(bytes=0, audio_bytes=0)
+            .where(Job.id.in_(job_ids), Job.bytes != size)
+            .values(bytes=size, audio_bytes=0)
             .execution_options(synchronize_session=False)
         )
+
+
+def _checkpoint_bytes(context: WorkerContext, job_id: str) -> int:
+    kept = kept_checkpoint(context.storage, job_id)
+    return 0 if kept is None else kept.stat().st_size
+
+
+def _beside_the_checkpoint(context: WorkerContext, job_id: str) -> Iterator[Path]:
+    """All files of a training but the checkpoint that outlives it."""
+    folder = context.storage.job_dir(job_id)
+    kept = kept_checkpoint(context.storage, job_id)
+    if kept is None:
+        yield from [folder] if folder.exists() else []
+    else:
+        yield from (path for path in folder.rglob("*") if path.is_file() and path != kept)
 
 
 def _idle(context: WorkerContext, job_id: str, *, found_by: int | None) -> Iterator[Path]:

@@ -6,10 +6,13 @@ import pytest
 from pydantic import ValidationError
 
 from app.audits.harden_request import Harden
-from app.audits.hardening import verdict
+from app.audits.hardening import training, verdict
 from app.audits.result import Hardening
+from app.audits.schemas import AuditRequest
 from models.attacks import Attack, parse
 from models.audit.checks import Evidence
+from models.checkpoint import ModelConfig
+from models.training_plan import Recipe
 from tests.app.audits.conftest import attacked, found_result, found_rows, prediction
 
 FGSM = parse({"type": "fgsm", "epsilon": [0.02, 0.1]})
@@ -100,3 +103,25 @@ class TestVerdict:
     def test_a_bound_is_needed(self) -> None:
         with pytest.raises(ValidationError, match="give it, or uar_below"):
             harden(epsilon=0.1)
+
+
+class TestTraining:
+    @pytest.mark.parametrize(
+        ("weights", "corpus", "carried"),
+        [
+            ("balanced", "corpus_other", "balanced"),
+            ({"joy": 2.0}, "corpus_its", {"joy": 2.0}),
+            ({"joy": 2.0}, "corpus_other", None),
+        ],
+    )
+    def test_minds_rare_emotions_as_that_of_the_model_did(
+        self, weights: Any, corpus: str, carried: Any
+    ) -> None:
+        """Weights by name mean the emotions of the corpus that it learnt from."""
+        recipe = Recipe(class_weights=weights, sampling="balanced").model_dump(mode="json")
+        told = {"corpus": "corpus_its", "recipe": recipe}
+        flat = (0.0,) * 64, (1.0,) * 64
+        config = ModelConfig("cnn4", ("anger", "joy"), *flat, training=told)
+        request = AuditRequest(model="its", corpus=corpus, attacks=[FGSM])
+        wanted = training(request, harden(epsilon=0.1, uar_below=0.5), config)
+        assert (wanted.sampling, wanted.class_weights) == ("balanced", carried)

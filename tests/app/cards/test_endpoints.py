@@ -12,6 +12,9 @@ from sqlalchemy.orm import Session
 from app.jobs.service import Submission
 from app.jobs.states import JobKind
 from app.persistence.ids import new_id
+from models.defenses.vanilla import Vanilla
+from models.overfitting import Overfitting, Point
+from models.training_plan import Recipe
 from tests.app.cards.conftest import Audited
 from tests.app.gates.results import check
 from tests.conftest import MakeKey
@@ -60,6 +63,53 @@ class TestAccess:
         assert client.get("/v1/models/nobody/card").status_code == 404
         answer = client.get(f"/v1/models/{model}/card", params={"audit": new_id("audit")})
         assert answer.status_code == 404
+
+
+class TestTraining:
+    """What of a training was not as usual stands in the card of its model."""
+
+    def told(self, client: TestClient, audited: Audited, model: str, **training: Any) -> str:
+        audited(reported={"training": training})
+        return card(client, model)
+
+    def test_tells_weights_batches_and_ramp(
+        self, client: TestClient, audited: Audited, model: str
+    ) -> None:
+        recipe = Recipe(
+            defense=Vanilla(),
+            epsilon=0.04,
+            epsilon_ramp=500,
+            class_weights={"joy": 2.5, "anger": 1},
+            sampling="balanced",
+        )
+        text = self.told(client, audited, model, recipe=recipe.model_dump(mode="json"))
+        assert "- Class weights in the loss: joy 2.5, anger 1\n" in text
+        assert "- Batches: each emotion as often as any other\n" in text
+        assert "- ε rose to 0.04 over 500 iterations\n" in text
+
+    def test_tells_nothing_of_what_is_as_usual(
+        self, client: TestClient, audited: Audited, model: str
+    ) -> None:
+        plain = Recipe(epsilon_ramp=500).model_dump(mode="json")
+        text = self.told(client, audited, model, recipe=plain)
+        for absent in ("Class weights", "Batches", "rose to", "diverged", "overfitting"):
+            assert absent not in text
+
+    def test_tells_overfitting_and_where_it_went_on_from(
+        self, client: TestClient, audited: Audited, model: str
+    ) -> None:
+        points = Point(800, 0.48, 0.41), Point(1200, 0.71, 0.02)
+        found = Overfitting.between(*points, "best", 2000)
+        text = self.told(
+            client,
+            audited,
+            model,
+            overfitting=found.model_dump(mode="json"),
+            resumed_from={"training": "train_1", "iteration": 600},
+        )
+        assert f"- {found}\n" in text
+        assert "The model is that of iteration 800." in text
+        assert "- Iterations up to 600: of train\\_1, which diverged\n" in text
 
 
 class TestWhichAudit:

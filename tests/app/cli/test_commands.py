@@ -289,6 +289,23 @@ class TestTrain:
         told = json.loads(said.out)["input"]["attack"]
         assert (told["type"], told["steps"]) == ("pgd", 3)
 
+    def test_it_takes_weights_of_emotions_as_a_name_pairs_or_json(
+        self, serval: Serval, worker: WorkerContext, short: tuple[str, ...]
+    ) -> None:
+        known = json.loads(serval("corpus", "show", "speech", "--json").out)["classes"]
+        emotion = min(known)
+        for given, taken in (
+            ("balanced", "balanced"),
+            (f"{emotion}=2", {emotion: 2.0}),
+            (f'{{"{emotion}": 2}}', {emotion: 2.0}),
+        ):
+            said = serval(*short, "--no-wait", "--json", "--class-weights", given)
+            assert json.loads(said.out)["input"]["class_weights"] == taken, said.err
+        said = serval(*short, "--json", "--sampling", "balanced", "--epsilon-ramp", "2")
+        told = json.loads(said.out)
+        assert (told["input"]["sampling"], told["input"]["epsilon_ramp"]) == ("balanced", 2)
+        assert told["status"] == "succeeded"
+
     def test_a_preset_sets_what_its_method_needs(
         self, serval: Serval, corpus: str, short: tuple[str, ...]
     ) -> None:

@@ -90,8 +90,10 @@ class TestCreateTraining:
             "defense": {"type": "single"},
             "attack": Fgsm().model_dump(mode="json"),
             "epsilon": 0.02,
+            "crafting": "eval",
             "iterations": 10_000,
             "adversarial_from": None,
+            "epsilon_ramp": 0,
             "batch_size": 16,
             "learning_rate": 0.001,
             "decay": 0.9,
@@ -101,7 +103,10 @@ class TestCreateTraining:
             "front_end": "logmel-2",
             "augment": [],
             "augment_share": 0.3,
+            "class_weights": None,
+            "sampling": "uniform",
             "precision": "float32",
+            "on_overfitting": "warn",
             "seed": 0,
             "train_on": "train",
             "fold": None,
@@ -192,6 +197,30 @@ class TestWhoMay:
             assert answer.status_code == 404
 
 
+class TestOnOverfitting:
+    @pytest.mark.parametrize(
+        ("wanted", "why"),
+        [
+            ({"train_on": "train+dev"}, "no dev is left"),
+            ({"fold": {"number": 1, "of": 2}}, "the corpus has no dev"),
+            ({"evaluate_every": 0}, "evaluate_every is 0"),
+            ({"epsilon": 0}, "epsilon is 0"),
+        ],
+        ids=str,
+    )
+    def test_of_a_training_that_nothing_watches_is_warned_of(
+        self, post: Post, wanted: dict[str, Any], why: str
+    ) -> None:
+        (warning,) = [
+            text for text in post(on_overfitting="stop", **wanted).json()["warnings"] if why in text
+        ]
+        assert warning.startswith("on_overfitting is stop, but ")
+        assert not any(why in text for text in post(**wanted).json()["warnings"])
+
+    def test_is_not_warned_of_where_there_is_a_dev(self, post: Post) -> None:
+        assert post(on_overfitting="best").json()["warnings"] == post().json()["warnings"]
+
+
 class TestRefused:
     """Each is a clear problem, queues nothing, and the next good one works."""
 
@@ -219,6 +248,10 @@ class TestRefused:
             ("decay", 1.5),
             ("decay_every", 0),
             ("cooldown", -1),
+            ("epsilon_ramp", -1),
+            ("class_weights", "inverse"),
+            ("sampling", "stratified"),
+            ("on_overfitting", "panic"),
             ("frames", 31),
             ("frames", 10**6),
             ("seed", -1),
@@ -314,6 +347,16 @@ class TestRefused:
         assert "needs 3 labels, and the model has 2: give ce or margin" in told(fault)
         assert jobs(session) == 0
         assert post(**wanted).status_code == 202
+
+    def test_a_weight_of_an_emotion_that_is_not_learnt_is_422_and_named(
+        self, post: Post, session: Session
+    ) -> None:
+        problem = refusal(post(class_weights={"joy": 2, "boredom": 3}))
+        (fault,) = problem["errors"]
+        assert (fault["field"], fault["value"]) == ("class_weights.boredom", "3.0")
+        assert "train has no clip of this emotion: give weights for anger, joy" in told(fault)
+        assert jobs(session) == 0
+        assert post(class_weights={"joy": 2}).status_code == 202
 
     @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999"])
     def test_what_is_no_number_is_refused(

@@ -1,9 +1,10 @@
 """What holds for every registered defence, whatever its loss: one added is held to it by itself."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
+from torch.nn import functional
 
 from models.attacks import ATTACKS
 from models.attacks.attack import Attack
@@ -49,6 +50,38 @@ class TestEveryDefense:
             for net in (tiny_net().train(), tiny_net().train())
         ]
         assert losses[0] == losses[1]
+
+    def test_weighs_classes_in_each_of_its_cross_entropies(
+        self, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Those of attacks are a loss of each clip, whose sign no weight changes."""
+        taken: list[torch.Tensor | None] = []
+        real = functional.cross_entropy
+
+        def noted(logits: Any, y: Any, weight: Any = None, **options: Any) -> torch.Tensor:
+            if weight is not None or options.get("reduction", "mean") == "mean":
+                taken.append(weight)
+            return real(logits, y, weight, **options)
+
+        monkeypatch.setattr(functional, "cross_entropy", noted)
+        x, y = clips()
+        net, weights = tiny_net().train(), torch.tensor([2.0, 0.5, 1.0])
+        defense = DEFENSES.parse({"type": name})
+        defense.weighing(weights).loss(net, x, y, adversary(net, len(x)))
+        assert taken
+        assert all(one is weights for one in taken)
+
+    def test_equal_weights_change_nothing_and_it_is_left_as_it_was(self, name: str) -> None:
+        x, y = clips()
+        defense = DEFENSES.parse({"type": name})
+        weighing = defense.weighing(torch.ones(3))
+        plain, weighed, again = (
+            one.loss(net, x, y, adversary(net, len(x))).item()
+            for one in (defense, weighing, defense)
+            for net in (tiny_net().train(),)
+        )
+        assert weighed == pytest.approx(plain, rel=1e-6)
+        assert again == plain
 
     def test_leaves_the_flags_and_gradients_of_the_network_as_they_were(self, name: str) -> None:
         x, y = clips()

@@ -11,7 +11,8 @@ from app.jobs.service import cancel
 from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
 from app.studies import result, service
-from app.studies.schemas import StudyRequest
+from app.studies.pictures import pictures
+from app.studies.schemas import StudyFigure, StudyRequest
 from models.architectures import ARCHITECTURES
 from models.studies.rendering import RENDERERS
 from models.studies.result import StudyResult
@@ -120,9 +121,19 @@ class TestDone:
         charts = {one.name: str(one.svg) for one in result.figures(found)}
         assert {name.split("-")[1] for name in charts} == {"fgsm", "noise", "worst"}
         assert all(svg.startswith("<svg") for svg in charts.values())
+        drawn = figure_2(context, found)
+        assert drawn
+        assert drawn[0].name == "tiny-figure2-1.png"
+        assert drawn[0].url == f"/v1/audits/{found.figure_2[0].audit}/artifacts/figure2-1.png"
         remove_audits(context)
         assert tables(study) == found
+        assert figure_2(context, found) == []
         assert row(context, study).bytes
+
+
+def figure_2(context: WorkerContext, found: StudyResult) -> list[StudyFigure]:
+    with context.sessions() as session:
+        return list(pictures(session, context.storage, found, owner="local"))
 
 
 def remove_audits(context: WorkerContext) -> None:

@@ -33,9 +33,9 @@ from workers.runtime import progress
 from workers.runtime import run as running
 from workers.runtime.context import WorkerContext
 from workers.runtime.progress import Stopped, Watchdog
-from workers.trainings import training_job
+from workers.trainings import checkpoints, training_job
+from workers.trainings.checkpoints import Checkpoints
 from workers.trainings.training_data import TrainingData, load_training_data
-from workers.trainings.training_job import Checkpoints
 
 Row = Callable[[str], Job]
 Told = Callable[[str, str], list[dict[str, Any]]]
@@ -133,25 +133,27 @@ class TestTraining:
         for scored in result["metrics"].values():
             assert set(scored["fgsm_uar"]) == {"0.02", "0.04", "0.1"} | reported
         (look,) = told(job.id, "evaluation")
-        assert set(look["fgsm_uar"]) == looked_at
+        assert set(look["fgsm_uar"]) == set(look.get("pgd_uar", {})) == looked_at
 
     @pytest.mark.parametrize("norm", ["linf", "l2"])
     def test_a_look_in_between_is_in_the_norm_of_the_training(
         self, context: WorkerContext, submit: Submit, norm: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        asked: list[tuple[str, tuple[float, ...]]] = []
+        asked: list[tuple[str, str, tuple[float, ...]]] = []
         real = evaluate
 
         def noted(*arguments: Any, **options: Any) -> Evaluation:
-            asked.append((options["attack"].norm, tuple(options["strengths"])))
+            attack = options["attack"]
+            asked.append((attack.type, attack.norm, tuple(options["strengths"])))
             return real(*arguments, **options)
 
         monkeypatch.setattr(training_job, "evaluate", noted)
         against = {"attack": {"type": "pgd", "steps": 2, "norm": norm}, "epsilon": 0.1}
         work(context, submit(defense={"type": "vanilla"}, evaluate_every=2, **against))
-        in_between, *finished = asked
-        assert in_between == (norm, (0.1,))
-        assert {norm for norm, _ in finished} == {"linf"}
+        fgsm, pgd, *finished = asked
+        assert fgsm == ("fgsm", norm, (0.1,))
+        assert pgd == ("pgd", norm, (0.1,))
+        assert {norm for _, norm, _ in finished} == {"linf"}
 
     def test_while_they_are_scored_progress_is_told_in_clips(
         self, context: WorkerContext, submit: Submit, row: Row, monkeypatch: pytest.MonkeyPatch
@@ -203,6 +205,34 @@ class TestTraining:
             (4, "dev"),
         ]
         assert set(looks[0]["fgsm_uar"]) == {"0.02"}
+        assert set(looks[0]["pgd_uar"]) == {"0.02"}
+        assert (looks[0]["clips"], looks[0]["pgd_clips"]) == (12, 12)
+
+    def test_looks_at_dev_are_the_history_of_the_result(
+        self, context: WorkerContext, submit: Submit, row: Row, told: Told
+    ) -> None:
+        job = submit(iterations=6, evaluate_every=2, defense={"type": "vanilla"})
+        work(context, job)
+        found = TrainingResult.model_validate(row(job.id).result)
+        assert [one.iteration for one in found.history] == [2, 4]
+        looks = told(job.id, "evaluation")
+        assert [one.model_dump() | {"partition": "dev"} for one in found.history] == looks
+        assert found.overfitting is None
+
+    def test_pgd_is_run_on_as_many_clips_as_cost_a_twentieth_of_the_training(
+        self, context: WorkerContext, submit: Submit, told: Told, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """4 iterations of 4 clips, 8 passes each: 128, of which 70 % are 4 clips of PGD."""
+        monkeypatch.setattr(training_job, "LEAST_PGD_CLIPS", 3)
+        monkeypatch.setattr(training_job, "PGD_SHARE", 0.7)
+        asked = {"iterations": 8, "evaluate_every": 4}
+        counts = []
+        for defense in ("vanilla", "single"):
+            job = submit(defense={"type": defense}, **asked)
+            work(context, job)
+            (look,) = told(job.id, "evaluation")
+            counts.append(look["pgd_clips"])
+        assert counts == [4, 3]
 
     def test_a_long_training_tells_a_bounded_number_of_losses(
         self, context: WorkerContext, submit: Submit, told: Told, monkeypatch: pytest.MonkeyPatch
@@ -223,20 +253,6 @@ class TestTraining:
         assert error is not None
         assert error["code"] == "corpus_deleted"
         assert corpus.id in error["message"]
-
-    def test_a_training_that_diverges_says_what_to_change(
-        self, context: WorkerContext, submit: Submit, row: Row, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def diverge(*_: object) -> None:
-            raise FloatingPointError("the loss became nan in iteration 2: lower learning_rate (1)")
-
-        monkeypatch.setattr(training_job, "train", diverge)
-        job = submit()
-        work(context, job)
-        error = row(job.id).error
-        assert error is not None
-        assert error["code"] == "diverged"
-        assert "lower learning_rate" in error["message"]
 
     def test_silence_cannot_be_scored_and_says_so(
         self, context: WorkerContext, submit: Submit, row: Row, corpus: Corpus
@@ -321,7 +337,7 @@ class TestInterruptedTraining:
     def test_one_that_is_stopped_while_it_looks_at_dev_looks_again(
         self, context: WorkerContext, submit: Submit, told: Told, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def stopped(*_: object) -> None:
+        def stopped(*_: object, **__: object) -> None:
             raise Stopped
 
         job = submit(**self.DEFENDED)
@@ -335,7 +351,7 @@ class TestInterruptedTraining:
     def test_one_that_is_stopped_while_it_is_scored_does_not_train_again(
         self, context: WorkerContext, submit: Submit, told: Told, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def stopped(*_: object) -> None:
+        def stopped(*_: object, **__: object) -> None:
             raise Stopped
 
         job = submit(evaluate_every=0)
@@ -435,5 +451,5 @@ class TestCheckpoints:
         Checkpoints(folder, 1, warnings.append).save(self.state(4, monkeypatch))
         monkeypatch.setattr(training, "save_file", full)
         Checkpoints(folder, 2, warnings.append).save(self.state(8, monkeypatch))
-        assert warnings == [training_job.NO_CHECKPOINT]
+        assert warnings == [checkpoints.NO_CHECKPOINT]
         assert [path.name for path in folder.iterdir()] == ["attempt-0001.safetensors"]

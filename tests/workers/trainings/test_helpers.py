@@ -1,0 +1,132 @@
+"""A training by several processes is the training of one, and outlives a helper that dies."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from app.jobs.states import JobStatus
+from app.jobs.tables import Job
+from app.trainings.schemas import TrainingRequest
+from models.training import TrainingState, train
+from tests.speechless import manifest, write_corpus
+from tests.workers.conftest import Submit
+from workers.jobs import PERFORM
+from workers.runtime import run as running
+from workers.runtime.context import WorkerContext
+from workers.trainings import helpers
+from workers.trainings.helpers import helped, processes
+from workers.trainings.training_data import TrainingData, load_training_data
+
+pytestmark = pytest.mark.timeout(400)
+"""A helper is a process that imports all that a worker does."""
+
+Row = Callable[[str], Job]
+Told = Callable[[str, str], list[dict[str, Any]]]
+
+SMALL: dict[str, Any] = {"architecture": "cnn4", "iterations": 3, "evaluate_every": 2}
+"""Of a network that a process knows which is not this test's."""
+
+
+def together(context: WorkerContext, size: int) -> WorkerContext:
+    """The same place, whose trainings are made by so many processes."""
+    return replace(
+        context, settings=context.settings.model_copy(update={"training_processes": size})
+    )
+
+
+class TestATraining:
+    def test_by_two_processes_has_the_losses_of_one(
+        self, context: WorkerContext, submit: Submit, row: Row, told: Told
+    ) -> None:
+        how = {**SMALL, "defense": {"type": "vanilla"}, "adversarial_from": 1, "crafting": "fused"}
+        alone, shared = submit(**how), submit(**how)
+        running._run(context, PERFORM, alone.id)
+        running._run(together(context, 2), PERFORM, shared.id)
+        assert row(shared.id).status is JobStatus.SUCCEEDED, row(shared.id).error
+        one, two = ([step["loss"] for step in told(job.id, "step")] for job in (alone, shared))
+        assert two[:2] == pytest.approx(one[:2], rel=1e-4)
+        # Adam's first steps are of the learning rate, be a gradient one of rounding or not.
+        assert two[2] == pytest.approx(one[2], rel=0.05)
+        assert not list(context.checkpoint_dir(shared.id).glob("helpers-*"))
+        assert subprocess_children() == []
+
+
+def subprocess_children() -> list[int]:
+    """Processes that this one has started and that still run."""
+    own = f"/proc/{os.getpid()}/task/{os.getpid()}/children"
+    return [int(child) for child in Path(own).read_text().split()] if Path(own).exists() else []
+
+
+class TestAHelperThatDies:
+    @pytest.fixture
+    def started(self, monkeypatch: pytest.MonkeyPatch) -> "list[subprocess.Popen[bytes]]":
+        """The helpers, as they are started."""
+        found: list[subprocess.Popen[bytes]] = []
+        real = helpers._started
+
+        def noted(task: dict[str, Any]) -> "subprocess.Popen[bytes]":
+            helper = real(task)
+            found.append(helper)
+            return helper
+
+        monkeypatch.setattr(helpers, "_started", noted)
+        return found
+
+    def test_takes_the_horse_with_it_so_that_the_job_goes_on_elsewhere(
+        self, started: "list[subprocess.Popen[bytes]]", tmp_path: Path
+    ) -> None:
+        request, data = self.material(tmp_path)
+        state = TrainingState(request.plan(3))
+        left: list[float] = []
+
+        def kill(_: object) -> None:
+            started[0].kill()
+
+        with (
+            pytest.raises(RuntimeError),
+            helped(
+                2, state, request, tmp_path / "corpus", tmp_path / "start", {},
+                leave=lambda: left.append(time.monotonic()),
+            ) as ranks,
+        ):  # fmt: skip
+            train(state, data.train, data.standardizer, kill, ranks=ranks)
+        assert left
+        assert not (tmp_path / "start").exists()
+
+    def test_and_it_dies_itself_where_its_horse_is_gone(self) -> None:
+        helper = helpers._started({"parent": 1})  # not the process that starts it
+        assert helper.wait(timeout=300) == 1
+
+    def material(self, folder: Path) -> tuple[TrainingRequest, TrainingData]:
+        """A training, and what it needs of its corpus."""
+        write_corpus(folder / "corpus", manifest())
+        request = TrainingRequest(
+            corpus="corpus_x", front_end="logmel-1", batch_size=4, frames=32, **SMALL
+        )
+        return request, load_training_data(folder / "corpus", request, torch.device("cpu"))
+
+
+class TestProcesses:
+    @pytest.mark.parametrize(
+        ("wanted", "batch_size", "made"),
+        [(1, 16, 1), (2, 16, 2), (3, 16, 2), (7, 12, 6), (4, 7, 1), (0, 16, 1), (64, 16, 16)],
+    )
+    def test_share_a_batch_equally(self, wanted: int, batch_size: int, made: int) -> None:
+        assert processes(wanted, batch_size, torch.device("cpu")) == made
+
+    @pytest.mark.parametrize(
+        ("wanted", "device", "made"),
+        [(0, "cuda", 4), (2, "cuda", 2), (8, "cuda", 4), (8, "cuda:1", 1), (0, "cuda:1", 1)],
+    )
+    def test_are_no_more_than_there_are_gpus(
+        self, wanted: int, device: str, made: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+        assert processes(wanted, 16, torch.device(device)) == made

@@ -1,0 +1,53 @@
+"""A helper of a training, as a process: ``python -m workers.trainings.helper``.
+
+Standard input says what there is to do, see `workers.trainings.helpers`.
+"""
+
+import json
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from app.processes import die_with
+from app.trainings.schemas import TrainingRequest
+from models.memory import keep_freed_memory
+from models.ranks import joined
+from models.training import Step, TrainingState, train
+from workers.runtime.noises import CorpusRecordings
+from workers.trainings.training_data import load_training_data
+
+
+def help_with(task: dict[str, Any]) -> None:
+    """Train until the training is over; the horse ends this process if it is sooner."""
+    torch.set_num_threads(task["threads"])
+    kind, rank = task["device"], task["rank"]
+    device = torch.device(kind, rank) if kind == "cuda" else torch.device(kind)
+    if kind == "cuda":
+        torch.cuda.set_device(device)
+    request = TrainingRequest.of_stored(task["request"])
+    noises = {
+        source: CorpusRecordings(source, tuple(map(Path, paths)))
+        for source, paths in task["noises"].items()
+    }
+    data = load_training_data(Path(task["folder"]), request, device, noises)
+    state = TrainingState(request.plan(len(data.labels)), device)
+    state.load(Path(task["start"]))
+    meeting = {"address": task["address"], "rank": rank, "size": task["size"]}
+    with joined(state.net, **meeting) as ranks, suppress(FloatingPointError):  # the horse tells it
+        train(state, data.train, data.standardizer, _nobody, emotions=data.labels, ranks=ranks)
+
+
+def _nobody(step: Step) -> None:
+    """The first process watches for all."""
+
+
+if __name__ == "__main__":
+    given = json.load(sys.stdin)
+    die_with(given["parent"])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C concerns the worker alone
+    keep_freed_memory()
+    help_with(given)
