@@ -99,10 +99,11 @@ def harmed() -> list[dict[str, Any]]:
         workers = [
             stack.enter_context(worker(context, JobKind.TRAINING, **settings)) for _ in range(2)
         ]
-        whole = weights(context, done(context, workers, seed=0).id)
+        unharmed = done(context, workers, seed=0)
+        whole = weights(context, unharmed.id)
         forget(context)
         study = begin(context, seed=0)
-        killed = kill(context, study, workers)
+        killed = kill(context, study, workers, every=unharmed.seconds / KILLS)
         wait(context, study)
         again = weights(context, study)
         lost = list(lost_intervals(context, study))
@@ -204,19 +205,28 @@ def forget(context: WorkerContext) -> None:
             session.delete(model)
 
 
-def kill(context: WorkerContext, study: str, workers: Sequence[psutil.Process]) -> int:
-    """Kill horses at random moments; how many."""
+def kill(
+    context: WorkerContext, study: str, workers: Sequence[psutil.Process], *, every: float
+) -> int:
+    """Kill horses at random moments, all over the study; how many.
+
+    Args:
+        every: seconds from one to the next, in the mean.
+    """
     chance, killed, until = random.Random(14), 0, time.monotonic() + PATIENCE
     reconciler = Reconciler(context)
+    at = time.monotonic() + chance.uniform(0, 2 * every)
     while killed < KILLS and time.monotonic() < until:
         reconciler.look()
-        time.sleep(chance.uniform(0.5, 2.5))
         horses = [horse for one in workers for horse in one.children()]
-        if horses:
+        if horses and time.monotonic() >= at:
             os.kill(chance.choice(horses).pid, signal.SIGKILL)
             killed += 1
-        elif all(job.status.terminal for job in trainings(context, study)):
+            at = time.monotonic() + chance.uniform(0, 2 * every)
+        found = trainings(context, study)
+        if len(found) == CELLS and all(job.status.terminal for job in found):
             break
+        time.sleep(0.2)
     reconciler.leave()
     return killed
 
