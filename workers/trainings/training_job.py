@@ -45,7 +45,7 @@ from workers.runtime.progress import Stopped, Watchdog
 from workers.runtime.retries import retry_while_database_is_away
 from workers.trainings.checkpoints import NO_BEST, Checkpoints
 from workers.trainings.dev_history import DevHistory
-from workers.trainings.helpers import helped, processes
+from workers.trainings.rank_processes import helped, processes
 from workers.trainings.training_data import TrainingData, load_training_data
 
 log = structlog.get_logger("workers.trainings")

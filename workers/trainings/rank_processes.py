@@ -117,7 +117,7 @@ def _task(
     threads: int,
     state: TrainingState,
 ) -> dict[str, Any]:
-    """What a helper is told, in JSON's types; see `workers.trainings.helper`."""
+    """What a helper is told, in JSON's types; see `workers.trainings.rank_process`."""
     paths = {
         source: [str(path) for path in found.paths]
         for source, found in noises.items()
@@ -138,7 +138,7 @@ def _task(
 
 def _started(task: dict[str, Any]) -> "subprocess.Popen[bytes]":
     helper = subprocess.Popen(
-        python_command("workers.trainings.helper"),
+        python_command("workers.trainings.rank_process"),
         env=python_environment(os.environ),
         stdin=subprocess.PIPE,
     )

@@ -20,8 +20,7 @@ from tests.workers.conftest import Submit
 from workers.jobs import PERFORM
 from workers.runtime import run as running
 from workers.runtime.context import WorkerContext
-from workers.trainings import helpers
-from workers.trainings.helpers import helped, processes
+from workers.trainings.rank_processes import helped, processes
 from workers.trainings.training_data import TrainingData, load_training_data
 
 pytestmark = pytest.mark.timeout(400)
@@ -69,14 +68,14 @@ class TestAHelperThatDies:
     def started(self, monkeypatch: pytest.MonkeyPatch) -> "list[subprocess.Popen[bytes]]":
         """The helpers, as they are started."""
         found: list[subprocess.Popen[bytes]] = []
-        real = helpers._started
+        real = rank_processes._started
 
         def noted(task: dict[str, Any]) -> "subprocess.Popen[bytes]":
             helper = real(task)
             found.append(helper)
             return helper
 
-        monkeypatch.setattr(helpers, "_started", noted)
+        monkeypatch.setattr(rank_processes, "_started", noted)
         return found
 
     def test_takes_the_horse_with_it_so_that_the_job_goes_on_elsewhere(
@@ -101,7 +100,7 @@ class TestAHelperThatDies:
         assert not (tmp_path / "start").exists()
 
     def test_and_it_dies_itself_where_its_horse_is_gone(self) -> None:
-        helper = helpers._started({"parent": 1})  # not the process that starts it
+        helper = rank_processes._started({"parent": 1})  # not the process that starts it
         assert helper.wait(timeout=300) == 1
 
     def material(self, folder: Path) -> tuple[TrainingRequest, TrainingData]:

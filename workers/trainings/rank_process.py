@@ -1,6 +1,6 @@
-"""A helper of a training, as a process: ``python -m workers.trainings.helper``.
+"""A helper of a training, as a process: ``python -m workers.trainings.rank_process``.
 
-Standard input says what there is to do, see `workers.trainings.helpers`.
+Standard input says what there is to do, see `workers.trainings.rank_processes`.
 """
 
 import json
