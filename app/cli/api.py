@@ -99,7 +99,11 @@ class Api:
         _check(answer)
         return answer.json() if answer.content else None
 
-    def text(self, path: str, *, seconds: float = ANSWER_SECONDS, **params: str | None) -> str:
+    def text(self, path: str, **params: str | None) -> str:
+        """GET of a text that is no JSON; see `content`."""
+        return self.content(path, **params).decode()
+
+    def content(self, path: str, *, seconds: float = ANSWER_SECONDS, **params: str | None) -> bytes:
         """GET of what is no JSON; parameters that are None are left out.
 
         Args:
@@ -115,7 +119,7 @@ class Api:
         except (httpx.TransportError, httpx.UnsupportedProtocol) as error:
             raise self._unreachable(error) from error
         _check(answer)
-        return answer.text
+        return answer.content
 
     def pages(self, path: str, *, by: str = "id", **params: Any) -> Iterator[dict[str, Any]]:
         """All items of a list, page by page.

@@ -102,7 +102,7 @@ def reproduce(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Write tables (Markdown, LaTeX, CSV, JSON) and figures (SVG) there.",
+            help="Write tables (Markdown, LaTeX, CSV, JSON) and figures (SVG, PNG) there.",
             show_default="the tables are printed",
         ),
     ] = None,

@@ -46,7 +46,7 @@ Into = Annotated[
     Path | None,
     typer.Option(
         metavar="FOLDER",
-        help="Write tables (Markdown, LaTeX, CSV, JSON) and figures (SVG) there.",
+        help="Write tables (Markdown, LaTeX, CSV, JSON) and figures (SVG, PNG) there.",
         show_default="the tables are printed",
     ),
 ]

@@ -47,19 +47,20 @@ def write(api: Api, study: str, folder: Path, *, force: bool) -> list[Path]:
     check_folder(folder, force=force)
     found = []
     for form, name in TABLES.items():
-        found.append(_write(folder / name, table_text(api, study, form), force=force))
-    for one in json.loads(_made(api, study, "figures"))["data"]:
-        name = _plain(one)
-        found.append(_write(folder / name, _made(api, study, "figures", name), force=force))
+        text = table_text(api, study, form)
+        found.append(_write(folder / name, text.encode(), force=force))
+    for one in json.loads(_made(api, path_to("studies", study, "figures")))["data"]:
+        name, path = _plain(one)
+        found.append(_write(folder / name, _made(api, path), force=force))
     return found
 
 
 def table_text(api: Api, study: str, form: str) -> str:
     """All tables in a format."""
-    return _made(api, study, "tables", format=form)
+    return _made(api, path_to("studies", study, "tables"), format=form).decode()
 
 
-def _made(api: Api, study: str, *what: str, **params: str) -> str:
+def _made(api: Api, path: str, **params: str) -> bytes:
     """What the service makes of a study. While it makes that of another one, this one waits.
 
     Raises:
@@ -68,21 +69,27 @@ def _made(api: Api, study: str, *what: str, **params: str) -> str:
     until = time.monotonic() + TABLE_SECONDS
     while True:
         try:
-            return api.text(path_to("studies", study, *what), seconds=TABLE_SECONDS, **params)
+            return api.content(path, seconds=TABLE_SECONDS, **params)
         except Refused as error:
             if error.status != BUSY or time.monotonic() > until:
                 raise
         time.sleep(RETRY_SECONDS)
 
 
-def _plain(one: Mapping[str, Any]) -> str:
-    name = str(one["name"])
-    if is_id(name) is None:
-        raise CliError(f"The service names a figure {name!r}, which is no plain name.")
-    return name
+def _plain(figure: Mapping[str, Any]) -> tuple[str, str]:
+    """Name and path of a figure, which is the study's own or an artifact of one of its audits.
+
+    Raises:
+        CliError: it would lead elsewhere.
+    """
+    name, url = str(figure["name"]), str(figure["url"])
+    start, version, *parts = url.split("/")
+    if is_id(name) is None or (start, version) != ("", "v1") or not all(map(is_id, parts)):
+        raise CliError(f"The service names a figure {name!r} at {url!r}, which is no plain name.")
+    return name, url
 
 
-def _write(path: Path, text: str, *, force: bool) -> Path:
+def _write(path: Path, content: bytes, *, force: bool) -> Path:
     with written(path, force=force) as file:
-        file.write(text.encode())
+        file.write(content)
     return path

@@ -39,7 +39,8 @@ class TestTheCommandLine:
     def test_the_help_names_every_command(self, serval: Serval) -> None:
         said = serval("--help").out
         service = ("up", "serve", "worker", "keys", "purge", "deletions")
-        clients = ("predict", "audit", "report", "artifacts", "train", "corpus", "jobs", "models")
+        clients = ("predict", "audit", "report", "artifacts", "train", "corpus", "jobs", "models",
+                   "reproduce", "study")  # fmt: skip
         for command in (*service, *clients):
             assert f" {command} " in said
 

@@ -37,6 +37,8 @@ class TestReproduce:
         written = {path.name for path in folder.iterdir()}
         assert written >= {"tables.md", "tables.tex", "tables.csv", "tables.json"}
         assert any(name.endswith(".svg") for name in written)
+        picture = next(name for name in written if name.endswith(".png"))
+        assert (folder / picture).read_bytes().startswith(b"\x89PNG")
         assert "batch\\_size" in (folder / "tables.md").read_text()  # a deviation of the preset
         assert json.loads((folder / "tables.json").read_text())["performance"]
         assert said.out == ""

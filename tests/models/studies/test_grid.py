@@ -71,6 +71,11 @@ class TestCells:
             }
         )
 
+    def test_craft_as_the_study_says_where_they_use_its_attack(self) -> None:
+        trainings = ["single", "vanilla", "noise-spectrogram", "noise-audio", "pgd"]
+        found = grid(trainings=trainings, epsilons=[0.1], recipe={"crafting": "fused"}).cells()
+        assert [cell.training for cell in found if cell.recipe.crafting == "fused"] == ["vanilla"]
+
     def test_are_named_by_what_tells_them_apart(self) -> None:
         found = grid(
             trainings=["single", {"type": "similarity", "beta": 0.3}], epsilons=[0.1], seeds=[2]

@@ -39,6 +39,7 @@ class TestTheSame:
         [
             ({"epsilon": 0.1}, {"epsilon": 0.02}),  # single takes no strength
             ({"adversarial_from": 5}, {}),
+            ({"epsilon_ramp": 5}, {}),
             ({"augment_share": 0.9}, {}),  # of nothing
             ({**VANILLA, "adversarial_from": 1_000}, VANILLA),
             ({**VANILLA, "attack": {"type": "fgsm"}}, VANILLA),
@@ -62,6 +63,10 @@ class TestNotTheSame:
             ({"defense": {"type": "vanilla", "alpha": 0.4}}, VANILLA),
             ({**VANILLA, "epsilon": 0.1}, VANILLA),
             ({**VANILLA, "adversarial_from": 5}, VANILLA),
+            ({**VANILLA, "epsilon_ramp": 5}, VANILLA),
+            ({**VANILLA, "crafting": "fused"}, VANILLA),
+            ({"class_weights": "balanced"}, {}),
+            ({"sampling": "balanced"}, {}),
             ({**VANILLA, "attack": {"type": "fgsm", "labels": "predicted"}}, VANILLA),
             ({**VANILLA, "attack": {"type": "noise"}}, {**VANILLA, "attack": {"type": "pgd"}}),
             ({"augment": [{"type": "gain", "db": [-6]}]}, {}),
