@@ -77,7 +77,8 @@ def helped(
     if size == 1:
         yield ALONE
         return
-    threads = max(1, torch.get_num_threads() // size)
+    alone = torch.get_num_threads()
+    threads = max(1, alone // size)
     torch.set_num_threads(threads)
     start.parent.mkdir(parents=True, exist_ok=True)
     helpers: list[subprocess.Popen[bytes]] = []
@@ -105,6 +106,7 @@ def helped(
             helper.kill()
             helper.wait()
         start.unlink(missing_ok=True)
+        torch.set_num_threads(alone)
 
 
 def _task(
