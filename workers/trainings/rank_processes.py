@@ -28,6 +28,8 @@ from workers.runtime.noises import CorpusRecordings
 
 log = structlog.get_logger("workers.trainings")
 
+RANK_PROCESS = "workers.trainings.rank_process"
+"""The module that a helper runs; another one in tests."""
 LOOK_SECONDS: Final = 0.2
 DYING_SECONDS: Final = 5.0
 """From a broken connection to the end of the process behind it, at most."""
@@ -140,7 +142,7 @@ def _task(
 
 def _started(task: dict[str, Any]) -> "subprocess.Popen[bytes]":
     helper = subprocess.Popen(
-        python_command("workers.trainings.rank_process"),
+        python_command(RANK_PROCESS),
         env=python_environment(os.environ),
         stdin=subprocess.PIPE,
     )
