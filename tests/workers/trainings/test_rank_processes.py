@@ -1,6 +1,5 @@
 """A training by several processes is the training of one, and outlives a helper that dies."""
 
-import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from tests.workers.conftest import Submit
 from workers.jobs import PERFORM
 from workers.runtime import run as running
 from workers.runtime.context import WorkerContext
+from workers.trainings import rank_processes
 from workers.trainings.rank_processes import helped, processes
 from workers.trainings.training_data import TrainingData, load_training_data
 
@@ -38,6 +38,21 @@ def helpers_know_the_tiny_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rank_processes, "RANK_PROCESS", "tests.workers.trainings.tiny_rank_process")
 
 
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> "list[subprocess.Popen[bytes]]":
+    """The helpers, as they are started."""
+    found: list[subprocess.Popen[bytes]] = []
+    real = rank_processes._started
+
+    def noted(task: dict[str, Any]) -> "subprocess.Popen[bytes]":
+        helper = real(task)
+        found.append(helper)
+        return helper
+
+    monkeypatch.setattr(rank_processes, "_started", noted)
+    return found
+
+
 def together(context: WorkerContext, size: int) -> WorkerContext:
     """The same place, whose trainings are made by so many processes."""
     return replace(
@@ -47,7 +62,12 @@ def together(context: WorkerContext, size: int) -> WorkerContext:
 
 class TestATraining:
     def test_by_two_processes_has_the_losses_of_one(
-        self, context: WorkerContext, submit: Submit, row: Row, told: Told
+        self,
+        context: WorkerContext,
+        submit: Submit,
+        row: Row,
+        told: Told,
+        started: "list[subprocess.Popen[bytes]]",
     ) -> None:
         how = {"defense": {"type": "vanilla"}, "adversarial_from": 1, "crafting": "fused"}
         alone, shared = (submit(**how, iterations=4, evaluate_every=2) for _ in range(2))
@@ -56,31 +76,12 @@ class TestATraining:
         assert row(shared.id).status is JobStatus.SUCCEEDED, row(shared.id).error
         one, two = ([step["loss"] for step in told(job.id, "step")] for job in (alone, shared))
         assert two == pytest.approx(one, rel=1e-4)
+        (helper,) = started
+        assert helper.returncode is not None
         assert not list(context.checkpoint_dir(shared.id).glob("helpers-*"))
-        assert subprocess_children() == []
-
-
-def subprocess_children() -> list[int]:
-    """Processes that this one has started and that still run."""
-    own = f"/proc/{os.getpid()}/task/{os.getpid()}/children"
-    return [int(child) for child in Path(own).read_text().split()] if Path(own).exists() else []
 
 
 class TestAHelperThatDies:
-    @pytest.fixture
-    def started(self, monkeypatch: pytest.MonkeyPatch) -> "list[subprocess.Popen[bytes]]":
-        """The helpers, as they are started."""
-        found: list[subprocess.Popen[bytes]] = []
-        real = rank_processes._started
-
-        def noted(task: dict[str, Any]) -> "subprocess.Popen[bytes]":
-            helper = real(task)
-            found.append(helper)
-            return helper
-
-        monkeypatch.setattr(rank_processes, "_started", noted)
-        return found
-
     def test_takes_the_horse_with_it_so_that_the_job_goes_on_elsewhere(
         self, started: "list[subprocess.Popen[bytes]]", tmp_path: Path
     ) -> None:
