@@ -45,9 +45,14 @@ def _nobody(step: Step) -> None:
     """The first process watches for all."""
 
 
-if __name__ == "__main__":
-    given = json.load(sys.stdin)
-    die_with(given["parent"])
+def main() -> None:
+    """Do what standard input says, and never outlive the horse."""
+    task = json.load(sys.stdin)
+    die_with(task["parent"])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C concerns the worker alone
     keep_freed_memory()
-    help_with(given)
+    help_with(task)
+
+
+if __name__ == "__main__":
+    main()

@@ -28,6 +28,8 @@ from workers.runtime.noises import CorpusRecordings
 
 log = structlog.get_logger("workers.trainings")
 
+RANK_PROCESS = "workers.trainings.rank_process"
+"""The module that a helper runs; another one in tests."""
 LOOK_SECONDS: Final = 0.2
 DYING_SECONDS: Final = 5.0
 """From a broken connection to the end of the process behind it, at most."""
@@ -77,34 +79,49 @@ def helped(
     if size == 1:
         yield ALONE
         return
-    threads = max(1, torch.get_num_threads() // size)
+    alone = torch.get_num_threads()
+    threads = max(1, alone // size)
     torch.set_num_threads(threads)
     start.parent.mkdir(parents=True, exist_ok=True)
     helpers: list[subprocess.Popen[bytes]] = []
     done = threading.Event()
     try:
         state.save(start)
-        with tempfile.TemporaryDirectory(prefix="serval-ranks-") as place:
+        # The helpers write there until they are gone, and they may leave something behind.
+        with tempfile.TemporaryDirectory(
+            prefix="serval-ranks-", ignore_cleanup_errors=True
+        ) as place:
             address = f"file://{place}/meeting"
             task = _task(request, folder, start, noises, address, size, threads, state)
-            helpers += [_started({**task, "rank": rank}) for rank in range(1, size)]
-            threading.Thread(target=_watch, args=(helpers, done, leave), daemon=True).start()
-            log.info("training with helpers", processes=size, threads=threads)
-            with joined(state.net, address=address, rank=0, size=size) as ranks:
-                start.unlink()  # all have read it: they would not be here otherwise
-                try:
-                    yield ranks
-                except RuntimeError:  # perhaps a connection, which breaks before its process ends
-                    _watch(helpers, done, leave, seconds=DYING_SECONDS)
-                    raise
-                finally:
-                    done.set()  # from here on helpers may end as they like
+            with _ended_at_last(helpers, done):
+                helpers += [_started({**task, "rank": rank}) for rank in range(1, size)]
+                threading.Thread(target=_watch, args=(helpers, done, leave), daemon=True).start()
+                log.info("training with helpers", processes=size, threads=threads)
+                with joined(state.net, address=address, rank=0, size=size) as ranks:
+                    start.unlink()  # all have read it: they would not be here otherwise
+                    try:
+                        yield ranks
+                    except RuntimeError:  # perhaps a connection, which breaks before its process
+                        _watch(helpers, done, leave, seconds=DYING_SECONDS)
+                        raise
+                    finally:
+                        done.set()  # from here on helpers may end as they like
+    finally:
+        start.unlink(missing_ok=True)
+        torch.set_num_threads(alone)
+
+
+@contextmanager
+def _ended_at_last(
+    helpers: "list[subprocess.Popen[bytes]]", done: threading.Event
+) -> Iterator[None]:
+    try:
+        yield
     finally:
         done.set()
         for helper in helpers:
             helper.kill()
             helper.wait()
-        start.unlink(missing_ok=True)
 
 
 def _task(
@@ -138,7 +155,7 @@ def _task(
 
 def _started(task: dict[str, Any]) -> "subprocess.Popen[bytes]":
     helper = subprocess.Popen(
-        python_command("workers.trainings.rank_process"),
+        python_command(RANK_PROCESS),
         env=python_environment(os.environ),
         stdin=subprocess.PIPE,
     )
