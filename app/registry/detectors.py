@@ -6,6 +6,7 @@ The files lie in the model's folder and go with it; the model's row says which o
 import shutil
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from sqlalchemy.orm import Session
 from torch import nn
@@ -107,8 +108,8 @@ def detach(session: Session, storage: Storage, model_id: str, *, owner: str) -> 
     storage.remove(entry.detector.folder(entry.folder))
 
 
-def load(entry: Entry) -> nn.Module | None:
-    """The network of a model's detector as predictions ask it, on the CPU; None if it has none.
+def load(entry: Entry, device: torch.device) -> nn.Module | None:
+    """The network of a model's detector as predictions ask it; None if it has none.
 
     Raises:
         ServalError: its files are gone or damaged, or it is another model's.
@@ -120,7 +121,7 @@ def load(entry: Entry) -> nn.Module | None:
         net = load_detector(folder, model_sha256=entry.sha256, digest=entry.detector.sha256)
     except (OSError, CheckpointError, SafetensorError) as error:
         raise _damaged(entry, error) from error
-    return served(net)
+    return served(net, device)
 
 
 def _remove_unused(storage: Storage, entry: Entry, final: Path) -> None:

@@ -21,7 +21,6 @@ from models.detectors import DetectorConfig, evading, evaluation
 from tests.app.tiny import tiny_config
 from tests.models.tiny import TinyNet, tiny_net
 from tests.recorded import record
-
 from workers.jobs import PERFORM
 from workers.runtime import run as running
 from workers.runtime.context import WorkerContext
