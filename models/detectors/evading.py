@@ -26,9 +26,9 @@ from models.victims import SpectrogramVictim
 
 WEIGHTS: Final = (0.1, 1.0, 10.0)
 """λ, what being noticed counts beside breaking the model."""
-STEPS: Final = 20
-STEP: Final = 2.5 / STEPS
-"""Of the radius, as in `pgd`."""
+STEPS: Final = 10
+LENGTH: Final = 2.5
+"""Of all steps of a path together, in radii, as of `pgd`."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Evasion:
             radius: of the ball, (batch,).
         """
         best, best_value = x.clone(), torch.full_like(radius, float("-inf"))
-        size = expand(radius * STEP, x)
+        size = expand(radius * LENGTH / STEPS, x)
         for weight in WEIGHTS:
             point = x
             for step in range(STEPS + 1):

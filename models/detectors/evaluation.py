@@ -28,7 +28,12 @@ from models.threats import Domain, ThreatModel
 
 FALSE_ALARMS: Final = 0.01
 """The share of clean clips that a threshold may take for attacked."""
-UNSEEN: Final = ({"type": "fgsm"}, {"type": "pgd"}, {"type": "mim"}, {"type": "apgd"})
+UNSEEN: Final = (
+    {"type": "fgsm"},
+    {"type": "pgd", "steps": 10},
+    {"type": "mim", "steps": 10},
+    {"type": "apgd", "steps": 10},
+)
 """Attacks on log-mels that a detector is examined with, if it has not learnt them."""
 SNR_DB: Final = (50.0, 40.0, 30.0)
 """Of waveform attacks."""

@@ -96,7 +96,7 @@ class TestDetector:
         config = entry.detector.config
         assert (config.model_sha256, config.training) == (model.sha256, job.id)
         assert config.threshold == result.metrics.threshold
-        net = detectors.load(entry)
+        net = detectors.load(entry, torch.device("cpu"))
         assert net is not None
         assert bool(torch.isfinite(net(torch.randn(2, 32, 64))).all())
 
@@ -142,7 +142,8 @@ class TestDetector:
     ) -> None:
         whole = submit()
         work(context, whole)
-        progress, stops = Watchdog.progress, {(3, "iterations"), (2, "points")}
+        progress = Watchdog.progress
+        stops: set[tuple[float, str]] = {(3, "iterations"), (2, "points")}
 
         def stop(self: Watchdog, done: float, total: float, unit: str) -> None:
             progress(self, done, total, unit)
