@@ -18,8 +18,8 @@ from torch import Tensor
 
 from app.predictions.schemas import Score
 from app.registry.loaded import LoadedModel
+from models.adversarial_score import probabilities as probabilities_of
 from models.audio import AudioError, AudioWarning, Channel, decode, level_warnings
-from models.detectors.scores import probabilities as probabilities_of
 from models.features import LogMel, windows
 
 _log_mel = LogMel()

@@ -10,7 +10,8 @@ Examples Are Not Easily Detected", AISec 2017). So its figures always hold such 
 (:mod:`models.detectors.evading`).
 
 ``network`` is the network, ``plan`` what determines a training, ``training`` the loop,
-``checkpoint`` the files, ``scores`` how a clip is scored, ``evaluation`` the figures.
+``checkpoint`` the files, ``evaluation`` the figures; how a clip is scored stands in
+:mod:`models.adversarial_score`.
 """
 
 from models.detectors.checkpoint import DetectorConfig, load_detector, save_detector

@@ -4,9 +4,9 @@
 
 L is the model's cross-entropy, d the detector's logit, Π and s as in projected gradient descent.
 Of what it tries (every λ, every step) the point counts that comes nearest to both goals. Carlini &
-Wagner, "Adversarial Examples Are Not Easily Detected", AISec 2017, Sec. 3.2 (the white box) show
-that detectors fall to an attack on both networks together; a weighted sum of the two losses is that
-of Metzen et al., ICLR 2017, Eq. 3, over several weights.
+Wagner ("Adversarial Examples Are Not Easily Detected", AISec 2017) show that detectors fall to an
+attacker with perfect knowledge, who attacks both networks together; a weight between the two is
+that of the dynamic adversary of Metzen et al. (ICLR 2017), tried here at several values.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.detectors.scores import clip_logits
+from models.adversarial_score import clip_logits
 from models.freezing import frozen
 from models.objectives import margin
 from models.precision import full_float32

@@ -13,6 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from models.adversarial_score import clip_scores
 from models.attacks import Attack, parse
 from models.audit import Audit
 from models.audit.figure import Figure, Figures, share
@@ -23,7 +24,6 @@ from models.audit.table import Names
 from models.budget import within_budget
 from models.detectors.evading import STEPS, WEIGHTS, Evasion
 from models.detectors.plan import DetectorRecipe
-from models.detectors.scores import clip_scores
 from models.threats import Domain, ThreatModel
 
 FALSE_ALARMS: Final = 0.01

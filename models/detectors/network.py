@@ -3,7 +3,7 @@
 Adversarial changes are small beside speech, and finer than it. So the first layer takes fixed
 differences in time and frequency, which leave little of speech and all of such a change, as
 steganalysis does (Fridrich & Kodovský, "Rich Models for Steganalysis of Digital Images", IEEE TIFS
-2012, Sec. II). Their energy counts by its logarithm: in quiet and smooth places a clean clip has
+2012). Their energy counts by its logarithm: in quiet and smooth places a clean clip has
 next to none, and any change stands out there.
 """
 

@@ -124,7 +124,7 @@ def train_detector(
     """Run the recipe of ``state`` from its iteration to the end.
 
     The loss is the binary cross-entropy of as many clean as attacked clips (Metzen et al., ICLR
-    2017, Sec. 3.2). The model is in eval mode and does not change.
+    2017). The model is in eval mode and does not change.
 
     Args:
         state: where the run stands; advanced in place.

@@ -76,5 +76,5 @@ def test_hostile_weights_are_refused(tmp_path: Path, digest: str, harm: str) -> 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"threshold": 2}', "\udcff"])
 def test_a_hostile_configuration_is_refused(text: str) -> None:
-    with pytest.raises(CheckpointError, match="detector.json cannot be read"):
+    with pytest.raises(CheckpointError, match=r"detector\.json cannot be read"):
         DetectorConfig.from_json(text.encode(errors="surrogateescape"))

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from models.adversarial_score import clip_logits, clip_scores
 from models.attacks.fgsm import Fgsm
 from models.attacks.pgd import Pgd
 from models.audit.inputs import batches
@@ -19,7 +20,6 @@ from models.detectors.evaluation import (
     threshold_of,
 )
 from models.detectors.plan import DetectorRecipe
-from models.detectors.scores import clip_logits, clip_scores
 from models.threats import ThreatModel
 from tests.models.audit.recordings import LABELS
 from tests.models.detectors.clips import Roughness, audit
@@ -46,8 +46,8 @@ class TestThreshold:
 
 class TestScores:
     def test_the_most_suspicious_window_counts(self) -> None:
-        one, most = audit(), 0
-        for batch in batches(one.victim, one.clips, "features", range(6), 1):
+        one, most = audit(n=10), 0
+        for batch in batches(one.victim, one.clips, "features", range(10), 1):
             shown, counts = one.victim.shown(batch.x, "features")
             found = clip_logits(Roughness(), one.victim, batch.x, "features")
             assert found.tolist() == [float(Roughness()(shown).max())]
