@@ -1,17 +1,22 @@
 """PUT and DELETE /v1/models/{model_id}/detector."""
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Body, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from app.access.auth import MayTrain
 from app.detectors import service
 from app.detectors.schemas import Attachment
+from app.http.examples import read_examples
 from app.http.problems import problems
 from app.http.queries import NoQuery
 from app.jobs.services import ServicesDep
 from app.registry.loaded import RegistryState
 from app.registry.schemas import Model
 from app.state import state_of
+
+REQUESTS: Final = read_examples(__file__, "requests")
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
@@ -23,7 +28,7 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 )
 async def put_detector(
     model_id: str,
-    wanted: Attachment,
+    wanted: Annotated[Attachment, Body(openapi_examples=REQUESTS)],
     request: Request,
     services: ServicesDep,
     caller: MayTrain,
