@@ -17,12 +17,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.architectures import SpectrogramNet
+from models.corpus.dataset import Dataset
 from models.defenses import Adversary
 from models.detectors.network import DetectorNet
 from models.detectors.plan import DetectorRecipe
 from models.features import Standardizer
 from models.rng import Rng
-from models.training import TrainingClips, batch_indices
+from models.training import batch_indices
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def train_detector(
     state: DetectorState,
     model: SpectrogramNet,
     frames: int,
-    data: TrainingClips,
+    data: Dataset,
     standardizer: Standardizer,
     on_step: Callable[[DetectorStep], None],
 ) -> DetectorNet:
@@ -147,7 +148,7 @@ def train_detector(
         for group in state.optimizer.param_groups:
             group["lr"] = rate
         chosen = batch_indices(recipe, state.iteration, len(data))
-        features, y = data.batch(chosen, frames, state.iteration)
+        features, y = data.batch(chosen.to(data.offsets.device), frames)
         x = standardizer(features)
         rng = Rng(recipe.seed, range(len(y)), f"detector/{state.iteration}")
         attacked = Adversary(model, recipe.attack, recipe.epsilon, rng).batch(x, y)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
+from models.corpus.dataset import Dataset
 from models.detectors.network import difference_kernels
 from models.detectors.plan import DetectorRecipe
 from models.detectors.training import DetectorState, DetectorStep, train_detector
@@ -18,20 +18,10 @@ IDENTITY = Standardizer(torch.zeros(64), torch.ones(64))
 HASH = "0" * 64
 
 
-class Smooth:
-    """Clips that hardly change from frame to frame."""
-
-    def __init__(self) -> None:
-        self.x, self.y = batch(16)
-
-    def __len__(self) -> int:
-        return len(self.y)
-
-    def batch(self, clips: Tensor, frames: int, iteration: int, /) -> tuple[Tensor, Tensor]:
-        return self.x[clips, :frames], self.y[clips]
-
-    def to(self, device: torch.device | str, /) -> "Smooth":
-        return self
+def smooth() -> Dataset:
+    """Clips of 40 frames that hardly change from one to the next."""
+    x, y = batch(16)
+    return Dataset(x.flatten(0, 1), 40 * torch.arange(17), y)
 
 
 def recipe(**wanted: object) -> DetectorRecipe:
@@ -50,7 +40,7 @@ def run(state: DetectorState, upto: int | None = None) -> list[float]:
             raise InterruptedError
 
     with suppress(InterruptedError):
-        train_detector(state, tiny_net().eval(), 40, Smooth(), IDENTITY, note)
+        train_detector(state, tiny_net().eval(), 40, smooth(), IDENTITY, note)
     return losses
 
 
@@ -63,7 +53,7 @@ def test_it_learns_to_tell_attacked_clips_from_clean_ones() -> None:
 def test_the_model_stays_as_it_is() -> None:
     model = tiny_net().eval()
     before = {name: one.clone() for name, one in model.state_dict().items()}
-    train_detector(DetectorState(recipe(), HASH), model, 40, Smooth(), IDENTITY, lambda _step: None)
+    train_detector(DetectorState(recipe(), HASH), model, 40, smooth(), IDENTITY, lambda _step: None)
     assert all(torch.equal(one, before[name]) for name, one in model.state_dict().items())
     assert all(one.grad is None for one in model.parameters())
 
