@@ -19,6 +19,7 @@ from app.cards import endpoints as cards
 from app.comparisons import endpoints as comparisons
 from app.corpora import endpoints as corpora
 from app.corpora.tables import Corpus
+from app.detectors import endpoints as detectors
 from app.erasure import endpoints as erasure
 from app.http import body_timeout, cors, problems
 from app.jobs.endpoints import job_routes
@@ -50,6 +51,7 @@ from app.trainings import endpoints as trainings
 
 ROUTERS: tuple[APIRouter, ...] = (
     registry.router,
+    detectors.router,
     cards.router,
     job_routes(None, may(), audits.JOBS | trainings.JOBS | studies.JOBS, after_cancel),
     audits.router,

@@ -1,7 +1,7 @@
 """The OpenAPI document: FastAPI's, with what it cannot know of the parts.
 
 Errors are our problem documents in place of its own; the result of a job, of which the job's own
-code knows nothing, is an audit's, a training's or a study's.
+code knows nothing, is an audit's, that of a model's or a detector's training, or a study's.
 """
 
 from typing import Any, Final
@@ -18,10 +18,11 @@ from app.predictions.schemas import HuggingFaceRequest
 from app.studies import endpoints as studies
 from app.studies.schemas import StudySummary
 from app.trainings import endpoints as trainings
+from app.trainings.detector_request import DetectorResult
 from app.trainings.schemas import TrainingResult
 
 REFERENCE: Final = "#/components/schemas/{model}"
-RESULTS: Final = (AuditResult, TrainingResult, StudySummary)
+RESULTS: Final = (AuditResult, TrainingResult, DetectorResult, StudySummary)
 BODIES: Final = (UploadedAuditRequest, CorpusRequest, HuggingFaceRequest)
 """Of requests that FastAPI does not read itself."""
 EXAMPLES: Final = (

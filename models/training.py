@@ -16,7 +16,7 @@ import torch
 from pydantic import ValidationError
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.architectures import SpectrogramNet, build
 from models.balanced_batches import BalancedBatches
@@ -235,7 +235,19 @@ def _laid_out_as(parameter: Tensor, moment: Tensor) -> Tensor:
     return torch.empty_like(parameter, dtype=moment.dtype).copy_(moment).detach()
 
 
-def batch_indices(plan: TrainingPlan, iteration: int, n_clips: int) -> Tensor:
+class BatchOrder(Protocol):
+    """What the order of a training's clips follows from."""
+
+    @property
+    def batch_size(self) -> int:
+        """Clips of one step."""
+
+    @property
+    def seed(self) -> int:
+        """Of the permutations."""
+
+
+def batch_indices(plan: BatchOrder, iteration: int, n_clips: int) -> Tensor:
     """Clips of one iteration: every epoch is a new permutation, its incomplete last batch dropped.
 
     Returns:
@@ -366,7 +378,7 @@ def _read(state: TrainingState, loss: Tensor) -> float:
     return float(loss)
 
 
-def not_finite(net: SpectrogramNet) -> str | None:
+def not_finite(net: nn.Module) -> str | None:
     """Name of a weight or statistic that holds NaN or infinity; None if none does."""
     for name, value in net.state_dict().items():
         if not bool(torch.isfinite(value).all()):

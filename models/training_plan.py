@@ -147,7 +147,7 @@ class Recipe(BaseModel):
     @classmethod
     def _an_attack_that_trains(cls, attack: Attack, info: ValidationInfo) -> Attack:
         defense = info.data.get("defense")  # absent if it was refused itself
-        fault = _fault(attack, defense)
+        fault = training_fault(attack, defense)
         if fault is not None:
             raise PydanticCustomError("attack_that_cannot_train", "{fault}", {"fault": fault})
         return attack
@@ -212,8 +212,12 @@ class Recipe(BaseModel):
         return rate * left / self.cooldown if left < self.cooldown else rate
 
 
-def _fault(attack: Attack, defense: Defense | None) -> str | None:
-    """Why a training cannot use an attack; None if it can."""
+def training_fault(attack: Attack, defense: Defense | None) -> str | None:
+    """Why a training cannot use an attack; None if it can.
+
+    Args:
+        defense: that it is to be used by; None for a detector.
+    """
     if attack.domain != "features":
         return f"domain is {attack.domain}: a training changes features, so leave domain out"
     if attack.strengths:

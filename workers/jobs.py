@@ -5,11 +5,11 @@ from typing import Final
 from app.jobs.states import JobKind
 from workers.audits import audit_job, shards
 from workers.runtime.run import Perform, PerformShard
-from workers.trainings import training_job
+from workers.trainings import kinds
 
 PERFORM: Final[dict[JobKind, Perform]] = {
     JobKind.AUDIT: audit_job.perform,
-    JobKind.TRAINING: training_job.perform,
+    JobKind.TRAINING: kinds.perform,
 }
 
 PERFORM_SHARD: Final[dict[JobKind, PerformShard]] = {JobKind.AUDIT: shards.perform_shard}

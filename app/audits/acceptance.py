@@ -174,7 +174,7 @@ def check_attacks(
     *,
     owner: str,
 ) -> tuple[Entry, ...]:
-    """Refuse attacks that cannot be run on this model and these clips.
+    """Refuse attacks that cannot be run on this model and these clips, and a missing detector.
 
     Args:
         clip_labels: the labels that there are among the clips.
@@ -185,6 +185,14 @@ def check_attacks(
     Raises:
         Invalid: naming the attack's field.
     """
+    if request.detector and entry.detector is None:
+        raise Invalid.of(
+            "detector",
+            request.detector,
+            f"no detector is attached to {entry.id}",
+            f"train one for it or PUT /v1/models/{entry.id}/detector, or leave detector out",
+            code="no_detector",
+        )
     sources: dict[str, Entry] = {}
     for number, attack in enumerate(request.attacks):
         fault = attack.unsuited(entry.config.labels)

@@ -152,8 +152,8 @@ class Sizes(NamedTuple):
 
 
 def sizes(storage: Storage, job_id: str, attempt: int) -> Sizes:
-    """How much a job keeps whose attempt of that number has succeeded. A training keeps nothing:
-    its model is the registry's."""
+    """How much a job keeps whose attempt of that number has succeeded. Of a training
+    it is the detector that it made: a model is the registry's."""
     found = attempt_dir(storage, job_id, attempt)
     inputs = tree_size(inputs_dir(storage, job_id))
     audio = inputs + sum(path.stat().st_size for path in _audio(found))

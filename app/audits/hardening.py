@@ -166,7 +166,9 @@ def follow_up(session: Session, training_id: str, model_id: str, warnings: Seque
     if parent is None:
         return
     audit_id = new_id("audit")
-    wanted = AuditRequest.of_stored(parent.request | {"model": model_id, "harden": None})
+    wanted = AuditRequest.of_stored(
+        parent.request | {"model": model_id, "harden": None, "detector": False}
+    )
     jobs.insert(
         session,
         Submission(

@@ -13,7 +13,7 @@ from app.signing.signatures import DOES_NOT_SAY
 from models.audit.measures.gaps import GroupTable
 from models.corpus.folds import Fold
 
-SCHEMA_VERSION: Final = "1.0"
+SCHEMA_VERSION: Final = "1.1"
 """Of reports that are written now."""
 
 
@@ -43,6 +43,11 @@ class ReportedModel(Schema):
     training: dict[str, Any]
     deviations: Deviations | None = Field(
         default=None, description="Null in reports from before there was a `schema_version`."
+    )
+    detector_sha256: str | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="Of the weights of its detector, if the audit asked that; absent otherwise.",
     )
 
 

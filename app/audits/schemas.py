@@ -99,6 +99,14 @@ class _Attacks(Schema):
         description="Of the draw that `limit` makes, and of every random draw of attacks and"
         " corruptions.",
     )
+    detector: bool = Field(
+        default=False,
+        strict=True,
+        description="Ask the detector that is attached to the model too: rows then carry"
+        " `detection`, and beside the usual figures stand `alarm_rate` (of clean clips its false"
+        " alarms), `adversarial_auc`, and `unnoticed_rate`, which counts a detected clip as not"
+        " broken.",
+    )
     save_adversarial: bool = Field(
         default=True,
         strict=True,
@@ -200,6 +208,8 @@ class _Attacks(Schema):
         stored = self.model_dump(mode="json", exclude={"metadata", "transfer_from"})
         if self.preset is None:
             del stored["preset"]
+        if not self.detector:  # as audits before there were detectors
+            del stored["detector"]
         return stored
 
     @classmethod

@@ -116,6 +116,9 @@ def audit(
         str | None, typer.Option(help="Also compare groups of this column of the corpus' index.")
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Audit so many clips only.")] = None,
+    detector: Annotated[
+        bool, typer.Option("--detector", help="Ask the model's detector too: how many pass it?")
+    ] = False,
     label: Annotated[
         list[str] | None, typer.Option(help="Emotion of a recording, once for each.")
     ] = None,
@@ -227,6 +230,7 @@ def audit(
             "model": model,
             "corpus": corpus,
             "preset": preset,
+            "detector": detector or None,
             "transfer_from": transfer_from,
             "attacks": attacks(attack or [], epsilon, alone=not (corruption or preset or request)),
             "corruptions": [parse_object(text, "--corruption") for text in corruption or []]

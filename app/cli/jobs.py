@@ -7,6 +7,7 @@ import typer
 
 from app.cli.api import DEFAULT_URL, PAGE, Api, Key, Url, path_to
 from app.cli.audit_result import show_audit
+from app.cli.detector import is_detector, show_detector
 from app.cli.following import TERMINAL, left, succeeded
 from app.cli.following import follow as follow_job
 from app.cli.output import Json, print_json, table
@@ -123,6 +124,9 @@ def _show_end(job: dict[str, Any]) -> None:
         show_audit(result, job, [])
     elif job["object"] == "study":
         show_study(result, job["id"])
+        _warn(job)
+    elif is_detector(job):
+        show_detector(result)
         _warn(job)
     else:
         show_training(result, silent=False)

@@ -125,11 +125,22 @@ def _show(model: dict[str, Any], *, json: bool) -> None:
         ("defence", _in_words(model["defense"])),
         ("training", model["training"] or ("ships with the service" if model["starter"] else None)),
         ("SHA-256", model["sha256"]),
+        ("detector", _detector(model["detector"])),
     ]
     for partition, found in model["metrics"].items():
         rows.append((f"{partition} UAR", found["clean_uar"]))
         rows += [(f"{partition} UAR, FGSM ε {eps}", uar) for eps, uar in found["fgsm_uar"].items()]
     table(("model", model["id"]), rows)
+
+
+def _detector(detector: dict[str, Any] | None) -> str | None:
+    if detector is None:
+        return None
+    alarms = detector["false_alarm_rate"]["value"]
+    return (
+        f"of {detector['attack']['type']} at ε {detector['epsilon']:g}; alarm above"
+        f" {detector['threshold']:.3f}, {alarms:.1%} false alarms"
+    )
 
 
 def _in_words(defense: dict[str, Any]) -> str:

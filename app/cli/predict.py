@@ -21,7 +21,7 @@ OF_ALL: Final = frozenset({401, 403, 404})
 """Answers that all other recordings would get too: key and model are the same for each."""
 COLUMNS: Final = (
     *("file", "channel", "label", "score", "scores", "duration_s", "windows", "model"),
-    *("warnings", "error"),
+    *("adversarial_score", "warnings", "error"),
 )
 
 
@@ -185,6 +185,7 @@ def _row(one: dict[str, Any], channel: dict[str, Any]) -> dict[str, Any]:
         "duration_s": one.get("duration_s", ""),
         "windows": channel.get("windows", ""),
         "model": one.get("model", ""),
+        "adversarial_score": channel.get("adversarial_score", ""),
         "warnings": " ".join(f"{each['code']}={each['value']}" for each in _warnings(channel)),
         "error": (channel.get("error") or {}).get("message", ""),
     }
@@ -222,6 +223,8 @@ def _table(one: dict[str, Any], channel: dict[str, Any]) -> None:
         [(each["label"], each["score"], bar(each["score"])) for each in channel["scores"]],
         title=f"{named}  {one['duration_s']:.2f} s  {one['model']}",
     )
+    if "adversarial_score" in channel:
+        typer.echo(f"{named}: adversarial score {channel['adversarial_score']:.3f}")
     for warning in _warnings(channel):
         typer.echo(f"{named}: {warning['message']}", err=True)
 

@@ -50,7 +50,8 @@ class Job(Kept, Base):
     owner: Mapped[str] = mapped_column(String(40))
     status: Mapped[JobStatus] = mapped_column(word(JobStatus), default=JobStatus.QUEUED)
     model: Mapped[str | None] = mapped_column(String(100))
-    """Audits: the audited model. Trainings: the trained one, once there is one."""
+    """Audits: the audited model. Trainings: the trained one, once there is one, or the one that a
+    detector is for."""
 
     request: Mapped[dict[str, Any]]
     result: Mapped[dict[str, Any] | None]

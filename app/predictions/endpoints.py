@@ -117,6 +117,8 @@ async def predict(request: Request, caller: Caller, query: PredictQuery) -> Resp
         "warnings": _warned(outcome),
         "request_id": request.state.request_id,
     }
+    if outcome.adversarial_score is not None:
+        prediction["adversarial_score"] = outcome.adversarial_score
     return _answer(prediction, server_timing(outcome))
 
 
@@ -153,7 +155,7 @@ def _channel(
             "error": {"code": outcome.code, "message": str(outcome)},
         }
     scores = hooks.encode_response(outcome.probabilities, model.config.labels)
-    return {
+    found: ChannelPrediction = {
         "channel": side,
         "label": scores[0]["label"],
         "scores": scores[:top_k],
@@ -162,6 +164,9 @@ def _channel(
         "warnings": [one for one in _warned(outcome) if one["code"] != "one_channel_of_two"],
         "error": None,
     }
+    if outcome.adversarial_score is not None:
+        found["adversarial_score"] = outcome.adversarial_score
+    return found
 
 
 def _warned(outcome: ClipScores) -> list[Warned]:

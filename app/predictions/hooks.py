@@ -2,6 +2,7 @@
 
     decode_request → batch → predict → unbatch → encode_response
 
+Where a model has a detector, `detect` and `unbatch_detected` stand beside `predict` and `unbatch`.
 The first four run in an inference lane (`decode_request` in a pool of threads where a GPU does the
 rest), `encode_response` in the event loop. None of them knows of HTTP or of threads.
 """
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from app.predictions.schemas import Score
 from app.registry.loaded import LoadedModel
+from models.adversarial_score import probabilities as probabilities_of
 from models.audio import AudioError, AudioWarning, Channel, decode, level_warnings
 from models.features import LogMel, windows
 
@@ -98,6 +100,28 @@ def predict(model: LoadedModel, x: Tensor, device: torch.device, most: int) -> T
     logits = [model.network(part.to(device)) for part in torch.split(x, most)]
     together = logits[0] if len(logits) == 1 else torch.cat(logits)
     return together.double().softmax(dim=1).cpu()
+
+
+@torch.inference_mode()
+def detect(model: LoadedModel, x: Tensor, device: torch.device, most: int) -> Tensor | None:
+    """The adversarial score of each window, (windows,) float64 on the CPU; None without a detector.
+
+    Args:
+        x, most: as of `predict`.
+    """
+    detector = model.detector
+    if detector is None:
+        return None
+    logits = torch.cat([detector(part.to(device)) for part in torch.split(x, most)])
+    return probabilities_of(logits).cpu()
+
+
+def unbatch_detected(scores: Tensor | None, clips: Sequence[Clip]) -> list[float | None]:
+    """Each clip's adversarial score: that of its most suspicious window. NaN where one is NaN."""
+    if scores is None:
+        return [None] * len(clips)
+    parts = torch.split(scores, [len(clip.x) for clip in clips])
+    return [float(part.amax()) for part in parts]
 
 
 def unbatch(probabilities: Tensor, clips: Sequence[Clip]) -> list[list[float]]:

@@ -19,7 +19,8 @@ class ClipScores:
     Attributes:
         probabilities: in the order of the model's labels.
         windows: how many were scored and averaged.
-        timings: milliseconds of "decode", "features", "queue" and "network".
+        timings: milliseconds of "decode", "features", "queue" and "network", the detector's in it.
+        adversarial_score: that the detector gives; None if the model has none.
     """
 
     probabilities: list[float]
@@ -27,6 +28,7 @@ class ClipScores:
     windows: int
     warnings: tuple[AudioWarning, ...]
     timings: dict[str, float]
+    adversarial_score: float | None = None
 
 
 @dataclass(eq=False)

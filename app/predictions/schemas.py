@@ -4,7 +4,7 @@ What is answered is a dict with a type: models of pydantic would be built, check
 again for each clip, after a network that has just swept the caches.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
@@ -33,6 +33,17 @@ class Warned(TypedDict):
     ]
 
 
+AdversarialScore = Annotated[
+    float,
+    Field(
+        description="How much the most suspicious window looks attacked, in [0, 1], as the model's"
+        " detector finds: an alarm above the threshold that GET /v1/models/{model_id} tells. Absent"
+        " if the model has no detector.",
+        examples=[0.02],
+    ),
+]
+
+
 @with_config(ConfigDict(extra="forbid"))
 class Prediction(TypedDict):
     """What a model hears in a clip."""
@@ -56,6 +67,7 @@ class Prediction(TypedDict):
             examples=[1],
         ),
     ]
+    adversarial_score: NotRequired[AdversarialScore]
     warnings: list[Warned]
     request_id: Annotated[str, Field(examples=["req_5f0c9b1d2e3a4f60"])]
 
@@ -82,6 +94,7 @@ class ChannelPrediction(TypedDict):
         list[Score], Field(description="Most probable first. Empty where `label` is null.")
     ]
     windows: Annotated[int, Field(examples=[1])]
+    adversarial_score: NotRequired[AdversarialScore]
     warnings: list[Warned]
     error: ChannelFault | None
 

@@ -86,19 +86,22 @@ class Scorer:
         windows = sum(len(clip.x) for clip in clips)
         began = time.perf_counter()
         try:
-            scores = hooks.predict(
-                requests[0].model, hooks.batch(clips), self._device, self._most_windows
-            )
-            probabilities = hooks.unbatch(scores, clips)
+            asked = requests[0].model, hooks.batch(clips), self._device, self._most_windows
+            probabilities = hooks.unbatch(hooks.predict(*asked), clips)
+            adversarial = hooks.unbatch_detected(hooks.detect(*asked), clips)
         except Exception as error:  # noqa: BLE001  (it fails these clips and no others)
             return Scored([(request, error) for request in requests], windows, error)
         network = time.perf_counter() - began
         results: list[Result] = [
             (
                 request,
-                clip_scores(each, clip, queue=began - request.since - decoding, network=network),
+                clip_scores(
+                    each, clip, attacked, queue=began - request.since - decoding, network=network
+                ),
             )
-            for (request, clip), each in zip(part, probabilities, strict=True)
+            for (request, clip), each, attacked in zip(
+                part, probabilities, adversarial, strict=True
+            )
         ]
         return Scored(results, windows)
 
@@ -119,11 +122,17 @@ def in_batches(clips: Sequence[Decoded], most: int) -> Iterator[list[Decoded]]:
 
 
 def clip_scores(
-    probabilities: list[float], clip: Clip, *, queue: float, network: float
+    probabilities: list[float],
+    clip: Clip,
+    adversarial_score: float | None,
+    *,
+    queue: float,
+    network: float,
 ) -> ClipScores:
     """The scores of a clip; ``queue`` and ``network`` in seconds."""
     return ClipScores(
         probabilities=probabilities,
+        adversarial_score=adversarial_score,
         duration_s=clip.duration_s,
         windows=len(clip.x),
         warnings=clip.warnings,

@@ -293,6 +293,12 @@ def _check_finite(model: LoadedModel, outcome: ClipScores) -> None:
             f"The model {model.id} gives NaN for this clip: its weights overflow.",
             code="non_finite_scores",
         )
+    if outcome.adversarial_score is not None and not math.isfinite(outcome.adversarial_score):
+        raise Invalid(
+            f"The detector of {model.id} gives NaN for this clip: its weights overflow. Train"
+            f" another, or DELETE /v1/models/{model.id}/detector.",
+            code="non_finite_scores",
+        )
 
 
 async def _unless(gone: Callable[[], Awaitable[None]], clip: "asyncio.Future[T]") -> T:

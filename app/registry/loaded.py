@@ -12,7 +12,7 @@ from torch import nn
 
 from app.errors import NotFound
 from app.persistence.storage import Storage
-from app.registry import service
+from app.registry import detectors, service
 from models.checkpoint import ModelConfig
 from models.features import Standardizer
 from models.front_ends import FRONT_ENDS, FrontEnd
@@ -31,6 +31,8 @@ class LoadedModel:
         owner: the key that it belongs to; None for a starter.
         network: (batch, frames, mels) float32 → logits (batch, classes).
         size: bytes that its weights take.
+        detector: (batch, frames, mels) float32 → logits (batch,); None if it has none.
+        detector_sha256: of the detector's weights; "" if it has none.
     """
 
     id: str
@@ -39,6 +41,8 @@ class LoadedModel:
     standardizer: Standardizer
     network: nn.Module
     size: int
+    detector: nn.Module | None = None
+    detector_sha256: str = ""
     checked_at: float = field(default_factory=time.monotonic)
 
     @property
@@ -91,7 +95,10 @@ class LoadedModels:
         fresh = known is not None and moment - known.checked_at < RECHECK_SECONDS
         if known is None or known.owner != owner or not fresh:
             entry = await self._find(model_id, owner)
-            known = self._kept.get(model_id) or await self._loaded(entry)
+            known = self._kept.get(model_id)
+            if known is None or known.detector_sha256 != _detector_sha256(entry):
+                self._kept.pop(model_id, None)  # a detector was attached or detached meanwhile
+                known = await self._loaded(entry)
             known.owner = entry.owner  # another key may have adopted it
             known.checked_at = moment
         if model_id in self._kept:
@@ -163,7 +170,10 @@ class RegistryState:
 def _make_ready(entry: service.Entry, device: torch.device) -> LoadedModel:
     """In a thread: read, check, arrange for the device."""
     network = served(service.load_entry(entry), device, entry.config.frames)
+    detector = detectors.load(entry, device)
     tensors = [*network.parameters(), *network.buffers()]
+    if detector is not None:
+        tensors += [*detector.parameters(), *detector.buffers()]
     return LoadedModel(
         id=entry.id,
         owner=entry.owner,
@@ -171,4 +181,10 @@ def _make_ready(entry: service.Entry, device: torch.device) -> LoadedModel:
         standardizer=entry.config.standardizer,
         network=network,
         size=sum(tensor.nbytes for tensor in tensors),
+        detector=detector,
+        detector_sha256=_detector_sha256(entry),
     )
+
+
+def _detector_sha256(entry: service.Entry) -> str:
+    return "" if entry.detector is None else entry.detector.sha256

@@ -4,8 +4,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from app.registry.attached import Attached
 from app.registry.service import Entry
 from app.schemas import Name, Schema, Timestamp
+from models.attacks import AnyAttack
+from models.audit.figure import Figure
 from models.front_ends import described
 
 CNN4_METRICS = {"test": {"clean_uar": 0.63, "fgsm_uar": {"0.02": 0.38, "0.1": 0.03}}}
@@ -15,6 +18,37 @@ class ModelUpload(Schema):
     """What is told of an uploaded model besides its weights and its configuration."""
 
     name: Name = Field(examples=["CNN-4, call centre"])
+
+
+class ModelDetector(Schema):
+    """The detector that is attached to a model."""
+
+    training: str = Field(
+        description="That made it. It may have been deleted since.",
+        examples=["train_01K9ZQ3W8M4V7T2X6B5N0C1DEF"],
+    )
+    attack: AnyAttack = Field(description="That it learnt to see.", examples=[{"type": "pgd"}])
+    epsilon: float = Field(description="Strength of that attack.", examples=[0.02])
+    threshold: float = Field(
+        description="An `adversarial_score` above it is an alarm.", examples=[0.93]
+    )
+    false_alarm_rate: Figure = Field(
+        description="Share of clean clips of `test` with a score above the threshold."
+    )
+    sha256: str = Field(description="Of its weights.", examples=["2c26b46b68ffc68f…"])
+
+    @classmethod
+    def of(cls, attached: Attached) -> "ModelDetector":
+        """As the model's row tells of it."""
+        config = attached.config
+        return cls(
+            training=config.training,
+            attack=config.recipe.attack,
+            epsilon=config.recipe.epsilon,
+            threshold=config.threshold,
+            false_alarm_rate=attached.false_alarm_rate,
+            sha256=attached.sha256,
+        )
 
 
 class Model(Schema):
@@ -57,6 +91,9 @@ class Model(Schema):
         examples=["train_01K9ZQ3W8M4V7T2X6B5N0C1DEF"],
     )
     created_at: Timestamp | None = Field(description="Null for a starter.")
+    detector: ModelDetector | None = Field(
+        description="Of adversarial clips; null if none is attached."
+    )
 
     @classmethod
     def of(cls, entry: Entry) -> "Model":
@@ -77,4 +114,5 @@ class Model(Schema):
             sha256=entry.sha256,
             training=entry.training_id,
             created_at=entry.created_at,
+            detector=None if entry.detector is None else ModelDetector.of(entry.detector),
         )

@@ -27,6 +27,7 @@ from app.persistence.ids import is_id, new_id
 from app.persistence.kept import freed_bytes, tree_size
 from app.persistence.pages import newest_first
 from app.persistence.storage import Storage
+from app.registry.attached import Attached
 from app.registry.starters import Starter, starters
 from app.registry.tables import Model
 from models.architectures import SpectrogramNet
@@ -56,6 +57,7 @@ class Entry:
         training_id: the training that made it here.
         created_at: None for a starter.
         folder: where its two files lie.
+        detector: that is attached to it; see `app.registry.detectors`.
     """
 
     id: str
@@ -67,6 +69,7 @@ class Entry:
     training_id: str | None
     created_at: datetime | None
     folder: Path
+    detector: Attached | None = None
 
 
 def get(session: Session, storage: Storage, model_id: str, *, owner: str) -> Entry:
@@ -343,6 +346,7 @@ def _entry(storage: Storage, row: Model) -> Entry:
         training_id=row.training_id,
         created_at=row.created_at,
         folder=storage.model_dir(row.id),
+        detector=None if row.detector is None else Attached.model_validate(row.detector),
     )
 
 

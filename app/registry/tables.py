@@ -11,7 +11,7 @@ from app.persistence.kept import Kept
 
 
 class Model(Kept, Base):
-    """One model; its weights and config lie in `storage.model_dir(id)`."""
+    """One model; its weights, its config and its detector lie in `storage.model_dir(id)`."""
 
     __tablename__ = "models"
     __table_args__ = (
@@ -27,5 +27,7 @@ class Model(Kept, Base):
     config: Mapped[dict[str, Any]]
     sha256: Mapped[str] = mapped_column(String(64))
     metrics: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    detector: Mapped[dict[str, Any] | None]
+    """That is attached to it, see `app.registry.detectors`."""
     training_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(default=now)

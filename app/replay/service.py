@@ -85,13 +85,20 @@ def bundle(
 
     Raises:
         NotFound, Conflict: as `app.audits.service.findings`; Conflict also if it was made before
-            there were bundles (code ``no_materials``), or is too large for one.
+            there were bundles (code ``no_materials``), asked a detector (``detector_asked``), or is
+            too large for one.
         Gone: a model (``model_gone``) or recordings (``audio_gone``) that are to go in went.
         ServalError, OSError: the key cannot be had.
     """
     job, folder = audits.findings(session, services.storage, audit_id, owner=owner)
     materials = _materials(folder, audit_id)
     report = audits.report(folder, job)
+    if report.request.get("detector"):
+        raise Conflict(
+            f"{audit_id} asked the model's detector, whose files are no part of a bundle: nobody"
+            " could run it again. Audit without detector for one that can be.",
+            code="detector_asked",
+        )
     wanted = [
         Wanted(names.README, README.encode()),
         Wanted(names.REQUEST, _json(report.request)),

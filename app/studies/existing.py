@@ -13,6 +13,7 @@ from app.persistence.storage import Storage
 from app.studies import data, reuse
 from app.studies.planning import Plan
 from app.studies.tables import TaskKind
+from app.trainings.detector_request import TYPE as DETECTOR
 from app.trainings.schemas import TrainingRequest
 from models.studies.identity import identity
 
@@ -34,6 +35,8 @@ def trainings(session: Session, storage: Storage, plan: Plan, *, owner: str) -> 
     )
     found: dict[str, list[reuse.Candidate]] = {}
     for id_, status, model, request in session.execute(query):
+        if request.get("type") == DETECTOR:  # it makes no model
+            continue
         digest = digests.get(request["corpus"])
         if digest is None or tuple(request[name] for name in COMPARED) not in alike:
             continue

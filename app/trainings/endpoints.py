@@ -1,6 +1,6 @@
 """POST /v1/trainings; reading, cancelling and following are the same for all jobs."""
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import Body, Response
 
@@ -15,8 +15,9 @@ from app.jobs.schemas import Job
 from app.jobs.services import ServicesDep
 from app.jobs.states import JobKind
 from app.persistence.database import SessionDep
-from app.trainings import service
-from app.trainings.schemas import TrainingRequest
+from app.trainings import detectors, service
+from app.trainings.any_request import AnyTrainingRequest
+from app.trainings.detector_request import DetectorRequest
 
 # The figures are the similarity starter's.
 REQUESTS: Final = read_examples(__file__, "requests")
@@ -30,10 +31,10 @@ router = job_routes(JobKind.TRAINING, may(Scope.TRAIN), JOBS)
     "",
     status_code=202,
     summary="Queue a training",
-    responses={**accepted(QUEUED), **problems(400, 404, 409, 415, 422, 429, 503)},
+    responses={**accepted(QUEUED), **problems(400, 403, 404, 409, 415, 422, 429, 503)},
 )
 def create_training(
-    wanted: Annotated[TrainingRequest, Body(openapi_examples=REQUESTS)],
+    wanted: Annotated[AnyTrainingRequest, Body(openapi_examples=REQUESTS)],
     response: Response,
     session: SessionDep,
     services: ServicesDep,
@@ -47,15 +48,16 @@ def create_training(
     and under PGD. A training whose worker dies goes on from its last checkpoint and tells the
     iterations since then again, with the same numbers. When it has succeeded, `result.model` is in
     the registry.
+
+    With `"type": "detector"` it is a detector of adversarial clips for a model that is there:
+    events `step` and `examined`, and in `result` its figures.
     """
-    made = service.create(
-        session,
-        services.queue,
-        services.storage,
-        services.settings,
-        wanted,
-        owner=caller.owner,
-        idempotency_key=idempotency_key,
+    places = session, services.queue, services.storage, services.settings
+    who: Any = {"owner": caller.owner, "idempotency_key": idempotency_key}
+    made = (
+        detectors.create(*places, wanted, **who)
+        if isinstance(wanted, DetectorRequest)
+        else service.create(*places, wanted, **who)
     )
     job, tag = resource(session, made.id, caller, JobKind.TRAINING, services.settings)
     response.headers["Location"] = job.urls.self

@@ -21,11 +21,29 @@ class Evidence(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Detection(Evidence):
+    """What the model's detector says of a clip."""
+
+    adversarial_score: float = Field(
+        description="How much its most suspicious window looks attacked.", examples=[0.97]
+    )
+    alarm: bool = Field(description="Whether that is above the detector's threshold.")
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class ClipPrediction(Evidence):
     """What the model says of a clip."""
 
     label: str = Field(examples=["anger"])
     scores: dict[str, float] = Field(examples=[{"anger": 0.91, "sadness": 0.09}])
+    detection: Detection | None = Field(
+        default=None,
+        exclude_if=_is_none,
+        description="Of an audit that was asked for with `detector`; absent otherwise.",
+    )
 
 
 class Distortion(Evidence):

@@ -22,6 +22,7 @@ from torch import Tensor
 from models.attacks import Attack, TargetLabel
 from models.audit.clips import Clips
 from models.audit.corrupted import CorruptedClips
+from models.audit.detecting import ModelDetector
 from models.audit.distortion import distortions
 from models.audit.errors import AuditError
 from models.audit.evidence import (
@@ -29,6 +30,7 @@ from models.audit.evidence import (
     AttackedPrediction,
     ClipPrediction,
     CostSpent,
+    Detection,
     Distortion,
     Resynthesised,
 )
@@ -39,7 +41,7 @@ from models.budget import within_budget
 from models.corruptions import Corruption
 from models.playback import snr_db
 from models.rng import Rng
-from models.threats import ThreatModel
+from models.threats import Domain, ThreatModel
 from models.victims import Cost, Meter, OnPass, SpectrogramVictim, View, metered
 
 
@@ -70,6 +72,7 @@ class Audit:
         batch: windows of the model in a batch.
         others: models on which transfer attacks are crafted, by what the request calls them.
         on_pass: told of each pass before it is made; what it raises ends the work between two.
+        detector: of the model, where it is asked too.
     """
 
     victim: SpectrogramVictim
@@ -79,6 +82,7 @@ class Audit:
     batch: int = 32
     others: Mapping[str, SpectrogramVictim] = field(default_factory=dict)
     on_pass: OnPass | None = None
+    detector: ModelDetector | None = None
 
     def clean(self, indices: Sequence[int]) -> dict[int, ClipPrediction]:
         """What the model says of these clips.
@@ -90,7 +94,8 @@ class Audit:
         answers: dict[int, ClipPrediction] = {}
         for batch in batches(self.victim, self.clips, "features", indices, self.batch):
             logits = self._scored(view, batch.x)
-            answers.update(zip(batch.indices, self._predictions(logits), strict=True))
+            said = self._predictions(logits, batch.x, "features")
+            answers.update(zip(batch.indices, said, strict=True))
         return answers
 
     def points(
@@ -142,13 +147,14 @@ class Audit:
             clips = CorruptedClips(self.clips, corruption, strength, self.seed, self.victim)
             point = ScoredPoint(number, strength, {}, clips.made)
             for batch in batches(self.victim, clips, "features", list(clean), self.batch):
-                after = self._predictions(self._scored(view, batch.x))
+                after = self._predictions(self._scored(view, batch.x), batch.x, "features")
                 for index, said in zip(batch.indices, after, strict=True):
                     point.outcomes[index] = AttackedPrediction(
                         attack=number,
                         strength=strength,
                         label=said.label,
                         scores=said.scores,
+                        detection=said.detection,
                         success=self._changed(index, clean[index], said),
                         no_direction=False,
                         distortion=None,
@@ -202,7 +208,8 @@ class Audit:
             lost = without_direction(attack.threat, x, proposed, radius).tolist()
             silent = without_snr(attack.threat, radius).tolist()
             x_adv = within_budget(attack.threat, x, proposed, radius)
-            after = self._predictions(self._scored(self.victim.view(attack.domain), x_adv))
+            logits = self._scored(self.victim.view(attack.domain), x_adv)
+            after = self._predictions(logits, x_adv, attack.domain)
             success = [
                 self.success(attack, index, clean[index], said)
                 for index, said in zip(batch.indices, after, strict=True)
@@ -217,6 +224,7 @@ class Audit:
                     strength=strength,
                     label=after[row].label,
                     scores=after[row].scores,
+                    detection=after[row].detection,
                     success=success[row],
                     no_direction=lost[row],
                     distortion=distortion[row],
@@ -281,6 +289,7 @@ class Audit:
             strength=strength,
             label=clean.label,
             scores=clean.scores,
+            detection=clean.detection,
             success=None,
             no_direction=False,
             distortion=distortion,
@@ -294,17 +303,24 @@ class Audit:
             self.on_pass(len(x), 0)
         return finite(view.scores(x))
 
-    def _predictions(self, logits: Tensor) -> list[ClipPrediction]:
+    def _predictions(self, logits: Tensor, x: Tensor, domain: Domain) -> list[ClipPrediction]:
+        """What is said of ``x``, of the view ``domain``, for which these are the logits."""
         labels = self.victim.labels
         probabilities = logits.double().softmax(dim=1).tolist()
+        detections: Sequence[Detection | None] = [None] * len(x)
+        if self.detector is not None:
+            detections = self.detector.detections(self.victim, x, domain)
         return [
             ClipPrediction(
                 label=labels[best],
                 scores={
                     name: round(score, DIGITS) for name, score in zip(labels, row, strict=True)
                 },
+                detection=detection,
             )
-            for best, row in zip(logits.argmax(dim=1).tolist(), probabilities, strict=True)
+            for best, row, detection in zip(
+                logits.argmax(dim=1).tolist(), probabilities, detections, strict=True
+            )
         ]
 
     def _resynthesised(

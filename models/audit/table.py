@@ -5,7 +5,7 @@ of a large audit fit into memory.
 """
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Self
 
@@ -46,6 +46,9 @@ class Table:
         survived: whether the model falls for the attack also when it hears it as sound.
         played_snr_db: of that sound; NaN if there is none.
         linf, l2, snr_db, band_db: distortion; NaN where there is no SNR, and of a corruption.
+        adversarial_score_before, adversarial_score: that the detector gives, None if it was not
+            asked.
+        alarm_before, alarm: whether that is above its threshold.
         control: whether noise of the same strength reaches the attack's goal on the clip, as
             ``success``; -1 where it was not scored, None if there is no such noise.
     """
@@ -78,6 +81,10 @@ class Table:
     l2: Floats
     snr_db: Floats
     band_db: Floats
+    adversarial_score_before: Floats | None = None
+    adversarial_score: Floats | None = None
+    alarm_before: Bools | None = None
+    alarm: Bools | None = None
     control: Ints | None = None
 
     def __len__(self) -> int:
@@ -88,6 +95,11 @@ class Table:
         """The clips that success is counted over: those with a label, or all if none has one, but
         not those that had the target label already."""
         return (self.labelled if bool(self.labelled.any()) else True) & ~self.left_alone
+
+    @property
+    def alarms(self) -> Bools:
+        """:attr:`alarm`; none where the detector was not asked."""
+        return np.zeros(len(self), dtype=np.bool_) if self.alarm is None else self.alarm
 
     def where(self, chosen: Bools) -> Self:
         """Some of the clips."""
@@ -134,12 +146,15 @@ class _Columns:
 
 _CLIPS: Final = {
     **dict.fromkeys(("truth", "before", "speaker", "gender", "group"), "i"),
-    "labelled": "b",
+    **dict.fromkeys(("labelled", "alarm"), "b"),
+    "adversarial_score": "d",
     **dict.fromkeys(("duration_s", "confidence", "truth_score", "squared_error"), "d"),
 }
 _POINT: Final = {
     **dict.fromkeys(("clip", "after", "broken_draws"), "i"),
     **dict.fromkeys(("success", "left_alone", "no_direction", "silent", "survived"), "b"),
+    "alarm": "b",
+    "adversarial_score": "d",
     **dict.fromkeys(("confidence", "truth_score", "squared_error"), "d"),
     **dict.fromkeys(("played_snr_db", "linf", "l2", "snr_db", "band_db"), "d"),
 }
@@ -184,6 +199,7 @@ class Columns:
             labelled=row.label is not None,
             duration_s=row.duration_s,
             **_scores(row.clean, row.truth),
+            **_detection(row.clean),
         )
         for one in row.attacked:
             self._points[self._place_of[one.attack, one.strength]].add(
@@ -198,6 +214,7 @@ class Columns:
                 played_snr_db=_number(None if one.audio is None else one.audio.snr_db),
                 **_sizes(one.distortion),
                 **_scores(one, row.truth),
+                **_detection(one),
             )
         self.n += 1
 
@@ -276,7 +293,29 @@ class Columns:
                 name: none if point is None else point[name]
                 for name in ("played_snr_db", "linf", "l2", "snr_db", "band_db")
             },
+            **_detections(of_clips, scores),
         )
+
+
+def _detections(of_clips: Mapping[str, Any], scores: _Columns) -> dict[str, Any]:
+    """What the detector says before and under an attack; nothing if it was not asked."""
+    alarm = scores["alarm"]
+    asked = bool((alarm != UNKNOWN).all()) and bool((of_clips["alarm"] != UNKNOWN).all())
+    if not (asked and len(alarm)):
+        return {}
+    return {
+        "adversarial_score_before": of_clips["adversarial_score"],
+        "adversarial_score": scores["adversarial_score"],
+        "alarm_before": of_clips["alarm"] > 0,
+        "alarm": alarm > 0,
+    }
+
+
+def _detection(said: ClipPrediction) -> dict[str, float]:
+    if said.detection is None:
+        return {"adversarial_score": float("nan"), "alarm": UNKNOWN}
+    found = said.detection
+    return {"adversarial_score": found.adversarial_score, "alarm": found.alarm}
 
 
 def _scores(said: ClipPrediction, truth: str) -> dict[str, float]:

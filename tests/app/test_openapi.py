@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from app.audits.result import AuditResult
 from app.audits.schemas import AuditRequest, UploadedAuditRequest
 from app.comparisons.schemas import ComparisonRequest
 from app.corpora.schemas import CorpusRequest
+from app.detectors.schemas import Attachment
 from app.jobs.schemas import Job
 from app.jobs.states import JobKind
 from app.predictions.schemas import HuggingFaceRequest
@@ -23,17 +24,19 @@ from app.registry.schemas import ModelUpload
 from app.registry.starters import starters
 from app.schemas import Schema
 from app.studies.schemas import CellsRequest, StudyRequest, StudySummary
+from app.trainings.any_request import parse
 from app.trainings.schemas import TrainingRequest, TrainingResult
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-BODIES: Final[dict[str, type[Schema]]] = {
-    "POST /hf/{model}": HuggingFaceRequest,
-    "POST /v1/audits": AuditRequest,
-    "POST /v1/comparisons": ComparisonRequest,
-    "POST /v1/trainings": TrainingRequest,
-    "POST /v1/studies": StudyRequest,
-    "POST /v1/studies/{job_id}/cells": CellsRequest,
-    "POST /v1/keys": KeyRequest,
+BODIES: Final[dict[str, Callable[[Any], Schema]]] = {
+    "POST /hf/{model}": HuggingFaceRequest.model_validate,
+    "POST /v1/audits": AuditRequest.model_validate,
+    "POST /v1/comparisons": ComparisonRequest.model_validate,
+    "POST /v1/trainings": parse,
+    "POST /v1/studies": StudyRequest.model_validate,
+    "POST /v1/studies/{job_id}/cells": CellsRequest.model_validate,
+    "POST /v1/keys": KeyRequest.model_validate,
+    "PUT /v1/models/{model_id}/detector": Attachment.model_validate,
 }
 """What the JSON of each request is."""
 FORMS: Final[dict[str, dict[str, type[BaseModel] | None]]] = {
@@ -201,7 +204,7 @@ class TestExamples:
         for name, media in found.items():
             assert examples(media), name
             for value in examples(media):
-                BODIES[name].model_validate(value)
+                BODIES[name](value)
 
     def test_every_form_with_more_than_a_file_has_some_that_hold(
         self, document: dict[str, Any]
@@ -265,6 +268,7 @@ class TestExamples:
         assert [kind.get("$ref", "").rpartition("/")[2] for kind in kinds] == [
             "AuditResult",
             "TrainingResult",
+            "DetectorResult",
             "StudySummary",
             "",
         ]

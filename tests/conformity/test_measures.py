@@ -63,7 +63,7 @@ def test_the_uar_of_one_class_is_its_recall_in_scikit_learn_and_audmetric() -> N
 def test_the_area_under_the_curve_is_that_of_scikit_learn_with_ties() -> None:
     from sklearn.metrics import roc_auc_score
 
-    from models.audit.measures.detector_auc import _exact
+    from models.audit.roc import _exact
 
     before, after = RANDOM.integers(0, 20, 150) / 20, RANDOM.integers(0, 16, 150) / 20
     scores = -np.concatenate([before, after])

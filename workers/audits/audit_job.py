@@ -253,6 +253,9 @@ def _report(
             defense=config.defense,
             training=config.training,
             deviations=_deviations(config),
+            detector_sha256=entry.detector.sha256
+            if entry.detector is not None and attempt.request.get("detector")
+            else None,
         ),
         clips=clips.description.model_copy(update={"sha256": digest.sha256}),
         result=result,

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 from safetensors import SafetensorError
+from torch import nn
 
 from models.training import TrainingState, iteration_of, not_finite
 
@@ -24,6 +25,24 @@ UNUSED_CHECKPOINT: Final = (
 )
 
 
+class Resumable(Protocol):
+    """The state of a training, which can be put down and taken up again."""
+
+    @property
+    def net(self) -> nn.Module:
+        """What is trained."""
+
+    @property
+    def iteration(self) -> int:
+        """How many iterations are done."""
+
+    def save(self, path: Path) -> None:
+        """Write it, whole or not at all."""
+
+    def load(self, path: Path) -> None:
+        """Read it; what is refused leaves it as it was."""
+
+
 class Checkpoints:
     """The states that attempts of one training have saved, one file an attempt.
 
@@ -36,7 +55,7 @@ class Checkpoints:
         self._own = folder / f"attempt-{attempt:04d}.safetensors"
         self._own_best = folder / f"best-{attempt:04d}.safetensors"
 
-    def restore(self, state: TrainingState) -> bool:
+    def restore(self, state: Resumable) -> bool:
         """Load the latest state that fits; says whether there was one.
 
         What does not fit costs its owner work that was done, so it is told.
@@ -60,7 +79,7 @@ class Checkpoints:
                 log.warning("a checkpoint cannot be read", path=str(path), error=str(error))
         return None
 
-    def save(self, state: TrainingState) -> None:
+    def save(self, state: Resumable) -> None:
         """Save the state, and remove what earlier attempts saved.
 
         On a full disk the training goes on without, and its owner is told: a checkpoint saves
@@ -86,7 +105,7 @@ class Checkpoints:
                 return True
         return False
 
-    def _save(self, state: TrainingState, own: Path) -> None:
+    def _save(self, state: Resumable, own: Path) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             state.save(own)

@@ -42,9 +42,11 @@ class Measure(Defined, ABC):
 
     Class attributes:
         taken_of: where it is shown.
+        of_detector: whether it is taken only where the model's detector was asked.
     """
 
     taken_of: ClassVar[tuple[Where, ...]] = ("point",)
+    of_detector: ClassVar[bool] = False
 
     @abstractmethod
     def figure(self, clips: Table) -> Figure:
@@ -74,7 +76,7 @@ def figures(clips: Table, where: Where) -> dict[str, Figure]:
     return {
         name: measure().figure(clips)
         for name, measure in MEASURES.items()
-        if where in measure.taken_of
+        if where in measure.taken_of and (clips.alarm is not None or not measure.of_detector)
     }
 
 

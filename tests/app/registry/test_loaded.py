@@ -9,6 +9,7 @@ import pytest
 import torch
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.detectors import service as attaching
 from app.errors import NotFound
 from app.persistence.storage import Storage
 from app.registry import loaded as loaded_module
@@ -17,6 +18,7 @@ from app.registry.loaded import LoadedModels
 from app.registry.service import Entry
 from app.registry.tables import Model
 from models.architectures import SpectrogramNet
+from tests.app.detectors.made import add_training
 from tests.app.tiny import tiny_config, tiny_net
 
 Test = Callable[[], Awaitable[None]]
@@ -110,6 +112,30 @@ class TestGet:
 
         asyncio.run(test())
         assert loads == [model_id]
+
+    def test_a_detector_that_another_process_attached_is_heard_of(
+        self,
+        session: Session,
+        maker: sessionmaker[Session],
+        storage: Storage,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        model_id = publish(session, storage)
+        told = {"id": model_id, "sha256": session.get_one(Model, model_id).sha256}
+        training = add_training(session, storage, told, owner="key_me")
+
+        async def test() -> None:
+            models = cache(maker, storage)
+            assert (await models.get(model_id, owner="key_me")).detector is None
+            attaching.attach(session, storage, model_id, training, owner="key_me")
+            monkeypatch.setattr(loaded_module, "RECHECK_SECONDS", 0)
+            with_one = await models.get(model_id, owner="key_me")
+            assert with_one.detector is not None
+            assert await models.get(model_id, owner="key_me") is with_one
+            attaching.detach(session, storage, model_id, owner="key_me")
+            assert (await models.get(model_id, owner="key_me")).detector is None
+
+        asyncio.run(test())
 
     def test_ten_who_ask_at_once_wait_for_one_load(
         self, maker: sessionmaker[Session], storage: Storage, loads: list[str]

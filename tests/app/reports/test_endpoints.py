@@ -29,7 +29,7 @@ class TestJson:
 
     def test_says_its_shape(self, client: TestClient, finished: str) -> None:
         report = client.get(f"/v1/audits/{finished}/report").json()
-        assert report["schema_version"] == SCHEMA_VERSION == "1.0"
+        assert report["schema_version"] == SCHEMA_VERSION == "1.1"
 
     def test_has_the_warnings_of_the_job(self, client: TestClient, finished: str) -> None:
         report = client.get(f"/v1/audits/{finished}/report", params={"format": "json"}).json()

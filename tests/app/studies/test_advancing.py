@@ -14,9 +14,11 @@ from app.jobs.attempts import claim
 from app.jobs.services import Services
 from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
+from app.persistence.ids import new_id
 from app.registry.tables import Model
 from app.studies import driving
 from app.studies.tables import StudyTask
+from app.trainings.detector_request import DetectorRequest
 from tests.app.studies.conftest import End, Study, Submit
 from tests.speechless import add_corpus
 
@@ -280,6 +282,19 @@ class TestReuse:
         assert len(children(study, JobKind.TRAINING)) == 3
         assert cells(study)[SINGLE]["status"] == "done"
         assert read(study)["result"]["reused"] == 1
+
+    def test_the_training_of_a_detector_is_none(
+        self, session: Session, submit: Submit, cells: Cells, corpus: Corpus
+    ) -> None:
+        wanted = DetectorRequest(type="detector", model="cnn4-single-cremad", corpus=corpus.id)
+        session.add(
+            Job(
+                id=new_id("train"), kind=JobKind.TRAINING, owner="local",
+                request=wanted.to_request(),
+            )
+        )  # fmt: skip
+        session.commit()
+        assert not cells(submit())[SINGLE]["reused"]
 
     def test_one_that_is_under_way_is_waited_for(
         self, by_hand: Callable[..., str], submit: Submit, session: Session, end: End,

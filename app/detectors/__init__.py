@@ -1,0 +1,1 @@
+"""Detectors of adversarial clips, attached to the models that they were trained for."""
