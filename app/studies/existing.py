@@ -17,6 +17,8 @@ from app.trainings.detector_request import TYPE as DETECTOR
 from app.trainings.schemas import TrainingRequest
 from models.studies.identity import identity
 
+WARN = "warn"
+"""What a training does about overfitting that changes nothing in it."""
 COMPARED = ("architecture", "seed", "iterations", "train_on")
 """Fields that tell most trainings apart, before any request is read whole."""
 
@@ -35,7 +37,7 @@ def trainings(session: Session, storage: Storage, plan: Plan, *, owner: str) -> 
     )
     found: dict[str, list[reuse.Candidate]] = {}
     for id_, status, model, request in session.execute(query):
-        if request.get("type") == DETECTOR:  # it makes no model
+        if not _follows_its_recipe(request):
             continue
         digest = digests.get(request["corpus"])
         if digest is None or tuple(request[name] for name in COMPARED) not in alike:
@@ -44,6 +46,14 @@ def trainings(session: Session, storage: Storage, plan: Plan, *, owner: str) -> 
         if name in wanted and reuse.is_there(session, status, model):
             found.setdefault(name, []).append((status, id_))
     return {name: reuse.best(candidates) for name, candidates in found.items()}
+
+
+def _follows_its_recipe(request: Mapping[str, object]) -> bool:
+    """Whether recipe and data alone determine what it has made: not where it went on from another
+    training, nor where what it found at its evaluations may have ended it. A detector is no model.
+    """
+    own = request.get("resume_from") is None and request.get("on_overfitting", WARN) == WARN
+    return own and request.get("type") != DETECTOR
 
 
 def _identity(request: dict[str, object], digest: str) -> str:

@@ -336,6 +336,14 @@ class TestReuse:
         end(session.get_one(Job, by_hand(**other)))
         assert not cells(submit())[SINGLE]["reused"]
 
+    def test_one_that_went_on_from_another_is_not(
+        self, by_hand: Callable[..., str], submit: Submit, session: Session, end: End, cells: Cells
+    ) -> None:
+        job = session.get_one(Job, by_hand())
+        job.request = job.request | {"resume_from": new_id("train")}
+        end(job)
+        assert not cells(submit())[SINGLE]["reused"]
+
     def test_one_whose_model_was_deleted_is_not(
         self, by_hand: Callable[..., str], submit: Submit, session: Session, end: End, cells: Cells
     ) -> None:
