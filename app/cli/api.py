@@ -101,7 +101,7 @@ class Api:
 
     def text(self, path: str, **params: str | None) -> str:
         """GET of a text that is no JSON; see `content`."""
-        return self.content(path, **params).decode()
+        return self.content(path, seconds=ANSWER_SECONDS, **params).decode()
 
     def content(self, path: str, *, seconds: float = ANSWER_SECONDS, **params: str | None) -> bytes:
         """GET of what is no JSON; parameters that are None are left out.
