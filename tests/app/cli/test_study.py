@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from app.cli import study_files
+from app.cli.errors import CliError
 from app.studies import result
 from tests.app.cli.conftest import Serval
 from tests.app.cli.test_reproduce import ONE, SMALL
@@ -120,6 +122,18 @@ class TestTables:
         said = serval("study", "tables", study)
         assert said.status == 0, said.err
         assert len(naps) == 1
+
+    @pytest.mark.parametrize(
+        ("name", "url"),
+        [
+            ("../.bashrc", "/v1/studies/study_1/figures/a.svg"),
+            ("a.svg", "https://elsewhere.example/a.svg"),
+            ("a.svg", "/v1/../metrics"),
+        ],
+    )
+    def test_a_figure_that_leads_elsewhere_is_not_fetched(self, name: str, url: str) -> None:
+        with pytest.raises(CliError, match="no plain name"):
+            study_files._plain({"name": name, "url": url})
 
 
 class TestFollow:
