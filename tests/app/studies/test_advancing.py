@@ -260,7 +260,7 @@ class TestReuse:
         def by_hand(**other: Any) -> str:
             wanted = {
                 "corpus": corpus.id, "architecture": "tiny", "iterations": 4, "batch_size": 4,
-                "frames": 32, "front_end": "logmel-1",
+                "frames": 32,
             }  # fmt: skip
             answer = client.post("/v1/trainings", json=wanted | other)
             assert answer.status_code == 202, answer.text
@@ -341,6 +341,7 @@ class TestReuse:
     ) -> None:
         job = session.get_one(Job, by_hand())
         job.request = job.request | {"resume_from": new_id("train")}
+        session.commit()
         end(job)
         assert not cells(submit())[SINGLE]["reused"]
 
