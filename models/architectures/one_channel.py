@@ -16,7 +16,8 @@ class OneChannelConv2d(nn.Conv2d):
     made for many into many, and spend as long on this one as on half of the layer above it. As a
     matrix product and a sum of its patches it takes a quarter of that. Nothing else is replaced: a
     training that does not craft from its own pass asks for no gradient here, a GPU has kernels for
-    it, and a layer or a call of another kind (see :meth:`_is_plain`) is torch's alone.
+    it, and a layer or a call of another kind (see :meth:`_is_plain`), or one in eval mode whose
+    weights are no constants, is torch's alone.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -25,7 +26,8 @@ class OneChannelConv2d(nn.Conv2d):
         Raises:
             RuntimeError: as ``torch.nn.Conv2d``.
         """
-        if input.requires_grad and input.device.type == "cpu" and self._is_plain(input):
+        asked = self.training or not self.weight.requires_grad
+        if asked and input.requires_grad and input.device.type == "cpu" and self._is_plain(input):
             result: Tensor = _Attacked.apply(input, self.weight, self)  # type: ignore[no-untyped-call]
             return result
         return super().forward(input)

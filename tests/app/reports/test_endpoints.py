@@ -136,7 +136,7 @@ class TestSchema:
         assert answer.headers["content-type"] == "application/schema+json"
         schema = answer.json()
         assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-        assert schema["$id"] == "urn:serval:report:1.0"
+        assert schema["$id"] == "urn:serval:report:1.1"
         report = client.get(f"/v1/audits/{finished}/report").json()
         jsonschema_rs.validate(schema, report)
 

@@ -28,9 +28,9 @@ Begin = Callable[..., Job]
 
 
 @pytest.fixture(autouse=True)
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+def one_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of single clips take most of the time of a small audit."""
-    monkeypatch.setattr(artifacts, "MOST_PICTURES", 0)
+    monkeypatch.setattr(artifacts, "MOST_PICTURES", 1)
 
 
 @pytest.fixture
