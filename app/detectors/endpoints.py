@@ -46,7 +46,7 @@ async def put_detector(
             )
 
     attached = await run_in_threadpool(attach)
-    state_of(request, RegistryState).loaded_models.forget(model_id)
+    state_of(request, RegistryState).loaded_models.recheck()
     return attached
 
 
@@ -66,5 +66,5 @@ async def delete_detector(
             service.detach(session, services.storage, model_id, owner=caller.owner)
 
     await run_in_threadpool(detach)
-    state_of(request, RegistryState).loaded_models.forget(model_id)
+    state_of(request, RegistryState).loaded_models.recheck()
     return Response(status_code=204)

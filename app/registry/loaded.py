@@ -3,14 +3,14 @@
 import asyncio
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.orm import Session, sessionmaker
 from torch import nn
 
-from app.errors import NotFound
+from app.errors import NotFound, ServalError
 from app.persistence.storage import Storage
 from app.registry import detectors, service
 from models.checkpoint import ModelConfig
@@ -33,6 +33,7 @@ class LoadedModel:
         size: bytes that its weights take.
         detector: (batch, frames, mels) float32 → logits (batch,); None if it has none.
         detector_sha256: of the detector's weights; "" if it has none.
+        checked_at: when it was last looked up, in seconds of the monotonic clock.
     """
 
     id: str
@@ -43,7 +44,7 @@ class LoadedModel:
     size: int
     detector: nn.Module | None = None
     detector_sha256: str = ""
-    checked_at: float = field(default_factory=time.monotonic)
+    checked_at: float = float("-inf")
 
     @property
     def front_end(self) -> FrontEnd:
@@ -77,7 +78,8 @@ class LoadedModels:
         self._most = most
         self._most_bytes = most_bytes
         self._kept: OrderedDict[str, LoadedModel] = OrderedDict()
-        self._loading: dict[str, asyncio.Task[LoadedModel]] = {}
+        self._loading: dict[tuple[str, str], asyncio.Task[LoadedModel]] = {}
+        self._changed_at = float("-inf")
         self._one_at_a_time = asyncio.Lock()
 
     async def get(self, model_id: str, *, owner: str) -> LoadedModel:
@@ -92,13 +94,9 @@ class LoadedModels:
             self._kept.move_to_end(model_id)
             return known
         moment = time.monotonic()
-        fresh = known is not None and moment - known.checked_at < RECHECK_SECONDS
-        if known is None or known.owner != owner or not fresh:
+        if known is None or known.owner != owner or not self._is_fresh(known, moment):
             entry = await self._find(model_id, owner)
-            known = self._kept.get(model_id)
-            if known is None or known.detector_sha256 != _detector_sha256(entry):
-                self._kept.pop(model_id, None)  # a detector was attached or detached meanwhile
-                known = await self._loaded(entry)
+            known = await self._with_its_detector(entry, owner)
             known.owner = entry.owner  # another key may have adopted it
             known.checked_at = moment
         if model_id in self._kept:
@@ -108,9 +106,13 @@ class LoadedModels:
     def forget(self, model_id: str) -> None:
         """Let go of a model that was deleted. What is being predicted with it is finished."""
         self._kept.pop(model_id, None)
-        loading = self._loading.pop(model_id, None)
-        if loading is not None:
-            loading.cancel()
+        for key in [key for key in self._loading if key[0] == model_id]:
+            self._loading.pop(key).cancel()
+
+    def recheck(self) -> None:
+        """Look every model up before it is next given to anybody: a detector was attached or
+        detached. Nothing is let go of, and who waits for a load gets what is loading."""
+        self._changed_at = time.monotonic()
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -119,6 +121,9 @@ class LoadedModels:
     def size(self) -> int:
         """Bytes that the kept models' weights take."""
         return sum(model.size for model in self._kept.values())
+
+    def _is_fresh(self, model: LoadedModel, moment: float) -> bool:
+        return model.checked_at > self._changed_at and moment - model.checked_at < RECHECK_SECONDS
 
     async def _find(self, model_id: str, owner: str) -> service.Entry:
         def find() -> service.Entry:
@@ -133,13 +138,31 @@ class LoadedModels:
                 self.forget(model_id)
             raise
 
+    async def _with_its_detector(self, entry: service.Entry, owner: str) -> LoadedModel:
+        """The model as its row was just found, kept or loaded."""
+        known = self._kept.get(entry.id)
+        if known is not None and known.detector_sha256 == _detector_sha256(entry):
+            return known
+        self._kept.pop(entry.id, None)  # a detector was attached or detached meanwhile
+        try:
+            return await self._loaded(entry)
+        except ServalError as error:
+            if error.code != "detector_damaged":
+                raise
+            now = await self._find(entry.id, owner)
+            if _detector_sha256(now) == _detector_sha256(entry):
+                raise
+        # It was detached, and its files went before they were read.
+        return await self._with_its_detector(now, owner)
+
     async def _loaded(self, entry: service.Entry) -> LoadedModel:
-        """Load it, or wait for the one load of it that is under way."""
-        task = self._loading.get(entry.id)
+        """Load it, or wait for the one load of it, with this detector, that is under way."""
+        key = (entry.id, _detector_sha256(entry))
+        task = self._loading.get(key)
         if task is None:
             task = asyncio.create_task(self._load(entry))
-            self._loading[entry.id] = task
-            task.add_done_callback(lambda _: self._loading.pop(entry.id, None))
+            self._loading[key] = task
+            task.add_done_callback(lambda _: self._loading.pop(key, None))
         try:
             return await asyncio.shield(task)  # a client that leaves does not stop the others' load
         except asyncio.CancelledError:

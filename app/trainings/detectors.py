@@ -23,6 +23,7 @@ from app.trainings.detector_request import DetectorRequest
 from models.corpus.aliases import hint
 from models.corpus.manifest import Manifest
 from models.corpus.partition import check_disjoint
+from models.detectors.evaluation import examination_cost
 from models.training_plan import MAX_PASSES
 
 PARTITIONS: Final = ("train", "dev", "test")
@@ -92,13 +93,16 @@ def _checked(
     corpus = corpora.get(session, request.corpus, owner=asked.owner)
     _check_size(settings, request, entry)
     _check_attack(request, entry)
-    warnings = _check_corpus(storage, corpus, entry)
+    manifest = _manifest(storage, corpus, entry)
+    _check_examination(settings, request, entry, manifest)
 
     def lock_for_share(session: Session) -> None:
         registry.lock_for_share(session, entry)
         corpora.lock_for_share(session, corpus.id)
 
-    return replace(asked, model=entry.id, warnings=warnings, lock_for_share=lock_for_share)
+    return replace(
+        asked, model=entry.id, warnings=_warnings(manifest, entry), lock_for_share=lock_for_share
+    )
 
 
 def _check_size(settings: Settings, request: DetectorRequest, entry: Entry) -> None:
@@ -141,8 +145,8 @@ def _check_attack(request: DetectorRequest, entry: Entry) -> None:
         )
 
 
-def _check_corpus(storage: Storage, corpus: Corpus, entry: Entry) -> list[str]:
-    """What the owner should know of a corpus that will do.
+def _manifest(storage: Storage, corpus: Corpus, entry: Entry) -> Manifest:
+    """The clips of a corpus that will do.
 
     Raises:
         Invalid: it lacks a partition, or the model does not know its emotions.
@@ -163,7 +167,7 @@ def _check_corpus(storage: Storage, corpus: Corpus, entry: Entry) -> list[str]:
         )
     for name in PARTITIONS:
         _check_labels(corpus, manifest.split(name), name, entry)
-    return _warnings(manifest, entry)
+    return manifest
 
 
 def _check_labels(corpus: Corpus, part: Manifest, name: str, entry: Entry) -> None:
@@ -180,10 +184,43 @@ def _check_labels(corpus: Corpus, part: Manifest, name: str, entry: Entry) -> No
         )
 
 
+def _check_examination(
+    settings: Settings, request: DetectorRequest, entry: Entry, manifest: Manifest
+) -> None:
+    """Refuse an examination that would never end, as an audit of that size is.
+
+    Raises:
+        Invalid: it has more passes than the service allows.
+    """
+    clips = min(request.evaluate_clips, _known(manifest.split("test"), entry))
+    # As if the recordings were at hand, which is the most.
+    each = examination_cost(request.recipe, entry.config.labels, audible=True)
+    passes = each.forwards + each.backwards
+    if clips * passes <= settings.max_audit_passes:
+        return
+    most = settings.max_audit_passes // passes
+    raise Invalid.of(
+        "evaluate_clips",
+        request.evaluate_clips,
+        f"with {clips} clips of test the examination needs up to {clips * each.forwards} forward"
+        f" and {clips * each.backwards} backward passes, more than the"
+        f" {settings.max_audit_passes} that this service allows",
+        f"give at most {most}, or an attack of fewer steps or queries"
+        if most
+        else "give an attack of fewer steps or queries",
+        code="too_many_passes",
+    )
+
+
 def _unknown(part: Manifest, entry: Entry) -> dict[str, int]:
     """The emotions that the model does not know, with their clips."""
     counts = part.counts("emotion")
     return {name: n for name, n in counts.items() if name not in entry.config.labels}
+
+
+def _known(part: Manifest, entry: Entry) -> int:
+    """Clips of emotions that the model knows."""
+    return len(part) - sum(_unknown(part, entry).values())
 
 
 def _warnings(manifest: Manifest, entry: Entry) -> list[str]:
@@ -192,8 +229,7 @@ def _warnings(manifest: Manifest, entry: Entry) -> list[str]:
     if left_out:
         counts = ", ".join(f"{name} ({clips} clips)" for name, clips in left_out.items())
         found.append(f"Clips of emotions that the model does not know are left out: {counts}.")
-    dev = manifest.split("dev")
-    clips = len(dev) - sum(_unknown(dev, entry).values())
+    clips = _known(manifest.split("dev"), entry)
     if clips < FEW_DEV:
         found.append(
             f"dev has {clips} clips that the model knows. Of fewer than {FEW_DEV} none may be a"

@@ -1,4 +1,4 @@
-"""The last good checkpoint of a training that diverged, which outlives it.
+"""The last good checkpoint of a model's training that diverged, which outlives it.
 
 Its owner lowers a learning rate and goes on from there. Apart from the service, because the
 reconciler asks for it and must not load torch for it.
@@ -21,9 +21,13 @@ def checkpoint_dir(storage: Storage, job_id: str) -> Path:
 
 
 def outlives(kind: JobKind, status: JobStatus, error: Mapping[str, Any] | None) -> bool:
-    """Whether the checkpoint of a job stays, as long as its row does."""
-    failed = kind is JobKind.TRAINING and status is JobStatus.FAILED
-    return failed and error is not None and error.get("code") == DIVERGED
+    """Whether the checkpoint of a job stays, as long as its row does: one whose error says which.
+
+    That of a detector's training says nothing, for none goes on from it.
+    """
+    if kind is not JobKind.TRAINING or status is not JobStatus.FAILED or error is None:
+        return False
+    return error.get("code") == DIVERGED and error.get("checkpoint_iteration") is not None
 
 
 def kept_checkpoint(storage: Storage, job_id: str) -> Path | None:

@@ -20,7 +20,6 @@ from app.jobs.states import JobKind
 from app.jobs.tables import Job
 from app.persistence.storage import Storage
 from app.settings import Settings
-from app.trainings.detector_request import TYPE as DETECTOR
 from app.trainings.kept_checkpoint import kept_checkpoint, outlives
 from app.trainings.schemas import MAY_CHANGE, TrainingRequest
 from models.class_weights import unknown_emotions
@@ -170,7 +169,7 @@ def _check_resumed(
     """
     job = jobs.get(session, job_id, owner=owner, kind=JobKind.TRAINING)
     left = outlives(job.kind, job.status, job.error) and kept_checkpoint(storage, job_id)
-    if not left or job.request.get("type") == DETECTOR:
+    if not left:
         raise Invalid.of(
             "resume_from",
             job_id,

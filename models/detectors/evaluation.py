@@ -17,7 +17,7 @@ from models.adversarial_score import clip_scores
 from models.attacks import Attack, parse
 from models.audit import Audit
 from models.audit.figure import Figure, Figures, share
-from models.audit.inputs import batches
+from models.audit.inputs import Batch, batches
 from models.audit.intervals import Bools, Floats, Ints
 from models.audit.roc import roc_area
 from models.audit.table import Names
@@ -25,6 +25,7 @@ from models.budget import within_budget
 from models.detectors.evading import STEPS, WEIGHTS, Evasion
 from models.detectors.plan import DetectorRecipe
 from models.threats import Domain, ThreatModel
+from models.victims import Cost
 
 FALSE_ALARMS: Final = 0.01
 """The share of clean clips that a threshold may take for attacked."""
@@ -114,6 +115,27 @@ class Probe:
             return {"steps": STEPS, "weights": list(WEIGHTS)}
         return self.attack.parameters()
 
+    def cost(self, n_classes: int) -> Cost:
+        """The most passes through the model that a clip takes at all strengths, the scoring of the
+        answers included."""
+        if self.attack is None:
+            looks = len(WEIGHTS) * (STEPS + 1)
+            made = Cost(forwards=looks, backwards=looks)
+        else:
+            made = self.attack.cost(n_classes)
+        return (made + Cost(forwards=1)) * len(self.strengths)
+
+
+def examination_cost(recipe: DetectorRecipe, labels: Sequence[str], *, audible: bool) -> Cost:
+    """The most passes through the model that the examination of a detector takes for a clip.
+
+    Args:
+        labels: of the model.
+        audible: whether recordings are at hand.
+    """
+    wanted = probes(recipe, labels, audible=audible)
+    return sum((one.cost(len(labels)) for one in wanted), start=Cost(forwards=1))
+
 
 def probes(recipe: DetectorRecipe, labels: Sequence[str], *, audible: bool) -> list[Probe]:
     """What a detector is examined with.
@@ -145,6 +167,9 @@ def probes(recipe: DetectorRecipe, labels: Sequence[str], *, audible: bool) -> l
 class Examination:
     """A detector under probes, on the clips of an audit of its model.
 
+    The clips go through in pieces, and of each piece nothing is kept but scores and predictions:
+    there may be more clips than the memory holds.
+
     Args:
         audit: the model and labelled clips; of its attacks none is asked.
         detector: of the model, as served, on its device.
@@ -155,7 +180,7 @@ class Examination:
         self._audit = audit
         self._detector = detector
         self._threshold = threshold
-        self._clean = audit.clean(range(len(audit.clips)))
+        self._clean = {n: said for piece in pieces(audit) for n, said in audit.clean(piece).items()}
         self._clean_scores: dict[Domain, dict[int, float]] = {}
         self._speaker = speakers(audit)
 
@@ -189,10 +214,7 @@ class Examination:
     def _of_clean(self, domain: Domain) -> Floats:
         """Scores of the clips as they are, in the view of an attack."""
         if domain not in self._clean_scores:
-            audit, found = self._audit, dict[int, float]()
-            for batch in batches(audit.victim, audit.clips, domain, list(self._clean), audit.batch):
-                found.update(zip(batch.indices, self._scores(batch.x, domain), strict=True))
-            self._clean_scores[domain] = found
+            self._clean_scores[domain] = scores_of(self._audit, self._detector, domain)
         return self._in_order(self._clean_scores[domain])
 
     def _attacked(self, probe: Probe) -> Iterator[tuple[float, Floats, dict[int, str]]]:
@@ -200,15 +222,17 @@ class Examination:
         if probe.attack is None:
             yield from self._evading(probe)
             return
-        audit = self._audit
+        audit, domain = self._audit, probe.threat.domain
         audit.attacks = [probe.attack]
-        for point in audit.points(0, probe.strengths, self._clean):
-            scores = {
-                index: self._scores(x[None].to(audit.victim.device), probe.threat.domain)[0]
-                for index, x in point.inputs.items()
-            }
-            labels = {index: said.label for index, said in point.outcomes.items()}
-            yield point.strength, self._in_order(scores), labels
+        for strength in probe.strengths:
+            scores, labels = dict[int, float](), dict[int, str]()
+            for piece in pieces(audit):
+                clean = {index: self._clean[index] for index in piece}
+                (point,) = audit.points(0, [strength], clean)
+                for index, x in point.inputs.items():
+                    (scores[index],) = self._scores(x[None].to(audit.victim.device), domain)
+                labels |= {index: said.label for index, said in point.outcomes.items()}
+            yield strength, self._in_order(scores), labels
 
     def _evading(self, probe: Probe) -> Iterator[tuple[float, Floats, dict[int, str]]]:
         audit, threat = self._audit, probe.threat
@@ -219,9 +243,7 @@ class Examination:
         names = audit.victim.labels
         for strength in probe.strengths:
             scores, labels = dict[int, float](), dict[int, str]()
-            for batch in batches(
-                audit.victim, audit.clips, threat.domain, list(self._clean), audit.batch
-            ):
+            for batch in in_pieces(audit, threat.domain):
                 y = torch.tensor(
                     [names.index(audit.truth(n, self._clean[n])) for n in batch.indices]
                 ).to(batch.x.device)
@@ -240,14 +262,33 @@ class Examination:
         return np.array([found[index] for index in self._clean], dtype=np.float64)
 
 
+def pieces(audit: Audit) -> Iterator[range]:
+    """The clips of an audit, a batch of them at a time."""
+    clips = len(audit.clips)
+    for first in range(0, clips, audit.batch):
+        yield range(first, min(first + audit.batch, clips))
+
+
+def in_pieces(audit: Audit, domain: Domain) -> Iterator[Batch]:
+    """The clips as the model's view ``domain`` takes them; no more than a piece waits for others of
+    its shape."""
+    for piece in pieces(audit):
+        yield from batches(audit.victim, audit.clips, domain, piece, audit.batch)
+
+
+def scores_of(audit: Audit, detector: nn.Module, domain: Domain) -> dict[int, float]:
+    """The scores of an audit's clips as they are, in the view of an attack, by their index."""
+    found: dict[int, float] = {}
+    for batch in in_pieces(audit, domain):
+        scores = clip_scores(detector, audit.victim, batch.x, domain)
+        found.update(zip(batch.indices, scores, strict=True))
+    return found
+
+
 def clean_scores(audit: Audit, detector: nn.Module) -> list[float]:
     """The scores of an audit's clips as they are, in their order."""
-    found: dict[int, float] = {}
-    every = range(len(audit.clips))
-    for batch in batches(audit.victim, audit.clips, "features", every, audit.batch):
-        scores = clip_scores(detector, audit.victim, batch.x, "features")
-        found.update(zip(batch.indices, scores, strict=True))
-    return [found[index] for index in every]
+    found = scores_of(audit, detector, "features")
+    return [found[index] for index in range(len(audit.clips))]
 
 
 def false_alarm_rate(audit: Audit, detector: nn.Module, threshold: float) -> Figure:

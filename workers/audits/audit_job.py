@@ -42,7 +42,7 @@ from models.audit.measures import BREAKDOWNS, MEASURES
 from models.audit.measures.gaps import GroupTable
 from models.audit.scale import scale
 from models.checkpoint import ModelConfig
-from workers.audits import artifacts, findings, shards
+from workers.audits import artifacts, detector, findings, shards
 from workers.audits.clips import AuditClips, ClipsDigest
 from workers.audits.judged import judge_result
 from workers.audits.materials import materials
@@ -51,7 +51,7 @@ from workers.audits.probe import SilenceCounter
 from workers.audits.record import Record
 from workers.audits.scored import AuditAttempt, Scored, clips_shown
 from workers.audits.scoring import Scoring
-from workers.audits.setup import group_by, set_up
+from workers.audits.setup import Setup, group_by, set_up
 from workers.runtime.context import WorkerContext
 from workers.runtime.outcome import JobFailed, JobResult
 from workers.runtime.progress import Watchdog
@@ -80,6 +80,7 @@ def perform(
     """
     setup = set_up(context, attempt)
     request, entry, clips, audit = setup.request, setup.entry, setup.clips, setup.audit
+    detector.pin(context.checkpoint_dir(attempt.job_id), entry, setup.detector_sha256)
     for warning in clips.warnings:
         _warn(attempt, warning)
     expected = _forecast(audit, clips)
@@ -111,8 +112,7 @@ def perform(
         used = materials(setup, context.settings.audit_batch, watchdog)
         (folder / files.MATERIALS).write_text(used.model_dump_json(indent=1), encoding="utf-8")
         report = _report(
-            attempt, entry, clips, digest, result, made, audit.victim.device,
-            scored.summary.groups,
+            attempt, setup, digest, result, made, scored.summary.groups,
         )  # fmt: skip
         (folder / files.REPORT).write_text(report.model_dump_json(indent=1), encoding="utf-8")
         _publish(context, attempt, folder)
@@ -228,16 +228,14 @@ def _before_after(
 
 def _report(
     attempt: Attempt,
-    entry: Entry,
-    clips: AuditClips,
+    setup: Setup,
     digest: ClipsDigest,
     result: AuditResult,
     made: artifacts.Made,
-    device: torch.device,
     groups: Sequence[GroupTable],
 ) -> Report:
     """All that is needed to do the audit again, and to see that it is the same one."""
-    config = entry.config
+    entry, config, device = setup.entry, setup.entry.config, setup.audit.victim.device
     return Report(
         audit=attempt.job_id,
         created_at=now().isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -253,11 +251,9 @@ def _report(
             defense=config.defense,
             training=config.training,
             deviations=_deviations(config),
-            detector_sha256=entry.detector.sha256
-            if entry.detector is not None and attempt.request.get("detector")
-            else None,
+            detector_sha256=setup.detector_sha256,
         ),
-        clips=clips.description.model_copy(update={"sha256": digest.sha256}),
+        clips=setup.clips.description.model_copy(update={"sha256": digest.sha256}),
         result=result,
         groups=list(groups),
         warnings=retry_while_database_is_away(attempt.warnings),

@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-import torch
-
 from app.audits import files
 from app.audits.schemas import AnyAuditRequest, UploadedAuditRequest, parse_request
 from app.audits.victim import batch_size, load_victim
-from app.registry import detectors
 from app.registry import service as registry
 from app.registry.service import Entry
 from models.audit import Audit
-from models.audit.detecting import ModelDetector
+from workers.audits import detector
 from workers.audits.clips import AuditClips, from_corpus, from_uploads
 from workers.runtime import noises
 from workers.runtime.context import WorkerContext
@@ -43,6 +40,13 @@ class Setup:
     clips: AuditClips
     audit: Audit
     sources: Mapping[str, Entry]
+
+    @property
+    def detector_sha256(self) -> str | None:
+        """Of the weights of the detector that is asked; None if none is."""
+        if self.entry.detector is None or not self.request.detector:
+            return None
+        return self.entry.detector.sha256
 
 
 def set_up(context: WorkerContext, attempt: Asked) -> Setup:
@@ -125,22 +129,5 @@ def _audit(
             name: load_victim(context.storage, one, request, device)
             for name, one in sources.items()
         },
-        detector=_detector(entry, device) if request.detector else None,
+        detector=detector.load(entry, device) if request.detector else None,
     )
-
-
-def _detector(entry: Entry, device: torch.device) -> ModelDetector:
-    """The one that was attached to the model when the audit was accepted, or another since.
-
-    Raises:
-        JobFailed: there is none any more (code ``no_detector``).
-        ServalError: its files are damaged.
-    """
-    net = detectors.load(entry, device)
-    if net is None or entry.detector is None:
-        raise JobFailed(
-            "no_detector",
-            f"The detector of {entry.id} was detached after the audit was accepted. Attach one, or"
-            " leave detector out.",
-        )
-    return ModelDetector(net, entry.detector.config.threshold)

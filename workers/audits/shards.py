@@ -24,6 +24,7 @@ from app.jobs.shards import ShardAttempt
 from app.jobs.states import ShardStatus
 from app.jobs.tables import Shard
 from models.audit import AuditRow, Summary
+from workers.audits import detector
 from workers.audits.choice import BrokenClips, Choice
 from workers.audits.pacing import ShardPacing, passes
 from workers.audits.record import ROWS, Record, read_json, write_json
@@ -88,7 +89,9 @@ def score(job: AuditAttempt) -> Scored:
         Stopped: the worker is to stop; what is scored is saved.
         JobFailed: a shard failed, or what it made is gone.
     """
-    works = [{"first": one.start, "end": one.stop} for one in _ranges(job)]
+    asked = job.setup.detector_sha256
+    of_detector = {} if asked is None else {"detector": asked}
+    works = [{"first": one.start, "end": one.stop, **of_detector} for one in _ranges(job)]
     retry_while_database_is_away(lambda: shards.split(job.attempt, works))
     whole = Whole(job)
     found = do_shards(job.context, job.attempt, job.watchdog, whole.do, whole.tell)
@@ -113,6 +116,7 @@ def _score_shard(
     context: WorkerContext, shard: ShardAttempt, setup: Setup, pacing: ShardPacing
 ) -> dict[str, Any]:
     """What the audit is told of the shard: JSON's types."""
+    detector.check_same(setup.entry, setup.detector_sha256, shard.work.get("detector"))
     record = Record(
         _folder(context, shard.job_id, shard.shard),
         shard.number,

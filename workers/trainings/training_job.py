@@ -205,7 +205,7 @@ def _diverged(error: Diverged, checkpoints: Checkpoints, job_id: str) -> JobFail
         "loss": None if error.loss is None else str(error.loss),
         "checkpoint_iteration": kept,
     }
-    return JobFailed(DIVERGED, f"{error}. {where}.", details=details)
+    return JobFailed(DIVERGED, f"{error}. {where}.", **details)
 
 
 def _told(

@@ -83,6 +83,13 @@ def publish(session: Session, storage: Storage, owner: str = "key_me") -> str:
     return row.id
 
 
+def guardable(session: Session, storage: Storage) -> tuple[str, str]:
+    """The ids of a model and of a training of a detector for it."""
+    model_id = publish(session, storage)
+    told = {"id": model_id, "sha256": session.get_one(Model, model_id).sha256}
+    return model_id, add_training(session, storage, told, owner="key_me")
+
+
 class TestGet:
     def test_a_model_is_loaded_once(
         self, maker: sessionmaker[Session], storage: Storage, loads: list[str]
@@ -120,9 +127,7 @@ class TestGet:
         storage: Storage,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        model_id = publish(session, storage)
-        told = {"id": model_id, "sha256": session.get_one(Model, model_id).sha256}
-        training = add_training(session, storage, told, owner="key_me")
+        model_id, training = guardable(session, storage)
 
         async def test() -> None:
             models = cache(maker, storage)
@@ -202,6 +207,73 @@ class TestGet:
             await getting
 
         asyncio.run(test())
+
+
+class TestRecheck:
+    """A detector is attached or detached while a prediction waits for the model to load."""
+
+    def test_who_waits_gets_the_model_and_who_asks_afterwards_the_new_detector(
+        self,
+        session: Session,
+        maker: sessionmaker[Session],
+        storage: Storage,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        model_id, training = guardable(session, storage)
+        loading, may_load = slow_loads(monkeypatch)
+
+        async def test() -> None:
+            models = cache(maker, storage)
+            waiting = asyncio.create_task(models.get(model_id, owner="key_me"))
+            assert await asyncio.to_thread(loading.wait, 10)
+            attaching.attach(session, storage, model_id, training, owner="key_me")
+            models.recheck()
+            after = asyncio.create_task(models.get(model_id, owner="key_me"))
+            may_load.set()
+            assert (await waiting).detector is None
+            assert (await after).detector is not None
+            assert await models.get(model_id, owner="key_me") is await after
+
+        asyncio.run(test())
+
+    def test_the_files_of_one_that_was_detached_are_not_missed(
+        self,
+        session: Session,
+        maker: sessionmaker[Session],
+        storage: Storage,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        model_id, training = guardable(session, storage)
+        attaching.attach(session, storage, model_id, training, owner="key_me")
+        loading, may_load = slow_loads(monkeypatch)
+
+        async def test() -> None:
+            models = cache(maker, storage)
+            waiting = asyncio.create_task(models.get(model_id, owner="key_me"))
+            assert await asyncio.to_thread(loading.wait, 10)
+            attaching.detach(session, storage, model_id, owner="key_me")
+            models.recheck()
+            may_load.set()
+            assert (await waiting).detector is None
+
+        asyncio.run(test())
+
+    def test_a_kept_one_is_heard_of_at_once(
+        self, session: Session, maker: sessionmaker[Session], storage: Storage, loads: list[str]
+    ) -> None:
+        model_id, training = guardable(session, storage)
+
+        async def test() -> None:
+            models = cache(maker, storage)
+            await models.get(model_id, owner="key_me")
+            attaching.attach(session, storage, model_id, training, owner="key_me")
+            models.recheck()
+            assert (await models.get(model_id, owner="key_me")).detector is not None
+            models.recheck()
+            await models.get(model_id, owner="key_me")
+
+        asyncio.run(test())
+        assert loads == [model_id, model_id]
 
 
 class TestRoom:

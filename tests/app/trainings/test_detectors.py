@@ -13,6 +13,8 @@ from app.persistence.storage import Storage
 from models.attacks.fgsm import Fgsm
 from models.checkpoint import WEIGHTS, weights_bytes
 from models.corpus.manifest import Manifest
+from models.detectors.evaluation import examination_cost
+from models.detectors.plan import DetectorRecipe
 from tests.app.state import reconfigure, state
 from tests.app.tiny import tiny_config, tiny_net
 from tests.conftest import MakeKey
@@ -187,3 +189,18 @@ class TestRefused:
         assert refused(post(iterations=11))["errors"][0]["field"] == "iterations"
         problem = refused(post(iterations=10, batch_size=5))
         assert "give at most 4" in problem["detail"]
+
+    def test_an_examination_that_would_never_end(self, post: Post, app: FastAPI) -> None:
+        each = examination_cost(DetectorRecipe(), ("anger", "joy", "sadness"), audible=True)
+        passes = each.forwards + each.backwards
+        reconfigure(app, max_audit_passes=12 * passes)
+        assert post(evaluate_clips=100_000).status_code == 202  # there are twelve
+        reconfigure(app, max_audit_passes=12 * passes - 1)
+        problem = refused(post())
+        assert problem["code"] == "too_many_passes"
+        assert problem["errors"][0]["field"] == "evaluate_clips"
+        assert "with 12 clips of test" in problem["detail"]
+        assert "give at most 11" in problem["detail"]
+        assert post(evaluate_clips=11).status_code == 202
+        reconfigure(app, max_audit_passes=passes - 1)
+        assert "give an attack of fewer steps" in refused(post(evaluate_clips=1))["detail"]

@@ -1,12 +1,20 @@
 """What a detector is worth: its threshold, its rows, and the attacker who knows it."""
 
+import weakref
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
 from models.adversarial_score import clip_logits, clip_scores
+from models.attacks import Attack
 from models.attacks.fgsm import Fgsm
+from models.attacks.noise import Noise
 from models.attacks.pgd import Pgd
+from models.audit import Audit, ScoredPoint
 from models.audit.inputs import batches
 from models.detectors import evading
 from models.detectors.evading import Evasion
@@ -15,16 +23,19 @@ from models.detectors.evaluation import (
     Examination,
     Probe,
     clean_scores,
+    examination_cost,
     false_alarm_rate,
     probes,
     threshold_of,
 )
 from models.detectors.plan import DetectorRecipe
 from models.threats import ThreatModel
+from models.victims import Cost
 from tests.models.audit.recordings import LABELS
 from tests.models.detectors.clips import Roughness, audit
 
 FEATURES = ThreatModel("features", "linf")
+SOUND = ThreatModel("waveform", "l2")
 
 
 class TestThreshold:
@@ -75,7 +86,7 @@ class TestProbes:
     def test_recordings_are_attacked_where_they_are_at_hand(self) -> None:
         found = probes(DetectorRecipe(), LABELS, audible=True)
         assert [one.kind for one in found[-2:]] == ["waveform", "waveform_control"]
-        assert all(one.threat == ThreatModel("waveform", "l2") for one in found[-2:])
+        assert all(one.threat == SOUND for one in found[-2:])
 
     def test_they_are_of_the_norm_that_was_learnt(self) -> None:
         recipe = DetectorRecipe(attack=Pgd(norm="l2"), epsilon=3.0)
@@ -107,13 +118,80 @@ class TestRows:
         assert (row.true_positive_rate.value, row.unnoticed_rate.value) == (1, 0)
 
     def test_waveforms_are_scored_as_the_front_end_hears_them(self) -> None:
-        sound = ThreatModel("waveform", "l2")
-        probe = Probe("waveform", sound, (60.0, 0.0), Pgd(domain="waveform", norm="l2", steps=1))
+        probe = Probe("waveform", SOUND, (60.0, 0.0), Pgd(domain="waveform", norm="l2", steps=1))
         faint, loud = rows(probe, 0.5, n=3)
         assert (faint.unit, faint.domain) == ("dB", "waveform")
         assert faint.auc.value is not None
         assert loud.auc.value is not None
         assert abs(faint.auc.value - 0.5) < abs(loud.auc.value - 0.5)
+
+
+class TestPieces:
+    @pytest.mark.parametrize(
+        "probe",
+        [
+            Probe("learnt", FEATURES, (0.5, 3.0), Fgsm()),
+            Probe("unseen", FEATURES, (0.5, 3.0), Pgd(steps=2)),
+            Probe("control", FEATURES, (0.5, 3.0), Noise()),
+            Probe("evading", FEATURES, (0.5, 3.0), None),
+            Probe("waveform_control", SOUND, (60.0, 0.0), Noise(domain="waveform", norm="l2")),
+        ],
+        ids=lambda probe: probe.kind,
+    )
+    def test_of_two_clips_have_the_figures_of_all_at_once(
+        self, probe: Probe, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(evading, "STEPS", 2)
+        found = rows(probe, 0.6)
+        assert list(Examination(replace(audit(), batch=2), Roughness(), 0.6).rows(probe)) == found
+
+    def test_nothing_is_kept_of_the_clips_before(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        alive: list[int] = []
+        original = Audit.points
+        made: list[weakref.ref[ScoredPoint]] = []
+
+        def watched(self: Audit, *asked: Any) -> Iterator[ScoredPoint]:
+            alive.append(sum(one() is not None for one in made))
+            for point in original(self, *asked):
+                made.append(weakref.ref(point))
+                assert len(point.inputs) <= 2
+                yield point
+
+        monkeypatch.setattr(Audit, "points", watched)
+        probe = Probe("learnt", FEATURES, (0.5, 3.0), Fgsm())
+        list(Examination(replace(audit(), batch=2), Roughness(), 0.6).rows(probe))
+        assert len(made) == 6
+        assert max(alive) <= 1  # the last one, of which the name is still held
+
+
+class TestCost:
+    @pytest.mark.parametrize("attack", [Fgsm(), Pgd(steps=3), Noise()], ids=lambda one: one.type)
+    def test_is_what_an_examination_takes(self, attack: Attack) -> None:
+        spent = Cost()
+
+        def note(forwards: int, backwards: int) -> None:
+            nonlocal spent
+            spent += Cost(forwards, backwards)
+
+        examination = Examination(replace(audit(), on_pass=note), Roughness(), 0.6)
+        assert spent == Cost(forwards=6)
+        spent = Cost()
+        probe = Probe("learnt", FEATURES, (0.5, 1.0, 3.0), attack)
+        list(examination.rows(probe))
+        cost = probe.cost(len(LABELS)) * 6
+        assert (spent.forwards, spent.backwards) == (cost.forwards, cost.backwards)
+
+    def test_of_the_attacker_who_knows_it_counts_every_step_of_every_weight(self) -> None:
+        looks = 3 * 11
+        probe = Probe("evading", FEATURES, (0.5, 1.0), None)
+        assert probe.cost(3) == Cost(forwards=2 * looks + 2, backwards=2 * looks)
+
+    def test_is_the_sum_of_all_probes_and_a_clean_pass(self) -> None:
+        recipe = DetectorRecipe(attack=Pgd(steps=40))
+        each = probes(recipe, LABELS, audible=True)
+        found = examination_cost(recipe, LABELS, audible=True)
+        assert found.backwards == sum(one.cost(3).backwards for one in each)
+        assert found.forwards == 1 + sum(one.cost(3).forwards for one in each)
 
 
 class TestEvasion:

@@ -1,6 +1,7 @@
 """Trainings of detectors: exact over interruptions, examined, and attached to their model."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,8 +17,10 @@ from app.registry.service import Entry
 from app.registry.tables import Model
 from app.trainings.detector_request import DetectorRequest, DetectorResult, detector_dir
 from app.trainings.detectors import submission
+from app.trainings.kept_checkpoint import kept_checkpoint
 from models.architectures import ARCHITECTURES
 from models.detectors import DetectorConfig, evading, evaluation
+from models.detectors.training import DetectorStep
 from tests.app.tiny import tiny_config
 from tests.models.tiny import TinyNet, tiny_net
 from tests.recorded import record
@@ -25,6 +28,8 @@ from workers.jobs import PERFORM
 from workers.runtime import run as running
 from workers.runtime.context import WorkerContext
 from workers.runtime.progress import Watchdog
+from workers.runtime.recovery import clear_away
+from workers.trainings import detector_job
 
 LABELS = ("anger", "joy", "sadness")
 Submit = Callable[..., Job]
@@ -160,6 +165,33 @@ class TestDetector:
         assert len(told(parts.id, "examined")) == len(told(whole.id, "examined"))
         assert row(parts.id).status is JobStatus.SUCCEEDED
         assert row(parts.id).result == row(whole.id).result
+
+    def test_one_that_diverges_leaves_no_checkpoint_for_nothing_goes_on_from_it(
+        self,
+        context: WorkerContext,
+        submit: Submit,
+        row: Row,
+        told: Told,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        settings = context.settings.model_copy(update={"checkpoint_seconds": 0})
+        report = detector_job.Reporter.__call__
+
+        def spoilt(self: detector_job.Reporter, step: DetectorStep) -> None:
+            report(self, step)
+            if step.iteration == 4:
+                with torch.no_grad():
+                    next(self._work.state.net.parameters()).fill_(torch.nan)
+
+        monkeypatch.setattr(detector_job.Reporter, "__call__", spoilt)
+        job = submit()
+        work(replace(context, settings=settings), job)
+        assert [one["iteration"] for one in told(job.id, "step")] == [1, 2, 3, 4]
+        assert (row(job.id).error or {})["code"] == "diverged"
+        assert kept_checkpoint(context.storage, job.id) is not None
+        clear_away(context, [job.id])
+        assert not context.storage.job_dir(job.id).exists()
+        assert row(job.id).bytes == 0
 
     def test_a_deleted_corpus_is_named(
         self, context: WorkerContext, submit: Submit, row: Row, corpus: Corpus

@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 
 from app.errors import Invalid, NotFound
 from app.jobs import deletion
+from app.jobs.schemas import Job as Resource
 from app.jobs.schemas import JobError
 from app.jobs.states import JobStatus
 from app.jobs.tables import Job
@@ -227,11 +228,18 @@ class TestDivergence:
         clear_away(context, [job.id])
         return row(job.id)
 
+    @staticmethod
+    def told(job: Job) -> JobError:
+        """Its error as clients see it."""
+        error = Resource.of(job).error
+        assert error is not None
+        return error
+
     def test_is_an_error_with_a_code_that_says_where_and_what_is_left(
         self, each_step: WorkerContext, submit: Submit, row: Row, diverge: Diverge
     ) -> None:
         diverge(7)
-        error = JobError.model_validate(self.diverged(each_step, submit, row).error)
+        error = self.told(self.diverged(each_step, submit, row))
         assert error.code == "diverged"
         assert error.details == {"iteration": 7, "loss": "nan", "checkpoint_iteration": 6}
         assert "the loss became nan in iteration 7: lower learning_rate" in error.message
@@ -241,9 +249,7 @@ class TestDivergence:
         self, each_step: WorkerContext, submit: Submit, row: Row, diverge: Diverge
     ) -> None:
         diverge(6)
-        error = JobError.model_validate(
-            self.diverged(each_step, submit, row, evaluate_every=6).error
-        )
+        error = self.told(self.diverged(each_step, submit, row, evaluate_every=6))
         assert error.code == "diverged"
         assert error.details == {"iteration": 6, "loss": None, "checkpoint_iteration": 5}
 
