@@ -11,6 +11,7 @@ Two settings are drawn on the same speakers, and with seeds of their own; one se
 changes is the same models, and is drawn with the same seeds.
 """
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, Literal
@@ -21,6 +22,7 @@ from pydantic import Field
 from models.audit.comparison.significance import McNemar, t_test, z_test
 from models.audit.figure import Figures
 from models.audit.intervals import (
+    DIGITS,
     DRAWS,
     Bools,
     Floats,
@@ -29,30 +31,36 @@ from models.audit.intervals import (
     all_the_same,
     mean_recall,
     n_speakers,
-    newcombe,
+    newcombe_near,
     percentiles,
     standard_error,
     weights,
-    wilson,
+    wilson_near,
 )
 from models.provenance import TrainedOn
 from models.studies.answers import Answers, Missing
 
 Drawn = Literal[
     "speakers_and_seeds",
+    "speakers_and_some_seeds",
     "speakers",
     "clips_and_seeds",
+    "clips_and_some_seeds",
     "clips",
     "none",
 ]
 METHODS: Final[dict[Drawn, str]] = {
     "speakers_and_seeds": "speakers and, apart from them, seeds are drawn",
+    "speakers_and_some_seeds": "speakers are drawn and, apart from them, the seeds of models that"
+    " have several; of those with one, nothing is said of other seeds",
     "speakers": "speakers are drawn; with one seed, nothing is said of other seeds",
     "clips_and_seeds": "clips and seeds are drawn, because speakers are unknown or fewer than 5:"
     " nothing is said of other speakers",
+    "clips_and_some_seeds": "clips are drawn, because speakers are unknown or fewer than 5, and the"
+    " seeds of models that have several; of those with one, nothing is said of other seeds",
     "clips": "clips are drawn, because speakers are unknown or fewer than 5, and there is one seed",
-    "none": "all draws give the same number: Wilson's or Newcombe's interval, which takes clips for"
-    " independent",
+    "none": "all draws give the same number: Wilson's interval of the UAR as a share of the clips,"
+    " or Newcombe's of a difference, which take clips for independent",
 }
 """How an interval is made, in words."""
 
@@ -91,7 +99,8 @@ class Difference(Figures):
     trained_on: TrainedOn = Field(description="What the models of `b` learnt from.")
     p: float | None = Field(
         description="That they differ by chance: two-sided, of Student's distribution, with as many"
-        " degrees of freedom as there are speakers (or clips) less one."
+        " degrees of freedom as there are speakers (or clips) less one. Where all draws give the"
+        " same difference, 1 if that is 0, else null: nothing tells how it spreads."
     )
     p_holm: float | None = Field(default=None, description="Adjusted for the family of the table.")
     z: float | None = Field(
@@ -119,7 +128,7 @@ def estimate(found: Answers) -> Estimate:
     interval: Interval | None
     if units.count < 2 or all_the_same(draws):
         drawn: Drawn = "none"
-        interval = wilson(round(float(found.right.mean()) * len(found)), len(found))
+        interval = wilson_near(value, len(found))
     else:
         drawn, interval = _drawn(units, [found]), percentiles(draws, value, units.count)
     return Estimate(
@@ -163,12 +172,13 @@ def mean_difference(
     of_b, draws_b = _mean(units, [b for _, b in on], stream=1 if same_models else 2)
     value, draws, n = of_b - of_a, draws_b - draws_a, len(clips)
     mcnemar = _mcnemar(*on[0]) if len(on) == 1 else None
+    interval: Interval | None
+    p: float | None
     if units.count < 2 or all_the_same(draws):
         drawn: Drawn = "none"
-        # Of means of several the shares are no counts: the nearest ones stand for them.
-        low, high = newcombe(round(of_b * n), round(of_a * n), n) or (value, value)
-        interval: Interval | None = (min(low, value), max(high, value))
-        p = None if mcnemar is None else mcnemar.p
+        interval = newcombe_near(of_b, of_a, n)
+        # Without a spread there is no test, but no difference is no sign of one.
+        p = 1.0 if math.isclose(value, 0, abs_tol=10**-DIGITS) else None
     else:
         drawn = _drawn(units, [one for pair in on for one in pair])
         interval = percentiles(draws, value, units.count)
@@ -199,10 +209,13 @@ def _common(every: Sequence[Answers]) -> list[tuple[str, str | None, int]]:
 
 
 def _drawn(units: Units, every: Sequence[Answers]) -> Drawn:
-    seeds = any(len(one.seeds) > 1 for one in every)
-    if units.method == "bootstrap_speakers":
-        return "speakers_and_seeds" if seeds else "speakers"
-    return "clips_and_seeds" if seeds else "clips"
+    several = [len(one.seeds) > 1 for one in every]
+    of_speakers = units.method == "bootstrap_speakers"
+    if all(several):
+        return "speakers_and_seeds" if of_speakers else "clips_and_seeds"
+    if any(several):
+        return "speakers_and_some_seeds" if of_speakers else "clips_and_some_seeds"
+    return "speakers" if of_speakers else "clips"
 
 
 def _mean(units: Units, every: Sequence[Answers], stream: int) -> tuple[float, Floats]:
