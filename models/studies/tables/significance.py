@@ -28,6 +28,8 @@ from models.studies.tables.table import (
 )
 from models.studies.tables.table import difference as with_interval
 
+NO_P: Final = "p is a dash where all draws give the same difference: nothing tells how it spreads."
+
 Question = Literal["better than single", "better than noise", "similarity better than vanilla"]
 ATTACKED: Final[tuple[Change, ...]] = ("fgsm", "pgd10", "worst_case")
 
@@ -95,9 +97,8 @@ class SignificanceTable(StudyTable):
 
     def sheets(self) -> Iterator[Sheet]:
         """See :class:`StudyTable`."""
-        tested = sum(
-            one.difference is not None and one.difference.p is not None for one in self.comparisons
-        )
+        found = [one.difference for one in self.comparisons if one.difference is not None]
+        tested = sum(one.p is not None for one in found)
         lacking = [one for one in self.comparisons if one.missing is not None]
         why = dict.fromkeys(
             f"{one.architecture} {one.b.words} − {one.a.words}, {_where(one)}: {one.missing}."
@@ -114,6 +115,7 @@ class SignificanceTable(StudyTable):
             notes=(
                 f"Holm p is adjusted for the {tested} comparisons of this table.",
                 OF_Z,
+                *([NO_P] if tested < len(found) else []),
                 *why,
             ),
         )  # fmt: skip

@@ -179,15 +179,15 @@ def number(value: float | None, digits: int = 3) -> str:
     return sign + (text[1:] if text.startswith("0.") else text)
 
 
-def interval(found: tuple[float, float] | None) -> str:
+def interval(found: tuple[float, float] | None, digits: int = 2) -> str:
     """Such as "[.79, .85]"; "" for none."""
-    return "" if found is None else f"[{number(found[0], 2)}, {number(found[1], 2)}]"
+    return "" if found is None else f"[{number(found[0], digits)}, {number(found[1], digits)}]"
 
 
 def difference(found: Difference) -> str:
-    """Such as "+.031 [.01, .05]"."""
+    """Such as "+.031 [.008, .054]": two digits would not tell on which side of 0 an end lies."""
     sign = "+" if found.value > 0 else ""
-    return f"{sign}{number(found.value)} {interval(found.interval)}".rstrip()
+    return f"{sign}{number(found.value)} {interval(found.interval, 3)}".rstrip()
 
 
 def probability(p: float | None) -> str:

@@ -11,7 +11,7 @@ from models.audit.summary import points
 from models.corpus.manifest import Clip, Manifest
 from models.studies import paper
 from models.studies.answers import CLEAN, Answers, Condition, answers
-from models.studies.estimate import estimate
+from models.studies.estimate import Difference, difference, estimate
 from models.studies.outcome import CellOutcome
 from models.studies.tables import (
     BaselinesTable,
@@ -23,8 +23,10 @@ from models.studies.tables import (
 )
 from models.studies.tables.performance import PerformanceRow
 from models.studies.tables.table import Entry, Sheet
+from models.studies.tables.table import difference as with_interval
 from tests.models.audit.rows import row, under
 from tests.models.studies.made import EPSILONS, audited, cell, shares, study
+from tests.models.studies.test_estimate import made
 
 FAILED = CellOutcome(
     name="cnn4-vanilla-0.02-0",
@@ -82,6 +84,16 @@ class TestPartition:
         (found,) = table.sheets()
         assert (found.rows, found.notes) == ((), ("The corpus is not at hand any more.",))
         assert [one.missing for one in table.records()] == ["the corpus is not at hand any more"]
+
+
+def test_an_interval_of_a_difference_tells_on_which_side_of_0_it_ends() -> None:
+    found = difference(made(1, 3), made(2, 3))
+    assert isinstance(found, Difference)
+    told = [
+        with_interval(found.model_copy(update={"value": 0.014, "interval": (low, 0.03)}))
+        for low in (0.002, -0.002)
+    ]
+    assert told == ["+.014 [.002, .030]", "+.014 [−.002, .030]"]
 
 
 class TestPerformance:
@@ -238,6 +250,15 @@ class TestSignificance:
         expected = multipletests([one.p for one in known], method="holm")[1]
         assert [one.p_holm for one in known] == pytest.approx(list(expected))
         assert len(known) == 14
+
+    def test_where_all_draws_give_the_same_difference_p_is_a_dash_that_is_explained(self) -> None:
+        findings = study(cell(clean=0.0), cell("vanilla", 0.06, clean=1.0))
+        (found,) = SignificanceTable.of(findings, PerformanceTable.of(findings)).sheets()
+        assert found.rows[0][4:6] == ("–", "–")
+        assert found.notes[0] == "Holm p is adjusted for the 0 comparisons of this table."
+        assert any("p is a dash where all draws give the same" in note for note in found.notes)
+        (usual,) = self.TABLE.sheets()
+        assert not any("p is a dash" in note for note in usual.notes)
 
     def test_a_side_without_a_figure_is_told(self) -> None:
         one = replace(self.CELLS[1], audits={"dev": self.CELLS[1].audits["dev"]})
