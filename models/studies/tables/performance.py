@@ -42,7 +42,7 @@ class PerformanceRow(Figures):
         description="By what is done to the clips, and by partition."
     )
     seconds: float | None = Field(
-        description="Wall time of a training on `train`, mean over the seeds."
+        description="Wall time of a training on `train`, mean over the seeds that have a model."
     )
 
     @property
@@ -210,7 +210,7 @@ def _row(
     seconds = [
         cell.seconds
         for cell in findings.at(architecture, training, trained, "dev")
-        if cell.seconds is not None
+        if cell.seconds is not None and cell.missing is None
     ]
     return PerformanceRow(
         architecture=architecture,

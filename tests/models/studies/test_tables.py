@@ -183,8 +183,9 @@ class TestPerformance:
         assert best is not None
         assert best.training == "vanilla alpha=0.9"
 
-    def test_wall_time_is_the_mean_over_seeds(self) -> None:
-        table = PerformanceTable.of(study(cell(seconds=10.0), cell(seed=1, seconds=30.0)))
+    def test_wall_time_is_the_mean_over_seeds_that_were_trained(self) -> None:
+        failed = replace(FAILED, training="single", epsilon=None, seed=2, seconds=1.0)
+        table = PerformanceTable.of(study(cell(seconds=10.0), cell(seed=1, seconds=30.0), failed))
         assert table.rows[0].seconds == 20.0
 
 
@@ -336,3 +337,4 @@ class TestCosts:
     def test_a_failed_cell_has_no_time_an_iteration(self) -> None:
         (one,) = CostsTable.of(study(replace(FAILED, seconds=5.0, iterations=100))).rows
         assert (one.iterations_per_second, one.missing) == (None, FAILED.missing)
+        assert (one.seconds, one.iterations) == (5.0, None)
