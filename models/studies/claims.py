@@ -392,9 +392,11 @@ class _Judge:
         return max(known, key=lambda each: each[0])[1] if known else None
 
     def _label(self, architecture: str, training: str) -> str:
-        """The parameters of a type of training that dev chose."""
+        """The parameters of a type of training that dev chose, or the only ones."""
         chosen = self._performance.best(architecture, training)
-        return training if chosen is None else chosen.training
+        if chosen is None:
+            return self._findings.label(architecture, training)
+        return chosen.training
 
     def _real(self, chosen: Chosen) -> Answers | Missing:
         return self._findings.answers(

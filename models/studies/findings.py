@@ -62,6 +62,25 @@ class Findings:
         }
         return sorted(found, key=lambda one: -1.0 if one is None else one)
 
+    def label(self, architecture: str, kind: str) -> str:
+        """Of the only training of a type that a network has, such as "noise-spectrogram
+        kind=uniform"; the type where it has none, or several that nothing chooses from."""
+        found = {
+            cell.training
+            for cell in self.cells
+            if cell.architecture == architecture and family(cell.training) == kind
+        }
+        return found.pop() if len(found) == 1 else kind
+
+    def settings(self, architecture: str, kind: str) -> list[tuple[str, float | None]]:
+        """All trainings of a type that a network has, with their ε."""
+        return [
+            (label, epsilon)
+            for label in self.trainings
+            if family(label) == kind
+            for epsilon in self.epsilons_of(architecture, label)
+        ]
+
     def at(
         self, architecture: str, training: str, epsilon: float | None, partition: Partition
     ) -> list[CellOutcome]:

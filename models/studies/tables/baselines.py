@@ -108,15 +108,17 @@ def _row(
     findings: Findings, performance: PerformanceTable, architecture: str, training: str
 ) -> Baseline:
     chosen = performance.best(architecture, training)
-    label = training if chosen is None else chosen.training
-    epsilons = findings.epsilons_of(architecture, label)
-    epsilon = chosen.epsilon if chosen is not None else next(iter(epsilons), None)
+    known = findings.settings(architecture, training)
+    label, epsilon = next(iter(known), (training, None))
+    if chosen is not None:
+        label, epsilon = chosen.training, chosen.epsilon
     row = "adversarial" if training == ADVERSARIAL else training
 
     def entry(partition: Partition) -> Entry:
         published = paper.augmented(row, partition)
-        if chosen is None and len(epsilons) > 1:
-            return Entry(missing="no ε was audited on dev to choose from", paper=published)
+        if chosen is None and len(known) > 1:
+            why = "none of its ε and parameters was audited on dev to choose from"
+            return Entry(missing=why, paper=published)
         found = findings.estimate(architecture, label, epsilon, partition, CLEAN)
         return Entry.of(found, published)
 

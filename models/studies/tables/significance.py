@@ -167,9 +167,11 @@ class _Pairs:
                     )
 
     def _label(self, architecture: str, training: str) -> str:
-        """The parameters of a type of training that dev chose."""
+        """The parameters of a type of training that dev chose, or the only ones."""
         chosen = self.performance.best(architecture, training)
-        return training if chosen is None else chosen.training
+        if chosen is None:
+            return self.findings.label(architecture, training)
+        return chosen.training
 
     def _chosen(
         self, question: Question, architecture: str, partition: Partition, a: str, b: str

@@ -208,6 +208,25 @@ class TestBaselines:
             "cnn4 noise-audio" in note and "not in the study" in note for note in found.notes
         )
 
+    def test_noise_with_other_parameters_is_found_without_dev_to_choose_it(self) -> None:
+        one = cell("noise-spectrogram kind=uniform", 0.06, partitions=("test",))
+        findings = study(one)
+        table = BaselinesTable.of(findings, PerformanceTable.of(findings))
+        row = next(each for each in table.rows if each.training == "noise-spectrogram")
+        assert row.epsilon == 0.06
+        assert value(row.figures["test"]) == uar(one, "test")
+        assert row.figures["dev"].missing == "seed 0: not audited on dev"
+
+    def test_without_dev_nothing_chooses_among_several(self) -> None:
+        findings = study(
+            cell("noise-spectrogram kind=uniform", 0.06, partitions=("test",)),
+            cell("noise-spectrogram", 0.06, partitions=("test",)),
+        )
+        table = BaselinesTable.of(findings, PerformanceTable.of(findings))
+        row = next(each for each in table.rows if each.training == "noise-spectrogram")
+        why = "none of its ε and parameters was audited on dev to choose from"
+        assert [one.missing for one in row.figures.values()] == [why, why]
+
 
 class TestSignificance:
     CELLS = (
