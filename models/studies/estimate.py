@@ -12,14 +12,14 @@ changes is the same models, and is drawn with the same seeds.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final, Literal
 
 import numpy as np
 from pydantic import Field
 
-from models.audit.comparison.significance import McNemar, t_test, z_test
+from models.audit.comparison.significance import McNemar, holm, t_test, z_test
 from models.audit.figure import Figures
 from models.audit.intervals import (
     DIGITS,
@@ -49,6 +49,8 @@ Drawn = Literal[
     "clips",
     "none",
 ]
+OTHER_DATA: Final = "one learnt from train, the other from train and dev"
+"""Why two are not compared."""
 METHODS: Final[dict[Drawn, str]] = {
     "speakers_and_seeds": "speakers and, apart from them, seeds are drawn",
     "speakers_and_some_seeds": "speakers are drawn and, apart from them, the seeds of models that"
@@ -96,13 +98,17 @@ class Difference(Figures):
     seeds_a: list[int]
     seeds_b: list[int]
     drawn: Drawn
-    trained_on: TrainedOn = Field(description="What the models of `b` learnt from.")
+    trained_on: TrainedOn = Field(description="What the models of both learnt from.")
     p: float | None = Field(
         description="That they differ by chance: two-sided, of Student's distribution, with as many"
         " degrees of freedom as there are speakers (or clips) less one. Where all draws give the"
         " same difference, 1 if that is 0, else null: nothing tells how it spreads."
     )
-    p_holm: float | None = Field(default=None, description="Adjusted for the family of the table.")
+    p_holm: float | None = Field(
+        default=None,
+        description="Adjusted for all comparisons of the table; of a step of claim 3, for all"
+        " steps. Null for what is no part of such a family, and where p is.",
+    )
     z: float | None = Field(
         description="The paper's z-test of two proportions, pooled; n of each is the number of"
         " clips, whatever the number of seeds. Null where it is not defined."
@@ -162,7 +168,12 @@ def mean_difference(
     Args:
         pairs: of one or more settings, such as one for each ε.
         same_models: see :func:`difference`.
+
+    Returns:
+        Why there is none, where they have no clip in common, or learnt from different data.
     """
+    if len({one.trained_on for pair in pairs for one in pair}) > 1:
+        return Missing(OTHER_DATA)
     clips = _common([one for pair in pairs for one in pair])
     if not clips:
         return Missing("the models have no scored clip in common")
@@ -200,6 +211,13 @@ def mean_difference(
         z_p=z_p,
         mcnemar=mcnemar,
     )
+
+
+def adjust(family: Iterable[Difference | None]) -> None:
+    """Fill in ``p_holm`` of those that have a p, for each of them is a chance to find something."""
+    known = [(one, one.p) for one in family if one is not None and one.p is not None]
+    for (one, _), p in zip(known, holm([p for _, p in known]), strict=True):
+        one.p_holm = p
 
 
 def _common(every: Sequence[Answers]) -> list[tuple[str, str | None, int]]:
@@ -286,6 +304,7 @@ __all__ = [
     "Difference",
     "Drawn",
     "Estimate",
+    "adjust",
     "difference",
     "estimate",
     "mean_difference",

@@ -20,6 +20,7 @@ from models.studies.tables.table import (
     StudyTable,
     number,
     reasons,
+    stand_ins,
     strength,
 )
 
@@ -80,12 +81,18 @@ class BaselinesTable(StudyTable):
                 )
                 for row in self.rows
             ),
-            notes=reasons(
-                [
-                    (f"{row.architecture} {row.training} {partition}", entry)
+            notes=(
+                *stand_ins(
+                    (f"{row.architecture} {row.training}", row.figures["test"].estimate)
                     for row in self.rows
-                    for partition, entry in row.figures.items()
-                ]
+                ),
+                *reasons(
+                    [
+                        (f"{row.architecture} {row.training} {partition}", entry)
+                        for row in self.rows
+                        for partition, entry in row.figures.items()
+                    ]
+                ),
             ),
         )
 

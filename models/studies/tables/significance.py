@@ -10,11 +10,10 @@ from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
-from models.audit.comparison.significance import holm
 from models.audit.figure import Figures
 from models.studies.answers import CLEAN, NAMES, Change, Condition, Missing
-from models.studies.estimate import Difference, difference
-from models.studies.findings import AUGMENTED, OF_THE_PAPER, SINGLE, Findings, family
+from models.studies.estimate import OTHER_DATA, Difference, adjust, difference
+from models.studies.findings import AUGMENTED, OF_THE_PAPER, SINGLE, Findings, Setting, family
 from models.studies.outcome import PARTITIONS, Partition
 from models.studies.tables.performance import PerformanceTable
 from models.studies.tables.table import (
@@ -24,6 +23,7 @@ from models.studies.tables.table import (
     StudyTable,
     difference_record,
     probability,
+    stand_ins,
     strength,
 )
 from models.studies.tables.table import difference as with_interval
@@ -89,10 +89,7 @@ class SignificanceTable(StudyTable):
             for partition in PARTITIONS
             for one in pairs.of(architecture, partition)
         ]
-        tested = [one.difference for one in found if one.difference is not None]
-        known = [one for one in tested if one.p is not None]
-        for one, p in zip(known, holm([one.p or 0.0 for one in known]), strict=True):
-            one.p_holm = p
+        adjust(one.difference for one in found)
         return cls(comparisons=found)
 
     def sheets(self) -> Iterator[Sheet]:
@@ -116,6 +113,11 @@ class SignificanceTable(StudyTable):
                 f"Holm p is adjusted for the {tested} comparisons of this table.",
                 OF_Z,
                 *([NO_P] if tested < len(found) else []),
+                *stand_ins(
+                    (f"{one.architecture} {one.b.words} − {one.a.words}", one.difference)
+                    for one in self.comparisons
+                    if one.partition == "test"
+                ),
                 *why,
             ),
         )  # fmt: skip
@@ -202,13 +204,14 @@ class _Pairs:
             a=a,
             b=b,
         )
+        settings: list[Setting] = [
+            (architecture, side.training, side.epsilon, partition, condition) for side in (a, b)
+        ]
         sides = []
-        for side in (a, b):
-            answers = self.findings.answers(
-                architecture, side.training, side.epsilon, partition, condition
-            )
+        for side, answers in zip((a, b), self.findings.alike(settings), strict=True):
             if isinstance(answers, Missing):
-                one.missing = f"{side.words}: {answers.reason}"
+                why = answers.reason
+                one.missing = why if why == OTHER_DATA else f"{side.words}: {why}"
                 return one
             sides.append(answers)
         found = difference(*sides)

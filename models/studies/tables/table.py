@@ -5,7 +5,7 @@ are rendered from; for programs it gives records, the lines of one CSV with all 
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -209,6 +209,23 @@ def reasons(entries: list[tuple[str, Entry]]) -> tuple[str, ...]:
         for reason in [entry.missing] if entry.missing else entry.lacking:
             where.setdefault(str(reason), []).append(place)
     return tuple(f"{_listed(places)}: {reason}." for reason, places in where.items())
+
+
+def stand_ins(tests: Iterable[tuple[str, Estimate | Difference | None]]) -> Iterator[str]:
+    """A note where test figures are not of models that were trained on train and dev.
+
+    Args:
+        tests: figures of test clips, each with its place.
+    """
+    told = [(place, one.trained_on) for place, one in tests if one is not None]
+    places = [place for place, trained_on in told if trained_on == "train"]
+    if places:
+        every = len(places) == len(told)
+        which = "All test figures" if every else f"The test figures of {_listed(places)}"
+        yield (
+            f"{which} are of models that were trained on train alone; the paper's are of models"
+            " that were trained on train and dev."
+        )
 
 
 MOST_PLACES: Final = 6

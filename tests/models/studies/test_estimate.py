@@ -1,5 +1,7 @@
 """Intervals over speakers and seeds, against other people's bootstraps and tests."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,8 +11,14 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportions_ztest
 
 from models.studies import paper
-from models.studies.answers import Answers
-from models.studies.estimate import Difference, difference, estimate, mean_difference
+from models.studies.answers import Answers, Missing
+from models.studies.estimate import (
+    OTHER_DATA,
+    Difference,
+    difference,
+    estimate,
+    mean_difference,
+)
 
 SPEAKERS, CLIPS, CLASSES = 12, 9, 3
 
@@ -285,6 +293,14 @@ class TestDifference:
 
 
 class TestMeanDifference:
+    def test_of_models_that_learnt_from_different_data_is_none(self) -> None:
+        a, b = made(1, 1), made(2, 1)
+        more = replace(b, trained_on="train+dev")
+        assert difference(a, more) == Missing(OTHER_DATA)
+        assert mean_difference([(a, b), (replace(a, trained_on="train+dev"), more)]) == Missing(
+            OTHER_DATA
+        )
+
     def test_is_the_mean_over_settings(self) -> None:
         pairs = [(made(n, 2), made(n + 30, 2)) for n in range(3)]
         found = mean_difference(pairs)

@@ -11,7 +11,7 @@ from models.audit.summary import points
 from models.corpus.manifest import Clip, Manifest
 from models.studies import paper
 from models.studies.answers import CLEAN, Answers, Condition, answers
-from models.studies.estimate import Difference, difference, estimate
+from models.studies.estimate import OTHER_DATA, Difference, difference, estimate
 from models.studies.outcome import CellOutcome
 from models.studies.tables import (
     BaselinesTable,
@@ -21,6 +21,7 @@ from models.studies.tables import (
     SignificanceTable,
     TransferTable,
 )
+from models.studies.tables.curves import CurvesTable
 from models.studies.tables.performance import PerformanceRow
 from models.studies.tables.table import Entry, Sheet
 from models.studies.tables.table import difference as with_interval
@@ -112,11 +113,20 @@ class TestPerformance:
         assert "trained on train alone" not in str(list(table.sheets()))
 
     def test_without_a_model_trained_on_both_the_table_says_so(self) -> None:
-        table = PerformanceTable.of(study(cell("vanilla", 0.02)))
-        notes = sheet(list(table.sheets()), "performance").notes
-        assert notes[0].startswith(
-            "All test figures are of models that were trained on train alone"
-        )
+        findings = study(cell("vanilla", 0.02))
+        table = PerformanceTable.of(findings)
+        baselines = BaselinesTable.of(findings, table)
+        sheets = [*table.sheets(), *baselines.sheets(), *CurvesTable.of(findings).sheets()]
+        told = "All test figures are of models that were trained on train alone"
+        assert [one.name for one in sheets if told in str(one.notes)] == [
+            "performance", "performance-cnn4", "chosen", "baselines", "curves-fgsm-test",
+            "curves-pgd10-test", "curves-worst-case-test", "curves-noise-test",
+        ]  # fmt: skip
+
+    def test_where_some_models_are_trained_on_both_the_table_says_which_are_not(self) -> None:
+        findings = study(cell("vanilla", 0.02), cell(train_on="train+dev", partitions=("test",)))
+        notes = sheet(list(PerformanceTable.of(findings).sheets()), "performance").notes
+        assert notes[0].startswith("The test figures of cnn4 vanilla .02 are of models")
 
     def test_adversarial_clips_are_of_the_epsilon_of_the_training(self) -> None:
         told = {(0, 0.02): 0.9, (0, 0.06): 0.1, **{(n, e): 0.5 for n in (1, 2) for e in EPSILONS}}
@@ -279,6 +289,26 @@ class TestSignificance:
         assert any("p is a dash where all draws give the same" in note for note in found.notes)
         (usual,) = self.TABLE.sheets()
         assert not any("p is a dash" in note for note in usual.notes)
+
+    def test_a_training_done_in_part_is_compared_with_what_learnt_from_as_much(self) -> None:
+        """Single has a model on train+dev, vanilla has none yet."""
+        on_train, vanilla = cell(clean=0.5), cell("vanilla", 0.06, clean=0.9)
+        on_both = cell(clean=0.95, seed=1, train_on="train+dev", partitions=("test",))
+        findings = study(on_train, on_both, vanilla)
+        table = SignificanceTable.of(findings, PerformanceTable.of(findings))
+        one = next(each for each in table.comparisons if each.partition == "test").difference
+        assert one is not None
+        assert (one.trained_on, one.of_a) == ("train", pytest.approx(uar(on_train, "test")))
+        (found,) = table.sheets()
+        assert any("trained on train alone" in note for note in found.notes)
+
+    def test_where_nothing_learnt_from_as_much_there_is_no_difference(self) -> None:
+        on_dev, vanilla = cell(clean=0.5, partitions=("dev",)), cell("vanilla", 0.06, clean=0.9)
+        on_both = cell(clean=0.95, train_on="train+dev", partitions=("test",))
+        findings = study(on_dev, on_both, vanilla)
+        table = SignificanceTable.of(findings, PerformanceTable.of(findings))
+        one = next(each for each in table.comparisons if each.partition == "test")
+        assert (one.difference, one.missing) == (None, OTHER_DATA)
 
     def test_a_side_without_a_figure_is_told(self) -> None:
         one = replace(self.CELLS[1], audits={"dev": self.CELLS[1].audits["dev"]})
