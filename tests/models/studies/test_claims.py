@@ -182,15 +182,20 @@ class TestClaims:
 
     def test_models_that_learnt_from_different_data_are_not_compared(self) -> None:
         """Each with its own train+dev where both have it, both on train where one has not."""
-        both = {"train_on": "train+dev", "partitions": ("test",)}
-        single = (cell(clean=0.4), cell(clean=0.95, seed=3, **both))
+
+        def on_both(
+            one: str, clean: float, seed: int = 0, epsilon: float | None = 0.02
+        ) -> CellOutcome:
+            return cell(one, epsilon, seed, clean=clean, partitions=("test",), train_on="train+dev")
+
+        single = (cell(clean=0.4), on_both("single", 0.95, 3, None))
         trainings = [cell(one, 0.02, clean=0.9) for one in ("vanilla", "similarity")]
         found = judged(*single, *trainings)[1, "clean"]
         assert found.verdict == "holds"
         assert [one.difference and one.difference.trained_on for one in found.evidence] == [
             "train", "train",
         ]  # fmt: skip
-        whole = [cell(one, 0.02, clean=0.9, **both) for one in ("vanilla", "similarity")]
+        whole = [on_both(one, 0.9) for one in ("vanilla", "similarity")]
         found = judged(*single, *trainings, *whole)[1, "clean"]
         assert found.verdict != "holds"
         assert [one.difference and one.difference.trained_on for one in found.evidence] == [
