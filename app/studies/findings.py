@@ -43,14 +43,14 @@ class Reader:
     storage: Storage
     owner: str
     tasks: Sequence[StudyTask]
-    devices: dict[str, str | None] = field(init=False)
+    provenances: dict[str, Provenance] = field(init=False)
+    """Of the models that are there, by id."""
 
     def __post_init__(self) -> None:
         models = [task.model for task in self.tasks if task.model is not None]
         rows = self.session.execute(select(Model.id, Model.config).where(Model.id.in_(models)))
-        self.devices = {
-            name: Provenance.model_validate(config.get("training", {})).device
-            for name, config in rows
+        self.provenances = {
+            name: Provenance.model_validate(config.get("training", {})) for name, config in rows
         }
 
     def cell(self, cell: Cell) -> CellOutcome:
@@ -59,6 +59,7 @@ class Reader:
         training = next(task for task in tasks if task.kind is TaskKind.TRAINING)
         done = training.status is TaskStatus.DONE
         found = {one.partition: self._audit(one) for one in tasks if one.kind is TaskKind.AUDIT}
+        known = self.provenances.get(training.model or "")
         transfers = [self._audit(one) for one in tasks if one.kind is TaskKind.TRANSFER]
         return CellOutcome(
             name=cell.name,
@@ -67,9 +68,9 @@ class Reader:
             epsilon=cell.epsilon,
             seed=cell.seed,
             train_on=cell.train_on,
-            iterations=cell.recipe.iterations,
+            iterations=_iterations(cell, known) if done else cell.recipe.iterations,
             seconds=training.seconds,
-            device=self.devices.get(training.model or ""),
+            device=None if known is None else known.device,
             model=training.model,
             audits={p: one for p in PARTITIONS if isinstance(one := found.get(p), Audited)},
             transfers=[one for one in transfers if isinstance(one, Audited)],
@@ -90,6 +91,20 @@ class Reader:
             return Audited(job.id, result, reading.outcomes(job.id, result, rows))
         except (Conflict, Gone, NotFound, OSError):
             return "the files of its audit were removed"
+
+
+def _iterations(cell: Cell, known: Provenance | None) -> int | None:
+    """That a training did which has ended: fewer than it was asked for where it ended itself.
+
+    Args:
+        known: what its model says; None if the model was deleted.
+    """
+    if cell.recipe.on_overfitting == "warn":
+        return cell.recipe.iterations
+    if known is None:
+        return None
+    alarm = known.overfitting
+    return cell.recipe.iterations if alarm is None else alarm.iteration
 
 
 def _why(task: StudyTask, what: str) -> str:

@@ -261,6 +261,29 @@ def newcombe(first: int, second: int, n: int) -> Interval | None:
     return max(-1.0, low), min(1.0, high)
 
 
+def wilson_near(share: float, n: int) -> Interval | None:
+    """Wilson's interval of the count that is the nearest to a share which is none, such as a UAR,
+    widened to hold the share.
+
+    Args:
+        share: in [0, 1]; NaN where there is none.
+        n: clips that it is taken of.
+
+    Returns:
+        The interval at 95 %; None for n = 0.
+    """
+    found = None if math.isnan(share) else wilson(round(share * n), n)
+    return None if found is None else (min(found[0], share), max(found[1], share))
+
+
+def newcombe_near(first: float, second: float, n: int) -> Interval | None:
+    """The same of the difference of two such shares: Newcombe's."""
+    if math.isnan(first) or math.isnan(second):
+        return None
+    found, value = newcombe(round(first * n), round(second * n), n), first - second
+    return None if found is None else (min(found[0], value), max(found[1], value))
+
+
 def normal(values: Floats) -> Interval | None:
     """The interval of a mean by the central limit theorem; None for fewer than two values."""
     n = len(values)

@@ -192,12 +192,13 @@ def _places(outcomes: Outcomes, condition: Condition) -> list[int]:
     return [
         n
         for n, key in enumerate(outcomes.keys)
-        if _same(key.strength, epsilon) and is_attack(key, condition.change)
+        if _same(key.strength, epsilon) and _is_attack(key, condition.change)
     ][:1]
 
 
-def is_attack(key: PointKey, change: Change) -> bool:
-    """Whether a point is one of what a column shows, whatever its strength."""
+def _is_attack(key: PointKey, change: Change) -> bool:
+    """Whether a point is one of what a column shows, whatever its strength; a worst case is none:
+    it has many."""
     if (key.domain, key.norm) != ("features", "linf"):
         return False
     parameters = json.loads(key.parameters)
@@ -207,8 +208,6 @@ def is_attack(key: PointKey, change: Change) -> bool:
         return key.control and key.type == "noise"
     if change == "pgd10":
         return key.type == "pgd" and parameters.get("steps") == PGD_STEPS
-    if change == "worst_case":
-        return _is_adversary(key)
     return key.type == change
 
 

@@ -11,16 +11,18 @@ Two settings are drawn on the same speakers, and with seeds of their own; one se
 changes is the same models, and is drawn with the same seeds.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final, Literal
 
 import numpy as np
 from pydantic import Field
 
-from models.audit.comparison.significance import McNemar, t_test, z_test
+from models.audit.comparison.significance import McNemar, holm, t_test, z_test
 from models.audit.figure import Figures
 from models.audit.intervals import (
+    DIGITS,
     DRAWS,
     Bools,
     Floats,
@@ -29,30 +31,38 @@ from models.audit.intervals import (
     all_the_same,
     mean_recall,
     n_speakers,
-    newcombe,
+    newcombe_near,
     percentiles,
     standard_error,
     weights,
-    wilson,
+    wilson_near,
 )
 from models.provenance import TrainedOn
 from models.studies.answers import Answers, Missing
 
 Drawn = Literal[
     "speakers_and_seeds",
+    "speakers_and_some_seeds",
     "speakers",
     "clips_and_seeds",
+    "clips_and_some_seeds",
     "clips",
     "none",
 ]
+OTHER_DATA: Final = "one learnt from train, the other from train and dev"
+"""Why two are not compared."""
 METHODS: Final[dict[Drawn, str]] = {
     "speakers_and_seeds": "speakers and, apart from them, seeds are drawn",
+    "speakers_and_some_seeds": "speakers are drawn and, apart from them, the seeds of models that"
+    " have several; of those with one, nothing is said of other seeds",
     "speakers": "speakers are drawn; with one seed, nothing is said of other seeds",
     "clips_and_seeds": "clips and seeds are drawn, because speakers are unknown or fewer than 5:"
     " nothing is said of other speakers",
+    "clips_and_some_seeds": "clips are drawn, because speakers are unknown or fewer than 5, and the"
+    " seeds of models that have several; of those with one, nothing is said of other seeds",
     "clips": "clips are drawn, because speakers are unknown or fewer than 5, and there is one seed",
-    "none": "all draws give the same number: Wilson's or Newcombe's interval, which takes clips for"
-    " independent",
+    "none": "all draws give the same number: Wilson's interval of the UAR as a share of the clips,"
+    " or Newcombe's of a difference, which take clips for independent",
 }
 """How an interval is made, in words."""
 
@@ -88,12 +98,17 @@ class Difference(Figures):
     seeds_a: list[int]
     seeds_b: list[int]
     drawn: Drawn
-    trained_on: TrainedOn = Field(description="What the models of `b` learnt from.")
+    trained_on: TrainedOn = Field(description="What the models of both learnt from.")
     p: float | None = Field(
         description="That they differ by chance: two-sided, of Student's distribution, with as many"
-        " degrees of freedom as there are speakers (or clips) less one."
+        " degrees of freedom as there are speakers (or clips) less one. Where all draws give the"
+        " same difference, 1 if that is 0, else null: nothing tells how it spreads."
     )
-    p_holm: float | None = Field(default=None, description="Adjusted for the family of the table.")
+    p_holm: float | None = Field(
+        default=None,
+        description="Adjusted for all comparisons of the table; of a step of claim 3, for all"
+        " steps. Null for what is no part of such a family, and where p is.",
+    )
     z: float | None = Field(
         description="The paper's z-test of two proportions, pooled; n of each is the number of"
         " clips, whatever the number of seeds. Null where it is not defined."
@@ -119,7 +134,7 @@ def estimate(found: Answers) -> Estimate:
     interval: Interval | None
     if units.count < 2 or all_the_same(draws):
         drawn: Drawn = "none"
-        interval = wilson(round(float(found.right.mean()) * len(found)), len(found))
+        interval = wilson_near(value, len(found))
     else:
         drawn, interval = _drawn(units, [found]), percentiles(draws, value, units.count)
     return Estimate(
@@ -153,7 +168,12 @@ def mean_difference(
     Args:
         pairs: of one or more settings, such as one for each ε.
         same_models: see :func:`difference`.
+
+    Returns:
+        Why there is none, where they have no clip in common, or learnt from different data.
     """
+    if len({one.trained_on for pair in pairs for one in pair}) > 1:
+        return Missing(OTHER_DATA)
     clips = _common([one for pair in pairs for one in pair])
     if not clips:
         return Missing("the models have no scored clip in common")
@@ -163,12 +183,13 @@ def mean_difference(
     of_b, draws_b = _mean(units, [b for _, b in on], stream=1 if same_models else 2)
     value, draws, n = of_b - of_a, draws_b - draws_a, len(clips)
     mcnemar = _mcnemar(*on[0]) if len(on) == 1 else None
+    interval: Interval | None
+    p: float | None
     if units.count < 2 or all_the_same(draws):
         drawn: Drawn = "none"
-        # Of means of several the shares are no counts: the nearest ones stand for them.
-        low, high = newcombe(round(of_b * n), round(of_a * n), n) or (value, value)
-        interval: Interval | None = (min(low, value), max(high, value))
-        p = None if mcnemar is None else mcnemar.p
+        interval = newcombe_near(of_b, of_a, n)
+        # Without a spread there is no test, but no difference is no sign of one.
+        p = 1.0 if math.isclose(value, 0, abs_tol=10**-DIGITS) else None
     else:
         drawn = _drawn(units, [one for pair in on for one in pair])
         interval = percentiles(draws, value, units.count)
@@ -192,6 +213,13 @@ def mean_difference(
     )
 
 
+def adjust(family: Iterable[Difference | None]) -> None:
+    """Fill in ``p_holm`` of those that have a p, for each of them is a chance to find something."""
+    known = [(one, one.p) for one in family if one is not None and one.p is not None]
+    for (one, _), p in zip(known, holm([p for _, p in known]), strict=True):
+        one.p_holm = p
+
+
 def _common(every: Sequence[Answers]) -> list[tuple[str, str | None, int]]:
     first, *others = every
     known = [set(one.clips) for one in others]
@@ -199,10 +227,13 @@ def _common(every: Sequence[Answers]) -> list[tuple[str, str | None, int]]:
 
 
 def _drawn(units: Units, every: Sequence[Answers]) -> Drawn:
-    seeds = any(len(one.seeds) > 1 for one in every)
-    if units.method == "bootstrap_speakers":
-        return "speakers_and_seeds" if seeds else "speakers"
-    return "clips_and_seeds" if seeds else "clips"
+    several = [len(one.seeds) > 1 for one in every]
+    of_speakers = units.method == "bootstrap_speakers"
+    if all(several):
+        return "speakers_and_seeds" if of_speakers else "clips_and_seeds"
+    if any(several):
+        return "speakers_and_some_seeds" if of_speakers else "clips_and_some_seeds"
+    return "speakers" if of_speakers else "clips"
 
 
 def _mean(units: Units, every: Sequence[Answers], stream: int) -> tuple[float, Floats]:
@@ -273,6 +304,7 @@ __all__ = [
     "Difference",
     "Drawn",
     "Estimate",
+    "adjust",
     "difference",
     "estimate",
     "mean_difference",

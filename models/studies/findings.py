@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from models.studies.answers import Answers, Condition, Missing, answers
-from models.studies.estimate import Estimate, estimate
+from models.studies.estimate import OTHER_DATA, Estimate, estimate
 from models.studies.outcome import CellOutcome, Partition
 
 SINGLE: Final = "single"
@@ -31,7 +31,7 @@ class Findings:
 
     cells: Sequence[CellOutcome]
     epsilons: Sequence[float]
-    _answers: dict[Setting, Answers | Missing] = field(
+    _answers: dict[tuple[Setting, bool], Answers | Missing] = field(
         default_factory=dict, repr=False, compare=False
     )
     _estimates: dict[Setting, Estimate | Missing] = field(
@@ -62,14 +62,42 @@ class Findings:
         }
         return sorted(found, key=lambda one: -1.0 if one is None else one)
 
+    def label(self, architecture: str, kind: str) -> str:
+        """Of the only training of a type that a network has, such as "noise-spectrogram
+        kind=uniform"; the type where it has none, or several that nothing chooses from."""
+        found = {
+            cell.training
+            for cell in self.cells
+            if cell.architecture == architecture and family(cell.training) == kind
+        }
+        return found.pop() if len(found) == 1 else kind
+
+    def settings(self, architecture: str, kind: str) -> list[tuple[str, float | None]]:
+        """All trainings of a type that a network has, with their ε."""
+        return [
+            (label, epsilon)
+            for label in self.trainings
+            if family(label) == kind
+            for epsilon in self.epsilons_of(architecture, label)
+        ]
+
     def at(
-        self, architecture: str, training: str, epsilon: float | None, partition: Partition
+        self,
+        architecture: str,
+        training: str,
+        epsilon: float | None,
+        partition: Partition,
+        *,
+        on_train: bool = False,
     ) -> list[CellOutcome]:
         """The cells that a figure is taken of, one a seed.
 
         The paper takes dev figures of models that were trained on train, and test figures of those
         that were trained on train and dev. Where no such model was audited on test, those that were
         trained on train stand in, and the figure says so.
+
+        Args:
+            on_train: whether those that were trained on train are asked for in any case.
         """
         own = [
             cell
@@ -77,15 +105,15 @@ class Findings:
             if (cell.architecture, cell.training) == (architecture, training)
             and _same(cell.epsilon, epsilon)
         ]
-        on_train = [cell for cell in own if cell.train_on == "train"]
-        if partition == "dev":
-            return on_train
+        on_train_alone = [cell for cell in own if cell.train_on == "train"]
+        if on_train or partition == "dev":
+            return on_train_alone
         on_both = [cell for cell in own if cell.train_on == "train+dev"]
         audited = any(partition in cell.audits for cell in on_both)
-        stand_in = any(partition in cell.audits for cell in on_train)
+        stand_in = any(partition in cell.audits for cell in on_train_alone)
         if stand_in and not audited:
-            return on_train
-        return on_both or on_train
+            return on_train_alone
+        return on_both or on_train_alone
 
     def answers(
         self,
@@ -94,13 +122,34 @@ class Findings:
         epsilon: float | None,
         partition: Partition,
         condition: Condition,
+        *,
+        on_train: bool = False,
     ) -> Answers | Missing:
-        """What the models of a setting are right on."""
+        """What the models of a setting are right on.
+
+        Args:
+            on_train: see :meth:`at`.
+        """
         key = (architecture, training, epsilon, partition, condition)
-        if key not in self._answers:
-            cells = self.at(architecture, training, epsilon, partition)
-            self._answers[key] = answers(cells, partition, condition)
-        return self._answers[key]
+        if (key, on_train) not in self._answers:
+            cells = self.at(architecture, training, epsilon, partition, on_train=on_train)
+            self._answers[key, on_train] = answers(cells, partition, condition)
+        return self._answers[key, on_train]
+
+    def alike(self, settings: Sequence[Setting]) -> list[Answers | Missing]:
+        """The same of settings that are to be compared, of models that learnt from the same data.
+
+        Where those that were trained on train stand in for some, they do for all, so a study that
+        is done in part compares like with like.
+        """
+        found = [self.answers(*one) for one in settings]
+        if len({one.trained_on for one in found if isinstance(one, Answers)}) < 2:
+            return found
+        same = [self.answers(*one, on_train=True) for one in settings]
+        return [
+            Missing(OTHER_DATA) if isinstance(one, Missing) and isinstance(own, Answers) else one
+            for own, one in zip(found, same, strict=True)
+        ]
 
     def estimate(
         self,

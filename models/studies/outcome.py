@@ -42,7 +42,8 @@ class CellOutcome:
         training: its label (:attr:`models.studies.cell.Cell.label`): the type, such as
             ``similarity``, with the parameters behind it that are not the usual ones.
         epsilon: of its adversarial clips, in σ of a mel band; None for a training without.
-        iterations: optimiser steps that it was trained for.
+        iterations: optimiser steps that it was trained for, or will be: fewer than asked for where
+            the training ended itself; None if it is not known.
         seconds: wall time of the training; None if it is not known.
         device: that it was trained on, in words.
         model: id of the model that came of it, by which audits of a transfer name it.

@@ -2,10 +2,8 @@
 
 from typing import ClassVar
 
-import numpy as np
-
 from models.audit.figure import Figure, of_sums
-from models.audit.intervals import Units, mean_recall, wilson
+from models.audit.intervals import Floats, Units, mean_recall, wilson_near
 from models.audit.measures.measure import MEASURES, Measure, Where
 from models.audit.table import Table
 
@@ -24,6 +22,7 @@ class Uar(Measure):
         "Schuller et al., The INTERSPEECH 2009 Emotion Challenge, Sec. 4; what scikit-learn calls"
         " balanced_accuracy_score and audmetric unweighted_average_recall."
     )
+    version = 2
     taken_of: ClassVar[tuple[Where, ...]] = ("clean", "point", "worst_case")
 
     def figure(self, clips: Table) -> Figure:
@@ -31,10 +30,9 @@ class Uar(Measure):
         clips = clips.where(clips.labelled)
         units, classes = Units.speakers(clips.speaker), len(clips.labels)
         cells = units.cells(clips.truth * 2 + clips.right, 2 * classes)
-        return of_sums(
-            units,
-            cells,
-            lambda sums: mean_recall(sums.reshape(*sums.shape[:-1], classes, 2)),
-            clips.speaker,
-            same=(wilson(int(np.sum(clips.right)), len(clips)), "wilson"),
-        )
+
+        def uar(sums: Floats) -> Floats:
+            return mean_recall(sums.reshape(*sums.shape[:-1], classes, 2))
+
+        same = wilson_near(float(uar(cells.sum(axis=0))), len(clips))
+        return of_sums(units, cells, uar, clips.speaker, same=(same, "wilson"))

@@ -2,10 +2,8 @@
 
 from typing import ClassVar
 
-import numpy as np
-
 from models.audit.figure import Figure, of_sums
-from models.audit.intervals import Floats, Units, mean_recall, newcombe
+from models.audit.intervals import Floats, Units, mean_recall, newcombe_near
 from models.audit.measures.measure import MEASURES, Measure, Where
 from models.audit.table import Table
 
@@ -21,6 +19,7 @@ class UarDrop(Measure):
     )
     formula = "UAR(ŷ) − UAR(ŷ′)"
     source = "Paired bootstrap: Efron & Tibshirani, An Introduction to the Bootstrap, 1993, Ch. 8."
+    version = 2
     taken_of: ClassVar[tuple[Where, ...]] = ("point", "worst_case")
 
     def figure(self, clips: Table) -> Figure:
@@ -29,10 +28,14 @@ class UarDrop(Measure):
         units, classes = Units.speakers(clips.speaker), len(clips.labels)
         cells = units.cells(clips.truth * 4 + clips.right_before * 2 + clips.right, 4 * classes)
 
-        def drop(sums: Floats) -> Floats:
+        def uars(sums: Floats) -> tuple[Floats, Floats]:
             counts = sums.reshape(*sums.shape[:-1], classes, 2, 2)
-            return mean_recall(counts.sum(axis=-1)) - mean_recall(counts.sum(axis=-2))
+            return mean_recall(counts.sum(axis=-1)), mean_recall(counts.sum(axis=-2))
 
-        before, after = int(np.sum(clips.right_before)), int(np.sum(clips.right))
-        same = newcombe(before, after, len(clips))
+        def drop(sums: Floats) -> Floats:
+            before, after = uars(sums)
+            return before - after
+
+        before, after = uars(cells.sum(axis=0))
+        same = newcombe_near(float(before), float(after), len(clips))
         return of_sums(units, cells, drop, clips.speaker, same=(same, "newcombe"))

@@ -20,6 +20,7 @@ from models.studies.tables.table import (
     StudyTable,
     number,
     reasons,
+    stand_ins,
     strength,
 )
 
@@ -80,12 +81,18 @@ class BaselinesTable(StudyTable):
                 )
                 for row in self.rows
             ),
-            notes=reasons(
-                [
-                    (f"{row.architecture} {row.training} {partition}", entry)
+            notes=(
+                *stand_ins(
+                    (f"{row.architecture} {row.training}", row.figures["test"].estimate)
                     for row in self.rows
-                    for partition, entry in row.figures.items()
-                ]
+                ),
+                *reasons(
+                    [
+                        (f"{row.architecture} {row.training} {partition}", entry)
+                        for row in self.rows
+                        for partition, entry in row.figures.items()
+                    ]
+                ),
             ),
         )
 
@@ -108,15 +115,17 @@ def _row(
     findings: Findings, performance: PerformanceTable, architecture: str, training: str
 ) -> Baseline:
     chosen = performance.best(architecture, training)
-    label = training if chosen is None else chosen.training
-    epsilons = findings.epsilons_of(architecture, label)
-    epsilon = chosen.epsilon if chosen is not None else next(iter(epsilons), None)
+    known = findings.settings(architecture, training)
+    label, epsilon = next(iter(known), (training, None))
+    if chosen is not None:
+        label, epsilon = chosen.training, chosen.epsilon
     row = "adversarial" if training == ADVERSARIAL else training
 
     def entry(partition: Partition) -> Entry:
         published = paper.augmented(row, partition)
-        if chosen is None and len(epsilons) > 1:
-            return Entry(missing="no ε was audited on dev to choose from", paper=published)
+        if chosen is None and len(known) > 1:
+            why = "none of its ε and parameters was audited on dev to choose from"
+            return Entry(missing=why, paper=published)
         found = findings.estimate(architecture, label, epsilon, partition, CLEAN)
         return Entry.of(found, published)
 

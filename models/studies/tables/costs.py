@@ -20,7 +20,9 @@ class Cost(Figures):
     epsilon: float | None
     seed: int
     trained_on: str
-    iterations: int | None
+    iterations: int | None = Field(
+        description="That it was trained for; null where it has not come to its end."
+    )
     seconds: float | None = Field(description="Wall time of the training.")
     iterations_per_second: float | None
     times_single: float | None = Field(
@@ -93,7 +95,7 @@ def _cost(findings: Findings, cell: CellOutcome) -> Cost:
         epsilon=cell.epsilon,
         seed=cell.seed,
         trained_on=cell.train_on,
-        iterations=cell.iterations,
+        iterations=cell.iterations if cell.missing is None else None,
         seconds=cell.seconds,
         iterations_per_second=None if own is None else 1 / own,
         times_single=None if own is None or not single else own * len(single) / sum(single),

@@ -12,7 +12,15 @@ from models.audit.figure import Figures
 from models.studies.answers import CLEAN, NAMES, Change, Condition
 from models.studies.findings import Findings
 from models.studies.outcome import PARTITIONS, Partition
-from models.studies.tables.table import Entry, Record, Sheet, StudyTable, reasons, strength
+from models.studies.tables.table import (
+    Entry,
+    Record,
+    Sheet,
+    StudyTable,
+    reasons,
+    stand_ins,
+    strength,
+)
 
 CHANGES: Final[tuple[Change, ...]] = ("fgsm", "pgd10", "worst_case", "noise")
 
@@ -77,13 +85,21 @@ class CurvesTable(StudyTable):
                 title=f"UAR against ε, {NAMES[change]}, {partition}",
                 heads=("model", *("real" if one is None else strength(one) for one in epsilons)),
                 rows=tuple((c.model, *(p.entry.text for p in c.points)) for c in own),
-                notes=reasons(
-                    [
-                        (f"{c.model} {'real' if p.epsilon is None else strength(p.epsilon)}",
-                         p.entry)
+                notes=(
+                    *stand_ins(
+                        (c.model, p.entry.estimate)
                         for c in own
                         for p in c.points
-                    ]
+                        if partition == "test"
+                    ),
+                    *reasons(
+                        [
+                            (f"{c.model} {'real' if p.epsilon is None else strength(p.epsilon)}",
+                             p.entry)
+                            for c in own
+                            for p in c.points
+                        ]
+                    ),
                 ),
             )  # fmt: skip
 

@@ -14,6 +14,7 @@ from pydantic import Field
 from models.audit.figure import Figures
 from models.studies import paper
 from models.studies.answers import CLEAN, NAMES, Change, Condition
+from models.studies.estimate import Estimate
 from models.studies.findings import Findings, family
 from models.studies.outcome import PARTITIONS, Partition
 from models.studies.tables.table import (
@@ -24,6 +25,7 @@ from models.studies.tables.table import (
     StudyTable,
     number,
     reasons,
+    stand_ins,
     strength,
 )
 
@@ -42,7 +44,7 @@ class PerformanceRow(Figures):
         description="By what is done to the clips, and by partition."
     )
     seconds: float | None = Field(
-        description="Wall time of a training on `train`, mean over the seeds."
+        description="Wall time of a training on `train`, mean over the seeds that have a model."
     )
 
     @property
@@ -137,7 +139,7 @@ class PerformanceTable(StudyTable):
             title="Table 2. UAR on real and on adversarial (FGSM) clips, in brackets the paper's",
             heads=("training", "ε", *(f"{a} {fake[c]} {p}" for a, c, p in columns)),
             rows=tuple(lines),
-            notes=(*_stand_ins(self.rows), *reasons(entries)),
+            notes=(*stand_ins(_of_test(self.rows)), *reasons(entries)),
         )
 
     def _whole(self, rows: Sequence[PerformanceRow]) -> Sheet:
@@ -163,7 +165,7 @@ class PerformanceTable(StudyTable):
                 "seeds / speakers / clips (dev; test)", "training, s",
             ),
             rows=tuple(lines),
-            notes=reasons(entries),
+            notes=(*stand_ins(_of_test(rows)), *reasons(entries)),
         )  # fmt: skip
 
     def _choices(self) -> Sheet:
@@ -175,7 +177,12 @@ class PerformanceTable(StudyTable):
                 (one.architecture, one.training, strength(one.epsilon), one.dev.text, one.test.text)
                 for one in self.chosen
             ),
-            notes=("Dev figures are the highest of several, so they are too high for new clips.",),
+            notes=(
+                "Dev figures are the highest of several, so they are too high for new clips.",
+                *stand_ins(
+                    (f"{one.architecture} {one.training}", one.test.estimate) for one in self.chosen
+                ),
+            ),
         )
 
 
@@ -210,7 +217,7 @@ def _row(
     seconds = [
         cell.seconds
         for cell in findings.at(architecture, training, trained, "dev")
-        if cell.seconds is not None
+        if cell.seconds is not None and cell.missing is None
     ]
     return PerformanceRow(
         architecture=architecture,
@@ -265,22 +272,11 @@ def _with_paper(entry: Entry) -> str:
     return value if entry.paper is None else f"{value} ({number(entry.paper)})"
 
 
-def _stand_ins(rows: Sequence[PerformanceRow]) -> Iterator[str]:
-    """Where test figures are not of models that were trained on train and dev."""
-    told = [
-        (row.place, by_partition["test"].estimate.trained_on)
-        for row in rows
-        for by_partition in row.figures.values()
-        if by_partition["test"].estimate is not None
-    ]
-    places = list(dict.fromkeys(place for place, trained_on in told if trained_on == "train"))
-    if places:
-        every = all(trained_on == "train" for _, trained_on in told)
-        which = "All test figures" if every else f"The test figures of {', '.join(places)}"
-        yield (
-            f"{which} are of models that were trained on train alone; the paper's are of models"
-            " that were trained on train and dev."
-        )
+def _of_test(rows: Sequence[PerformanceRow]) -> Iterator[tuple[str, Estimate | None]]:
+    """Test figures with their places."""
+    for row in rows:
+        for by_partition in row.figures.values():
+            yield row.place, by_partition["test"].estimate
 
 
 def _taken_of(row: PerformanceRow) -> str:

@@ -10,11 +10,10 @@ from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
-from models.audit.comparison.significance import holm
 from models.audit.figure import Figures
 from models.studies.answers import CLEAN, NAMES, Change, Condition, Missing
-from models.studies.estimate import Difference, difference
-from models.studies.findings import AUGMENTED, OF_THE_PAPER, SINGLE, Findings, family
+from models.studies.estimate import OTHER_DATA, Difference, adjust, difference
+from models.studies.findings import AUGMENTED, OF_THE_PAPER, SINGLE, Findings, Setting, family
 from models.studies.outcome import PARTITIONS, Partition
 from models.studies.tables.performance import PerformanceTable
 from models.studies.tables.table import (
@@ -24,9 +23,12 @@ from models.studies.tables.table import (
     StudyTable,
     difference_record,
     probability,
+    stand_ins,
     strength,
 )
 from models.studies.tables.table import difference as with_interval
+
+NO_P: Final = "p is a dash where all draws give the same difference: nothing tells how it spreads."
 
 Question = Literal["better than single", "better than noise", "similarity better than vanilla"]
 ATTACKED: Final[tuple[Change, ...]] = ("fgsm", "pgd10", "worst_case")
@@ -87,17 +89,13 @@ class SignificanceTable(StudyTable):
             for partition in PARTITIONS
             for one in pairs.of(architecture, partition)
         ]
-        tested = [one.difference for one in found if one.difference is not None]
-        known = [one for one in tested if one.p is not None]
-        for one, p in zip(known, holm([one.p or 0.0 for one in known]), strict=True):
-            one.p_holm = p
+        adjust(one.difference for one in found)
         return cls(comparisons=found)
 
     def sheets(self) -> Iterator[Sheet]:
         """See :class:`StudyTable`."""
-        tested = sum(
-            one.difference is not None and one.difference.p is not None for one in self.comparisons
-        )
+        found = [one.difference for one in self.comparisons if one.difference is not None]
+        tested = sum(one.p is not None for one in found)
         lacking = [one for one in self.comparisons if one.missing is not None]
         why = dict.fromkeys(
             f"{one.architecture} {one.b.words} − {one.a.words}, {_where(one)}: {one.missing}."
@@ -114,6 +112,12 @@ class SignificanceTable(StudyTable):
             notes=(
                 f"Holm p is adjusted for the {tested} comparisons of this table.",
                 OF_Z,
+                *([NO_P] if tested < len(found) else []),
+                *stand_ins(
+                    (f"{one.architecture} {one.b.words} − {one.a.words}", one.difference)
+                    for one in self.comparisons
+                    if one.partition == "test"
+                ),
                 *why,
             ),
         )  # fmt: skip
@@ -165,9 +169,11 @@ class _Pairs:
                     )
 
     def _label(self, architecture: str, training: str) -> str:
-        """The parameters of a type of training that dev chose."""
+        """The parameters of a type of training that dev chose, or the only ones."""
         chosen = self.performance.best(architecture, training)
-        return training if chosen is None else chosen.training
+        if chosen is None:
+            return self.findings.label(architecture, training)
+        return chosen.training
 
     def _chosen(
         self, question: Question, architecture: str, partition: Partition, a: str, b: str
@@ -198,13 +204,14 @@ class _Pairs:
             a=a,
             b=b,
         )
+        settings: list[Setting] = [
+            (architecture, side.training, side.epsilon, partition, condition) for side in (a, b)
+        ]
         sides = []
-        for side in (a, b):
-            answers = self.findings.answers(
-                architecture, side.training, side.epsilon, partition, condition
-            )
+        for side, answers in zip((a, b), self.findings.alike(settings), strict=True):
             if isinstance(answers, Missing):
-                one.missing = f"{side.words}: {answers.reason}"
+                why = answers.reason
+                one.missing = why if why == OTHER_DATA else f"{side.words}: {why}"
                 return one
             sides.append(answers)
         found = difference(*sides)

@@ -5,7 +5,7 @@ are rendered from; for programs it gives records, the lines of one CSV with all 
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -179,15 +179,15 @@ def number(value: float | None, digits: int = 3) -> str:
     return sign + (text[1:] if text.startswith("0.") else text)
 
 
-def interval(found: tuple[float, float] | None) -> str:
+def interval(found: tuple[float, float] | None, digits: int = 2) -> str:
     """Such as "[.79, .85]"; "" for none."""
-    return "" if found is None else f"[{number(found[0], 2)}, {number(found[1], 2)}]"
+    return "" if found is None else f"[{number(found[0], digits)}, {number(found[1], digits)}]"
 
 
 def difference(found: Difference) -> str:
-    """Such as "+.031 [.01, .05]"."""
+    """Such as "+.031 [.008, .054]": two digits would not tell on which side of 0 an end lies."""
     sign = "+" if found.value > 0 else ""
-    return f"{sign}{number(found.value)} {interval(found.interval)}".rstrip()
+    return f"{sign}{number(found.value)} {interval(found.interval, 3)}".rstrip()
 
 
 def probability(p: float | None) -> str:
@@ -209,6 +209,23 @@ def reasons(entries: list[tuple[str, Entry]]) -> tuple[str, ...]:
         for reason in [entry.missing] if entry.missing else entry.lacking:
             where.setdefault(str(reason), []).append(place)
     return tuple(f"{_listed(places)}: {reason}." for reason, places in where.items())
+
+
+def stand_ins(tests: Iterable[tuple[str, Estimate | Difference | None]]) -> Iterator[str]:
+    """A note where test figures are not of models that were trained on train and dev.
+
+    Args:
+        tests: figures of test clips, each with its place.
+    """
+    told = [(place, one.trained_on) for place, one in tests if one is not None]
+    places = [place for place, trained_on in told if trained_on == "train"]
+    if places:
+        every = len(places) == len(told)
+        which = "All test figures" if every else f"The test figures of {_listed(places)}"
+        yield (
+            f"{which} are of models that were trained on train alone; the paper's are of models"
+            " that were trained on train and dev."
+        )
 
 
 MOST_PLACES: Final = 6

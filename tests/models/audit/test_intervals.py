@@ -15,8 +15,10 @@ from models.audit.intervals import (
     mcnemar,
     mean_recall,
     newcombe,
+    newcombe_near,
     normal,
     wilson,
+    wilson_near,
 )
 
 
@@ -41,6 +43,17 @@ def test_newcombes_interval_is_the_one_of_his_formula() -> None:
     low = 0.5 - math.sqrt((0.9 - a) ** 2 + (d - 0.4) ** 2)
     high = 0.5 + math.sqrt((b - 0.9) ** 2 + (0.4 - c) ** 2)
     assert newcombe(9, 4, 10) == pytest.approx((low, high))
+
+
+def test_of_a_share_that_is_no_count_they_are_of_the_nearest_and_hold_it() -> None:
+    assert (wilson_near(0.4, 10), newcombe_near(0.9, 0.4, 10)) == (
+        wilson(4, 10),
+        newcombe(9, 4, 10),
+    )
+    assert wilson_near(0.44, 10) == wilson(4, 10)
+    assert wilson_near(0.04, 10) == wilson(0, 10)
+    assert (wilson_near(0.5, 0), wilson_near(math.nan, 3)) == (None, None)
+    assert newcombe_near(math.nan, 0.5, 3) is None
 
 
 class TestUnits:

@@ -44,7 +44,8 @@ class TestVerdict:
             ([ABOVE, OVER], "undecided"),
             ([ABOVE, NEGATIVE], "undecided"),
             ([ABOVE, BELOW], "does not hold"),
-            ([NEGATIVE, NEGATIVE], "does not hold"),
+            ([NEGATIVE, NEGATIVE], "undecided"),
+            ([BELOW, BELOW], "does not hold"),
             ([ABOVE, Evidence(words="", missing="why")], "not tested"),
             ([evidence(0.1, None)], "undecided"),
             ([], "not tested"),
@@ -82,8 +83,32 @@ class TestClaims:
         assert found[3, "fgsm"].verdict == "holds"
 
     def test_a_curve_that_rises_on_its_way_does_not_fall(self) -> None:
-        found = judged(cell(clean=0.95, attacked=falling(0.1, 0.6)))
-        assert found[3, "fgsm"].verdict == "does not hold"
+        found = judged(cell(clean=0.95, attacked=falling(0.1, 0.6)))[3, "fgsm"]
+        assert found.verdict == "does not hold"
+        drop, step = found.evidence
+        assert drop.words == "cnn4 single: real − ε .06, FGSM"
+        assert step.words == "cnn4 single: ε .02 − ε .06, FGSM"
+        assert step.difference is not None
+        assert step.difference.value < 0
+
+    def test_in_a_worst_case_no_curve_rises(self) -> None:
+        """What a smaller ε has broken stays broken."""
+        found = judged(cell(clean=0.95, attacked=falling(0.1, 0.6)))[3, "worst_case"]
+        assert (found.verdict, len(found.evidence)) == ("holds", 1)
+
+    def test_a_step_is_held_against_the_number_of_steps(self) -> None:
+        """p of the one that rises is .025: of one network's two steps that tells, of six not."""
+        rises = cell(clean=0.95, attacked=falling(0.4, 0.65), seed=1)
+        level = [
+            cell(clean=0.95, attacked=falling(0.4, 0.4), architecture=name, seed=1)
+            for name in ("resnet50", "vgg16")
+        ]
+        assert judged(rises)[3, "fgsm"].verdict == "does not hold"
+        among = judged(rises, *level)[3, "fgsm"]
+        assert [one.words for one in among.evidence] == [
+            f"{name} single: real − ε .06, FGSM" for name in ("cnn4", "resnet50", "vgg16")
+        ]
+        assert among.verdict == "undecided"
 
     def test_networks_are_ranked_only_if_all_three_were_tested(self) -> None:
         def network(name: str, share: float) -> CellOutcome:
@@ -126,6 +151,56 @@ class TestClaims:
             (4, "worst_case"): "not tested",
             (5, "clean"): "not tested",
         }
+
+    def test_a_network_without_one_of_the_trainings_is_not_judged(self) -> None:
+        """Of three networks one has both: that the others' vanilla training is worse has no say."""
+        worse = [
+            one
+            for name in ("resnet50", "vgg16")
+            for one in (
+                cell(architecture=name, clean=0.9),
+                cell("vanilla", 0.02, architecture=name, clean=0.3),
+            )
+        ]
+        findings = study(
+            cell(clean=0.4), cell("vanilla", 0.02, clean=0.9), cell("similarity", 0.02, clean=0.9),
+            *worse,
+        )  # fmt: skip
+        table = ClaimsTable.of(findings, PerformanceTable.of(findings))
+        claim = table.claims[0]
+        assert (claim.verdict, claim.not_tested) == ("holds", ["resnet50", "vgg16"])
+        claims, evidence = table.sheets()
+        assert claims.rows[0][3:] == ("holds", "2 / 2 of 6")
+        assert "Claim 1, real: not tested on resnet50, vgg16." in claims.notes
+        assert (
+            "vgg16: vanilla .02 − single, real test clips: not judged, as another difference that"
+            " the claim takes of the network is missing."
+        ) in evidence.notes
+        assert (
+            "vgg16: similarity − single, real test clips: similarity was not audited on dev."
+        ) in evidence.notes
+
+    def test_models_that_learnt_from_different_data_are_not_compared(self) -> None:
+        """Each with its own train+dev where both have it, both on train where one has not."""
+
+        def on_both(
+            one: str, clean: float, seed: int = 0, epsilon: float | None = 0.02
+        ) -> CellOutcome:
+            return cell(one, epsilon, seed, clean=clean, partitions=("test",), train_on="train+dev")
+
+        single = (cell(clean=0.4), on_both("single", 0.95, 3, None))
+        trainings = [cell(one, 0.02, clean=0.9) for one in ("vanilla", "similarity")]
+        found = judged(*single, *trainings)[1, "clean"]
+        assert found.verdict == "holds"
+        assert [one.difference and one.difference.trained_on for one in found.evidence] == [
+            "train", "train",
+        ]  # fmt: skip
+        whole = [on_both(one, 0.9) for one in ("vanilla", "similarity")]
+        found = judged(*single, *trainings, *whole)[1, "clean"]
+        assert found.verdict != "holds"
+        assert [one.difference and one.difference.trained_on for one in found.evidence] == [
+            "train+dev", "train+dev",
+        ]  # fmt: skip
 
     def test_a_network_whose_cells_failed_is_told_and_does_not_stop_the_others(self) -> None:
         failed = replace(

@@ -1,5 +1,7 @@
 """Intervals over speakers and seeds, against other people's bootstraps and tests."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,8 +11,14 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportions_ztest
 
 from models.studies import paper
-from models.studies.answers import Answers
-from models.studies.estimate import Difference, difference, estimate, mean_difference
+from models.studies.answers import Answers, Missing
+from models.studies.estimate import (
+    OTHER_DATA,
+    Difference,
+    difference,
+    estimate,
+    mean_difference,
+)
 
 SPEAKERS, CLIPS, CLASSES = 12, 9, 3
 
@@ -142,6 +150,24 @@ class TestEstimate:
         assert one.interval is not None
         assert one.interval[0] == pytest.approx(1 - 3.8415 / (108 + 3.8415), abs=1e-4)
 
+    def test_where_a_model_says_one_class_of_all_clips_holds_its_uar(self) -> None:
+        """Of 54 clips of one emotion and 12 of each of four others it is right on all of the first:
+        accuracy .53, UAR .2."""
+        truth = np.tile([0] * 9 + [1, 1, 2, 2, 3, 3, 4, 4], 6)
+        found = Answers(
+            clips=[(str(n), "a", 0) for n in range(len(truth))],
+            truth=truth,
+            speaker=np.repeat(np.arange(6), 17),
+            right=(truth == 0)[None],
+            seeds=(0,),
+            trained_on="train",
+        )
+        one = estimate(found)
+        assert one.value == pytest.approx(0.2)
+        assert one.drawn == "none"
+        assert one.interval is not None
+        assert one.interval[0] < 0.2 < one.interval[1] < 0.5
+
     def test_of_fewer_than_five_speakers_draws_clips(self) -> None:
         assert estimate(made(6, 1, speakers=4)).drawn == "clips"
         assert estimate(made(6, 2, speakers=4)).drawn == "clips_and_seeds"
@@ -164,6 +190,45 @@ class TestDifference:
         assert (found.value, found.drawn, found.p) == (0.0, "none", 1.0)
         assert found.interval is not None
         assert found.interval[0] < 0 < found.interval[1]
+
+    def test_of_two_that_say_one_class_each_is_nothing_and_no_test_finds_one(self) -> None:
+        """Of emotions with 8 and 4 clips of each speaker: UAR .5 of both, accuracies apart."""
+        truth = np.tile([0] * 8 + [1] * 4, 6)
+        a, b = (
+            Answers([(str(n), "a", 0) for n in range(72)], truth, np.repeat(np.arange(6), 12),
+                    (truth == said)[None], (0,), "train")
+            for said in (1, 0)
+        )  # fmt: skip
+        found = self.of(a, b)
+        assert found.mcnemar is not None
+        assert found.mcnemar.p < 0.01
+        assert (found.value, found.drawn, found.p) == (0.0, "none", 1.0)
+
+    def test_that_is_the_same_in_all_draws_has_no_p(self) -> None:
+        """Nothing tells how it spreads."""
+        a, b = made(1, 1, share=-2.0), made(1, 1, share=2.0)
+        found = self.of(a, b)
+        assert (found.value, found.drawn, found.p) == (1.0, "none", None)
+        assert found.interval is not None
+        assert 0.9 < found.interval[0] < found.interval[1] == 1.0
+
+    @pytest.mark.parametrize(
+        ("seeds", "speakers", "drawn"),
+        [
+            ((2, 3), 12, "speakers_and_seeds"),
+            ((1, 3), 12, "speakers_and_some_seeds"),
+            ((3, 1), 12, "speakers_and_some_seeds"),
+            ((1, 1), 12, "speakers"),
+            ((2, 3), 4, "clips_and_seeds"),
+            ((1, 3), 4, "clips_and_some_seeds"),
+            ((1, 1), 4, "clips"),
+        ],
+    )
+    def test_says_whose_seeds_are_drawn(
+        self, seeds: tuple[int, int], speakers: int, drawn: str
+    ) -> None:
+        a, b = (made(n, one, speakers=speakers) for n, one in enumerate(seeds))
+        assert self.of(a, b).drawn == drawn
 
     def test_pairs_what_is_hard_for_both(self) -> None:
         """Two settings that share hard speakers: the interval of the difference is narrower than
@@ -229,6 +294,14 @@ class TestDifference:
 
 
 class TestMeanDifference:
+    def test_of_models_that_learnt_from_different_data_is_none(self) -> None:
+        a, b = made(1, 1), made(2, 1)
+        more = replace(b, trained_on="train+dev")
+        assert difference(a, more) == Missing(OTHER_DATA)
+        assert mean_difference([(a, b), (replace(a, trained_on="train+dev"), more)]) == Missing(
+            OTHER_DATA
+        )
+
     def test_is_the_mean_over_settings(self) -> None:
         pairs = [(made(n, 2), made(n + 30, 2)) for n in range(3)]
         found = mean_difference(pairs)

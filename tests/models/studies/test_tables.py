@@ -11,7 +11,7 @@ from models.audit.summary import points
 from models.corpus.manifest import Clip, Manifest
 from models.studies import paper
 from models.studies.answers import CLEAN, Answers, Condition, answers
-from models.studies.estimate import estimate
+from models.studies.estimate import OTHER_DATA, Difference, difference, estimate
 from models.studies.outcome import CellOutcome
 from models.studies.tables import (
     BaselinesTable,
@@ -21,10 +21,13 @@ from models.studies.tables import (
     SignificanceTable,
     TransferTable,
 )
+from models.studies.tables.curves import CurvesTable
 from models.studies.tables.performance import PerformanceRow
 from models.studies.tables.table import Entry, Sheet
+from models.studies.tables.table import difference as with_interval
 from tests.models.audit.rows import row, under
 from tests.models.studies.made import EPSILONS, audited, cell, shares, study
+from tests.models.studies.test_estimate import made
 
 FAILED = CellOutcome(
     name="cnn4-vanilla-0.02-0",
@@ -84,6 +87,16 @@ class TestPartition:
         assert [one.missing for one in table.records()] == ["the corpus is not at hand any more"]
 
 
+def test_an_interval_of_a_difference_tells_on_which_side_of_0_it_ends() -> None:
+    found = difference(made(1, 3), made(2, 3))
+    assert isinstance(found, Difference)
+    told = [
+        with_interval(found.model_copy(update={"value": 0.014, "interval": (low, 0.03)}))
+        for low in (0.002, -0.002)
+    ]
+    assert told == ["+.014 [.002, .030]", "+.014 [−.002, .030]"]
+
+
 class TestPerformance:
     def row(self, table: PerformanceTable, training: str, epsilon: float | None) -> PerformanceRow:
         return next(r for r in table.rows if (r.training, r.epsilon) == (training, epsilon))
@@ -100,11 +113,20 @@ class TestPerformance:
         assert "trained on train alone" not in str(list(table.sheets()))
 
     def test_without_a_model_trained_on_both_the_table_says_so(self) -> None:
-        table = PerformanceTable.of(study(cell("vanilla", 0.02)))
-        notes = sheet(list(table.sheets()), "performance").notes
-        assert notes[0].startswith(
-            "All test figures are of models that were trained on train alone"
-        )
+        findings = study(cell("vanilla", 0.02))
+        table = PerformanceTable.of(findings)
+        baselines = BaselinesTable.of(findings, table)
+        sheets = [*table.sheets(), *baselines.sheets(), *CurvesTable.of(findings).sheets()]
+        told = "All test figures are of models that were trained on train alone"
+        assert [one.name for one in sheets if told in str(one.notes)] == [
+            "performance", "performance-cnn4", "chosen", "baselines", "curves-fgsm-test",
+            "curves-pgd10-test", "curves-worst-case-test", "curves-noise-test",
+        ]  # fmt: skip
+
+    def test_where_some_models_are_trained_on_both_the_table_says_which_are_not(self) -> None:
+        findings = study(cell("vanilla", 0.02), cell(train_on="train+dev", partitions=("test",)))
+        notes = sheet(list(PerformanceTable.of(findings).sheets()), "performance").notes
+        assert notes[0].startswith("The test figures of cnn4 vanilla .02 are of models")
 
     def test_adversarial_clips_are_of_the_epsilon_of_the_training(self) -> None:
         told = {(0, 0.02): 0.9, (0, 0.06): 0.1, **{(n, e): 0.5 for n in (1, 2) for e in EPSILONS}}
@@ -171,8 +193,9 @@ class TestPerformance:
         assert best is not None
         assert best.training == "vanilla alpha=0.9"
 
-    def test_wall_time_is_the_mean_over_seeds(self) -> None:
-        table = PerformanceTable.of(study(cell(seconds=10.0), cell(seed=1, seconds=30.0)))
+    def test_wall_time_is_the_mean_over_seeds_that_were_trained(self) -> None:
+        failed = replace(FAILED, training="single", epsilon=None, seed=2, seconds=1.0)
+        table = PerformanceTable.of(study(cell(seconds=10.0), cell(seed=1, seconds=30.0), failed))
         assert table.rows[0].seconds == 20.0
 
 
@@ -194,6 +217,25 @@ class TestBaselines:
         assert any(
             "cnn4 noise-audio" in note and "not in the study" in note for note in found.notes
         )
+
+    def test_noise_with_other_parameters_is_found_without_dev_to_choose_it(self) -> None:
+        one = cell("noise-spectrogram kind=uniform", 0.06, partitions=("test",))
+        findings = study(one)
+        table = BaselinesTable.of(findings, PerformanceTable.of(findings))
+        row = next(each for each in table.rows if each.training == "noise-spectrogram")
+        assert row.epsilon == 0.06
+        assert value(row.figures["test"]) == uar(one, "test")
+        assert row.figures["dev"].missing == "seed 0: not audited on dev"
+
+    def test_without_dev_nothing_chooses_among_several(self) -> None:
+        findings = study(
+            cell("noise-spectrogram kind=uniform", 0.06, partitions=("test",)),
+            cell("noise-spectrogram", 0.06, partitions=("test",)),
+        )
+        table = BaselinesTable.of(findings, PerformanceTable.of(findings))
+        row = next(each for each in table.rows if each.training == "noise-spectrogram")
+        why = "none of its ε and parameters was audited on dev to choose from"
+        assert [one.missing for one in row.figures.values()] == [why, why]
 
 
 class TestSignificance:
@@ -238,6 +280,36 @@ class TestSignificance:
         expected = multipletests([one.p for one in known], method="holm")[1]
         assert [one.p_holm for one in known] == pytest.approx(list(expected))
         assert len(known) == 14
+
+    def test_where_all_draws_give_the_same_difference_p_is_a_dash_that_is_explained(self) -> None:
+        findings = study(cell(clean=0.0), cell("vanilla", 0.06, clean=1.0))
+        (found,) = SignificanceTable.of(findings, PerformanceTable.of(findings)).sheets()
+        assert found.rows[0][4:6] == ("–", "–")
+        assert found.notes[0] == "Holm p is adjusted for the 0 comparisons of this table."
+        assert any("p is a dash where all draws give the same" in note for note in found.notes)
+        (usual,) = self.TABLE.sheets()
+        assert not any("p is a dash" in note for note in usual.notes)
+
+    def test_a_training_done_in_part_is_compared_with_what_learnt_from_as_much(self) -> None:
+        """Single has a model on train+dev, vanilla has none yet."""
+        on_train, vanilla = cell(clean=0.5), cell("vanilla", 0.06, clean=0.9)
+        on_both = cell(clean=0.95, seed=1, train_on="train+dev", partitions=("test",))
+        findings = study(on_train, on_both, vanilla)
+        table = SignificanceTable.of(findings, PerformanceTable.of(findings))
+        one = next(each for each in table.comparisons if each.partition == "test").difference
+        assert one is not None
+        assert one.trained_on == "train"
+        assert one.of_a == pytest.approx(uar(on_train, "test"))
+        (found,) = table.sheets()
+        assert any("trained on train alone" in note for note in found.notes)
+
+    def test_where_nothing_learnt_from_as_much_there_is_no_difference(self) -> None:
+        on_dev, vanilla = cell(clean=0.5, partitions=("dev",)), cell("vanilla", 0.06, clean=0.9)
+        on_both = cell(clean=0.95, train_on="train+dev", partitions=("test",))
+        findings = study(on_dev, on_both, vanilla)
+        table = SignificanceTable.of(findings, PerformanceTable.of(findings))
+        one = next(each for each in table.comparisons if each.partition == "test")
+        assert (one.difference, one.missing) == (None, OTHER_DATA)
 
     def test_a_side_without_a_figure_is_told(self) -> None:
         one = replace(self.CELLS[1], audits={"dev": self.CELLS[1].audits["dev"]})
@@ -315,3 +387,4 @@ class TestCosts:
     def test_a_failed_cell_has_no_time_an_iteration(self) -> None:
         (one,) = CostsTable.of(study(replace(FAILED, seconds=5.0, iterations=100))).rows
         assert (one.iterations_per_second, one.missing) == (None, FAILED.missing)
+        assert (one.seconds, one.iterations) == (5.0, None)

@@ -104,6 +104,25 @@ class TestFewClips:
         assert found.interval is not None
         assert found.interval[1] > 0.3
 
+    def test_a_uar_of_one_label_for_all_lies_within_its_interval(self) -> None:
+        """Accuracy is .8, UAR .5: all draws of speakers give that."""
+        said = [("a", n) for n in range(8)] * 4 + [("b", n) for n in range(8)]
+        rows = [both(label, "a", "a", speaker=f"s{n}") for label, n in said]
+        found = audit(rows)[0].curve[0].measures["uar"]
+        assert (found.value, found.method) == (0.5, "wilson")
+        assert found.interval is not None
+        assert found.interval[0] < 0.5 < found.interval[1] < 0.7
+
+    def test_a_drop_from_one_label_for_all_to_another_lies_within_its_interval(self) -> None:
+        """Accuracy falls from .8 to .2, UAR stays .5."""
+        said = [("a", n) for n in range(8)] * 4 + [("b", n) for n in range(8)]
+        told = [under(0, 0.1, "b"), under(1, 0.1, "a")]
+        rows = [row(label, "a", told, speaker=f"s{n}") for label, n in said]
+        found = audit(rows)[0].curve[0].measures["uar_drop"]
+        assert (found.value, found.method) == (0, "newcombe")
+        assert found.interval is not None
+        assert found.interval[0] < 0 < found.interval[1]
+
 
 class TestGaps:
     """Women's clips are broken, men's are not."""
