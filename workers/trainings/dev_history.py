@@ -34,7 +34,7 @@ class DevHistory:
     def points(self, after: int) -> list[Point]:
         """Those of later iterations that were attacked, as :mod:`models.overfitting` sees them."""
         return [
-            Point(iteration, *one["fgsm_uar"].values(), *one["pgd_uar"].values())
+            Point(iteration, *one["fgsm_uar"].values(), *one["pgd_uar"].values(), one["pgd_clips"])
             for iteration, one in sorted(self._entries.items())
             if iteration > after and one["fgsm_uar"] and one.get("pgd_uar")
         ]

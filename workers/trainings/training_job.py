@@ -371,7 +371,10 @@ class ProgressReporter:
                 harder = scored(self._attacked, Pgd(norm=plan.attack.norm, steps=PGD_STEPS))
                 figures |= {"pgd_clips": len(self._attacked), "pgd_uar": _by_strength(harder)}
         except AuditError as error:  # its scores are no numbers
-            raise Diverged(f"at iteration {iteration}: {error}", iteration) from error
+            told = f"after iteration {iteration} the network's scores on dev are no numbers"
+            raise Diverged(
+                f"{told}: lower learning_rate ({plan.learning_rate})", iteration
+            ) from error
         entry = {"iteration": iteration, "partition": "dev", **figures}
         self.watchdog.event("evaluation", entry)
         self.history.add(entry)
@@ -382,9 +385,11 @@ class ProgressReporter:
             return
         plan = self.state.plan
         points = self.history.points(after=plan.first_adversarial)
-        alarm = first_alarm(points)
+        alarm = first_alarm(points, self.request.attacked_looks)
         if alarm is not None:
-            self.overfitting = Overfitting.between(*alarm, plan.on_overfitting, plan.iterations)
+            self.overfitting = Overfitting.between(
+                *alarm, plan.on_overfitting, epsilon=plan.epsilon, iterations=plan.iterations
+            )
             if plan.on_overfitting != "warn":
                 raise Overfitted
             self.warn(str(self.overfitting))
