@@ -170,7 +170,7 @@ class DevEvaluation(PartitionMetrics):
     iteration: int = Field(description="Iterations done.", examples=[1000])
     pgd_clips: int = Field(
         default=0,
-        description="Of `clips`, those that PGD was run on: it takes 10 steps where FGSM takes one.",
+        description="Of `clips`, those that PGD was run on: 10 steps where FGSM takes one.",
         examples=[64],
     )
     pgd_uar: dict[str, float] = Field(
