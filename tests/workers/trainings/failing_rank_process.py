@@ -1,23 +1,34 @@
 """A helper that meets an error which its horse does not meet: a recording in its share alone."""
 
+from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
-from models.training import TrainingState, train
-from tests.workers.trainings import tiny_rank_process as tiny
+from models.architectures import ARCHITECTURES
+from models.features import Standardizer
+from models.training import Step, TrainingClips, TrainingState, train
+from tests.models.tiny import TinyNet
 from workers.runtime.outcome import JobFailed
 from workers.trainings import rank_process
 
+ARCHITECTURES["tiny"] = TinyNet
 
-def fail(state: TrainingState, *given: Any, **options: Any) -> None:
-    """Train as usual, up to the second iteration."""
-    *rest, _ = given
 
-    def damaged(_: object) -> None:
+def fail(
+    state: TrainingState,
+    data: TrainingClips,
+    standardizer: Standardizer,
+    on_step: Callable[[Step], None],
+    **options: Any,
+) -> None:
+    """Train as usual, for one iteration."""
+
+    def damaged(_: Step) -> None:
         raise JobFailed("clip_damaged", "The recording of a.wav cannot be read.", details={"n": 1})
 
-    train(state, *rest, damaged, **options)
+    train(state, data, standardizer, damaged, **options)
 
 
 if __name__ == "__main__":
-    rank_process.train = fail  # type: ignore[assignment]
-    tiny.main()
+    with patch.object(rank_process, "train", fail):
+        rank_process.main()
