@@ -150,7 +150,10 @@ def _is_alarm(best: Point, point: Point, errors: float) -> bool:
 
 
 def _standard_error(best: Point, point: Point) -> float:
-    """Of the difference of two UARs, at most: that of the UAR between them which is nearest to .5,
-    as if the clips of the two were drawn anew. They are the same ones, so it is less."""
+    """Of the difference of two UARs: the largest between them, that of the one nearest to .5.
+
+    As if each were over clips of its own, and emotions equally frequent. The clips are the same, of
+    which the error is less; emotions hardly ever are, of which it is more.
+    """
     uar = min(best.pgd, 0.5)  # the other is at most half of the best
     return math.sqrt(uar * (1 - uar) * (1 / best.clips + 1 / point.clips))
