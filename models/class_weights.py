@@ -51,9 +51,13 @@ def unknown_emotions(wanted: ClassWeights | None, emotions: Sequence[str]) -> li
 
 
 def class_weights(
-    wanted: ClassWeights | None, labels: Tensor, emotions: Sequence[str]
+    wanted: ClassWeights | None,
+    labels: Tensor,
+    emotions: Sequence[str],
+    *,
+    equally_often: bool = False,
 ) -> Tensor | None:
-    """The weight of each class, scaled so that it is 1 on average over the clips.
+    """The weight of each class, scaled so that it is 1 on average over the clips of the batches.
 
     So the loss keeps its size beside the other terms of a defence, and of given weights only their
     ratios count. An emotion that is not named weighs 1 before that.
@@ -62,6 +66,8 @@ def class_weights(
         wanted: of the recipe.
         labels: of the clips that are learnt from, (clips,), int64.
         emotions: names of the classes, in their order.
+        equally_often: batches have each class that has clips as often as any other, and not as
+            often as the clips do.
 
     Returns:
         (classes,), float32, on the device of ``labels``; None where all weigh the same.
@@ -82,4 +88,5 @@ def class_weights(
         weights = 1 / counts
     else:
         weights = torch.tensor([wanted.get(emotion, 1.0) for emotion in emotions]).to(counts)
-    return (weights * counts.sum() / (weights @ counts)).float()
+    drawn = (counts > 0).to(counts) if equally_often else counts
+    return (weights * drawn.sum() / (weights @ drawn)).float()

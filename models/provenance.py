@@ -5,6 +5,7 @@ of it here is read leniently: a field of another shape counts as not said.
 """
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any, Final, Literal, Self
 
 from pydantic import (
@@ -19,6 +20,7 @@ from pydantic import (
 
 from models.checkpoint import ModelConfig
 from models.corpus.folds import Fold
+from models.corpus.manifest import Clip
 from models.overfitting import Overfitting
 from models.training_plan import Recipe
 
@@ -96,3 +98,8 @@ def speaker_hash(name: str) -> str:
     """What stands for a speaker in a model's configuration: 16 hexadecimal digits of the SHA-256.
     Whoever knows the name finds it; whoever does not may guess it, as names are few."""
     return hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
+def speaker_hashes(clips: Iterable[Clip]) -> list[str]:
+    """The hashes of all whose speech the clips are, sorted; a clip may name nobody."""
+    return sorted({speaker_hash(clip.speaker) for clip in clips if clip.speaker})

@@ -23,12 +23,13 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 
 from models.checkpoint import ModelConfig, save_model
+from models.corpus import public_speakers
 from models.corpus.features import FeatureSet
-from models.corpus.manifest import CorpusError
+from models.corpus.manifest import CorpusError, Manifest
 from models.features import Standardizer
 from models.front_ends import FRONT_ENDS
 from models.memory import keep_freed_memory
-from models.provenance import Provenance
+from models.provenance import Provenance, speaker_hashes
 from models.ranks import ALONE, Ranks, joined
 from models.training import Step, TrainingState, train
 from models.training_plan import Recipe
@@ -55,7 +56,9 @@ def run(features: Path, recipe: Recipe, out: Path, device: str = "cpu") -> None:
 
     Args:
         features: a folder that `models.corpus.extraction.extract` has written.
-        recipe: how to train; without ``augment``, which needs recordings.
+        recipe: how to train; with its ``front_end``, because a training of the service that names
+            none has another one than a recipe that names none. Without ``augment``, which needs
+            recordings, and without ``on_overfitting``, which needs evaluations.
         out: a folder, made if it is not there.
         device: "cpu", or "cuda": then each process takes the GPU of its number.
 
@@ -65,10 +68,7 @@ def run(features: Path, recipe: Recipe, out: Path, device: str = "cpu") -> None:
         FloatingPointError: the training diverged.
         OSError: something cannot be written.
     """
-    if recipe.augment:
-        raise ValueError(
-            "augment varies recordings, and a folder of features has none: leave it out"
-        )
+    _check(recipe)
     corpus = FeatureSet.load(features)
     clips = corpus.manifest.split("train")
     data = corpus.dataset(clips.emotions, "train")[1].through(FRONT_ENDS[recipe.front_end])
@@ -94,17 +94,42 @@ def run(features: Path, recipe: Recipe, out: Path, device: str = "cpu") -> None:
             ranks=ranks,
         )
     if reports:
-        save_model(out, state.net, _config(recipe, clips.emotions, standardizer, where))
+        save_model(out, state.net, _config(recipe, clips, standardizer, where))
         checkpoint.unlink(missing_ok=True)
 
 
+def _check(recipe: Recipe) -> None:
+    """Refuse what is not done here, rather than train something else than was asked for.
+
+    Raises:
+        ValueError: naming the field.
+    """
+    if "front_end" not in recipe.model_fields_set:
+        raise ValueError(f"front_end is missing: give one of {', '.join(FRONT_ENDS)}")
+    if recipe.augment:
+        raise ValueError(
+            "augment varies recordings, and a folder of features has none: leave it out"
+        )
+    if recipe.on_overfitting != "warn":
+        raise ValueError(
+            f"on_overfitting is {recipe.on_overfitting}, but nothing is evaluated here to find"
+            " overfitting by: leave it out"
+        )
+
+
 def _config(
-    recipe: Recipe, emotions: tuple[str, ...], standardizer: Standardizer, device: torch.device
+    recipe: Recipe, clips: Manifest, standardizer: Standardizer, device: torch.device
 ) -> ModelConfig:
-    provenance = Provenance(recipe=recipe, torch=torch.__version__, device=device.type)
+    provenance = Provenance(
+        public_speakers=public_speakers(clips),
+        speakers_sha256=speaker_hashes(clips),
+        recipe=recipe,
+        torch=torch.__version__,
+        device=device.type,
+    )
     return ModelConfig(
         architecture=recipe.architecture,
-        labels=emotions,
+        labels=clips.emotions,
         mean=tuple(standardizer.mean.tolist()),
         std=tuple(standardizer.std.tolist()),
         frames=recipe.frames,

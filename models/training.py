@@ -105,6 +105,13 @@ class TrainingState:
             OSError, SafetensorError: it cannot be written.
         """
         self.check_losses()
+        broken = not_finite(self.net)
+        if broken is not None:
+            raise Diverged(
+                f"after iteration {self.iteration} {broken} holds NaN or infinity: lower"
+                f" learning_rate ({self.plan.learning_rate})",
+                self.iteration,
+            )
         tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": value for name, value in moments.items()}
@@ -333,7 +340,8 @@ def train(
     """
     plan, net = state.plan, state.net
     names = emotions or [str(number) for number in range(plan.n_classes)]
-    weights = class_weights(plan.class_weights, data.labels, names)
+    balanced = plan.sampling == "balanced"
+    weights = class_weights(plan.class_weights, data.labels, names, equally_often=balanced)
     clean, defended = CLEAN.weighing(weights), plan.defense.weighing(weights)
     batch = _batches(plan, data)
     share = ranks.share(plan.batch_size)

@@ -137,6 +137,14 @@ class TrainingRequest(Schema, Recipe):
             return self.evaluate_every
         return max(1, self.iterations // 10)
 
+    @property
+    def attacked_looks(self) -> int:
+        """Looks at `dev` after adversarial data have entered; the scores at the end are none."""
+        every = self.looks_every
+        if every == 0 or self.first_adversarial >= self.iterations:
+            return 0
+        return (self.iterations - 1) // every - self.first_adversarial // every
+
     def to_request(self) -> dict[str, Any]:
         """What is stored: every default spelt out, so that a later release trains the same."""
         stored = self.model_dump(mode="json", exclude={"metadata"})
@@ -162,7 +170,7 @@ class DevEvaluation(PartitionMetrics):
     iteration: int = Field(description="Iterations done.", examples=[1000])
     pgd_clips: int = Field(
         default=0,
-        description="Of `clips`, those that PGD was run on: it takes ten times as long as FGSM.",
+        description="Of `clips`, those that PGD was run on: 10 steps where FGSM takes one.",
         examples=[64],
     )
     pgd_uar: dict[str, float] = Field(

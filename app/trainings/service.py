@@ -283,6 +283,14 @@ def _unwatched(manifest: Manifest, request: TrainingRequest) -> str | None:
         return "the corpus has no dev to find it on"
     if request.looks_every == 0:
         return "evaluate_every is 0, so nothing looks for it"
+    if request.defense.inputs == "clean":
+        return f"the defense {request.defense.type} learns no adversarial clips to overfit to"
     if request.epsilon == 0:
         return "epsilon is 0, so there is nothing to overfit to"
+    if request.attacked_looks < 2:
+        return (
+            f"evaluate_every is {request.looks_every}, so there are not two evaluations to compare"
+            f" between iteration {request.first_adversarial}, when adversarial data enter, and the"
+            " end"
+        )
     return None

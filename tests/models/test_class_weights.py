@@ -38,6 +38,19 @@ class TestClassWeights:
         assert found is not None
         assert float(found[LABELS].mean()) == pytest.approx(1)
 
+    def test_beside_balanced_batches_they_are_1_on_average_over_those(self) -> None:
+        """In which each emotion is a third: with clips in their own shares the mean is 1.67."""
+        found = class_weights("balanced", LABELS, EMOTIONS, equally_often=True)
+        assert found is not None
+        assert float(found.mean()) == pytest.approx(1)
+        assert found.tolist() == pytest.approx([1 / 3, 2 / 3, 2])
+
+    def test_an_emotion_without_a_clip_is_in_no_balanced_batch_either(self) -> None:
+        emotions = (*EMOTIONS, "fear")
+        found = class_weights({"anger": 4}, LABELS, emotions, equally_often=True)
+        assert found is not None
+        assert found[:3].tolist() == pytest.approx([2, 0.5, 0.5])
+
     def test_of_an_unknown_emotion_are_refused_by_name(self) -> None:
         with pytest.raises(ValueError, match="'boredom'"):
             class_weights({"boredom": 2}, LABELS, EMOTIONS)

@@ -15,8 +15,8 @@ from models.checkpoint import load_model
 from models.corpus.features import FeatureWriter, write_description
 from models.corpus.manifest import Clip, Manifest
 from models.features import MELS
-from models.provenance import Provenance
-from models.training import TrainingState
+from models.provenance import Provenance, speaker_hash
+from models.training import Step, TrainingState, iteration_of
 from models.training_plan import Recipe
 
 pytestmark = pytest.mark.timeout(400)
@@ -28,6 +28,7 @@ RECIPE: dict[str, Any] = {
     "adversarial_from": 1,
     "batch_size": 4,
     "frames": 32,
+    "front_end": "logmel-1",
 }
 
 
@@ -35,9 +36,18 @@ RECIPE: dict[str, Any] = {
 def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A corpus of three emotions, of which each is noise of a loudness of its own."""
     folder = tmp_path_factory.mktemp("corpus")
-    emotions = ("anger", "joy", "sadness")
+    letters = {"anger": "W", "joy": "F", "sadness": "T"}  # of EMO-DB, whose speaker 03 it seems
+    emotions = tuple(letters)
     clips = [
-        Clip(f"{emotion}{take}.wav", f"speaker{take}", "f", emotion, "", 0.6, "train")
+        Clip(
+            f"03a01{letters[emotion]}{'abcd'[take]}.wav",
+            f"speaker{take}",
+            "f",
+            emotion,
+            "",
+            0.6,
+            "train",
+        )
         for take in range(4)
         for emotion in emotions
     ]
@@ -71,7 +81,10 @@ class TestTrain:
         }
         _, config = load_model(tmp_path / "out")
         assert config.labels == ("anger", "joy", "sadness")
-        assert Provenance.of(config).recipe == Recipe(**RECIPE)
+        known = Provenance.of(config)
+        assert known.recipe == Recipe(**RECIPE)
+        assert known.speakers_sha256 == sorted(speaker_hash(f"speaker{take}") for take in range(4))
+        assert known.public_speakers == {"emodb": ["03"]}
 
     def test_by_two_processes_makes_the_model_of_one(self, features: Path, tmp_path: Path) -> None:
         for name in ("one", "two"):
@@ -120,6 +133,7 @@ class TestBadInput:
             ({"defense": {"type": "magic"}}, "'magic' is unknown"),
             ({"epsilon": -1}, "epsilon"),
             ({"augment": [{"type": "gain", "db": [6]}]}, "augment varies recordings"),
+            ({"on_overfitting": "best"}, "on_overfitting is best, but nothing is evaluated"),
         ],
         ids=str,
     )
@@ -136,6 +150,45 @@ class TestBadInput:
         assert told in error
         assert error.count("\n") == 1
         assert not (tmp_path / "out").exists()
+
+    def test_a_recipe_names_its_front_end(
+        self, features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """That of a training of the service which names none is another than a recipe's."""
+        given = arguments(features, tmp_path)
+        lacking = {name: value for name, value in RECIPE.items() if name != "front_end"}
+        (tmp_path / "recipe.json").write_text(json.dumps(lacking))
+        assert command.main(given) == 1
+        assert "front_end is missing: give one of logmel-1, " in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
+
+    def test_a_training_that_diverges_keeps_its_last_good_checkpoint(
+        self,
+        features: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setattr(command, "CHECKPOINT_SECONDS", 0)
+        saving = command._saving
+
+        def spoilt(state: TrainingState, checkpoint: Path) -> Any:
+            on_step = saving(state, checkpoint)
+
+            def spoil(step: Step) -> None:
+                if step.iteration == 2:  # its loss is a number still
+                    buffers = dict(state.net.named_buffers())
+                    next(buffers[name] for name in buffers if "var" in name).fill_(torch.inf)
+                on_step(step)
+
+            return spoil
+
+        monkeypatch.setattr(command, "_saving", spoilt)
+        assert command.main(arguments(features, tmp_path)) == 1
+        assert "holds NaN or infinity: lower learning_rate" in capsys.readouterr().err
+        kept = tmp_path / "out" / "checkpoint.safetensors"
+        assert iteration_of(kept) == 1
+        assert {path.name for path in kept.parent.iterdir()} == {kept.name}
 
     def test_of_a_folder_without_features_too(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]

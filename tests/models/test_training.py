@@ -19,9 +19,10 @@ from models import training
 from models.attacks import ATTACKS
 from models.corpus.dataset import Dataset
 from models.defenses import DEFENSES
+from models.defenses.single import Single
 from models.features import Standardizer, tile
 from models.precision import full_float32
-from models.training import Step, TrainingState, adversary, batch_indices, train
+from models.training import Diverged, Step, TrainingState, adversary, batch_indices, train
 from models.training_plan import TrainingPlan
 
 pytestmark = pytest.mark.usefixtures("tiny_architecture")
@@ -566,6 +567,18 @@ class TestProtocol:
         with pytest.raises(FloatingPointError, match=rf"{name} holding NaN or infinity"):
             run(state, on_step=poison)
 
+    def test_nor_are_they_saved_in_place_of_a_good_checkpoint(self, tmp_path: Path) -> None:
+        path = tmp_path / "checkpoint.safetensors"
+        state = TrainingState(plan())
+        state.save(path)
+        before = path.read_bytes()
+        state.iteration = 3
+        state.net.state_dict()["blocks.1.running_var"][0] = float("inf")
+        with pytest.raises(Diverged, match=r"after iteration 3 blocks\.1\.running_var holds"):
+            state.save(path)
+        assert path.read_bytes() == before
+        assert list(tmp_path.iterdir()) == [path]
+
     @pytest.mark.parametrize("labels", ["true", "predicted"])
     @pytest.mark.parametrize("defense", ["vanilla", "similarity"])
     def test_a_training_against_fgsm_is_the_papers_loop_to_the_bit(
@@ -760,6 +773,22 @@ class TestRareEmotions:
         each = nn.functional.cross_entropy(net(scale(features)), y, reduction="none")
         weight = torch.where(y == 1, 4.0, 1.0) * 18 / (15 + 2 * 4 + 1)
         assert losses[0] == pytest.approx((weight * each).mean().item(), rel=1e-5)
+
+    def test_weigh_balanced_batches_by_1_on_average(
+        self, uneven: Dataset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        used: list[Tensor | None] = []
+        weighing = Single.weighing
+
+        def noted(self: Single, weights: Tensor | None) -> Any:
+            used.append(weights)
+            return weighing(self, weights)
+
+        monkeypatch.setattr(Single, "weighing", noted)
+        wanted = plan(class_weights="balanced", sampling="balanced", iterations=1)
+        run(TrainingState(wanted), uneven)
+        assert used[0] is not None
+        assert float(used[0].mean()) == pytest.approx(1)
 
     def test_of_an_unknown_name_begin_no_training(self, uneven: Dataset) -> None:
         state = TrainingState(plan(class_weights={"joy": 4}))

@@ -17,20 +17,14 @@ from rq.timeouts import JobTimeoutException
 from structlog.contextvars import bound_contextvars
 
 from app.audits import files
-from app.errors import STORAGE_FULL, ServalError
 from app.jobs.attempts import Attempt, CancelRequested, Superseded, claim
 from app.jobs.shards import ShardAttempt, parse_shard_id
 from app.jobs.shards import claim as claim_shard
 from app.jobs.states import JobKind
 from app.persistence.database import is_away
-from app.persistence.disk import is_full
-from app.persistence.storage import FilesNotVisible
-from models.audit import AuditError
-from models.checkpoint import CheckpointError
-from models.corpus.manifest import CorpusError
-from models.memory import is_out_of_memory
 from workers.runtime.context import WorkerContext
-from workers.runtime.outcome import JobFailed, JobResult
+from workers.runtime.named_errors import named
+from workers.runtime.outcome import JobResult
 from workers.runtime.progress import Stopped, Watch, Watchdog, time_limit_error
 from workers.runtime.retries import retry_while_database_is_away
 
@@ -171,39 +165,18 @@ def describe(
     error: Exception, attempt: Attempt | ShardAttempt, time_limit: float
 ) -> dict[str, Any]:
     """What the job's owner is told of an error; the log is told the rest."""
-    match error:
-        case JobFailed():
-            log.info("failed", code=error.code, reason=str(error))
-            return {"code": error.code, "message": str(error), **error.details}
-        case AuditError() | CheckpointError() | CorpusError():
-            log.info("failed", code=error.code, reason=str(error))
-            return {"code": error.code, "message": str(error)}
-        case ServalError() if error.status < 500 or isinstance(error, FilesNotVisible):
-            log.info("failed", code=error.code, reason=error.detail)
-            return {"code": error.code, "message": error.detail}
-        case FloatingPointError():
-            log.info("failed", code="diverged", reason=str(error))
-            return {"code": "diverged", "message": str(error)}
-        case RuntimeError() | MemoryError() if is_out_of_memory(error):
-            log.warning("failed", code="out_of_memory", reason=str(error))
-            return {
-                "code": "out_of_memory",
-                "message": "The memory did not suffice. Ask for a smaller batch_size, or for fewer"
-                " clips.",
-            }
-        case _ if is_full(error):
-            log.error("failed", code="storage_full", reason=str(error))
-            return {"code": "storage_full", "message": f"{STORAGE_FULL} Submit the job again then."}
-        case JobTimeoutException():
-            return time_limit_error(time_limit)
-        case _:
-            log.error("failed", exc_info=error)
-            part = f", shard {attempt.shard}" if isinstance(attempt, ShardAttempt) else ""
-            return {
-                "code": "internal_error",
-                "message": "Something happened that should not have. The worker's log tells more,"
-                f" under {attempt.job_id}{part}, attempt {attempt.number}.",
-            }
+    told = named(error)
+    if told is not None:
+        return told
+    if isinstance(error, JobTimeoutException):
+        return time_limit_error(time_limit)
+    log.error("failed", exc_info=error)
+    part = f", shard {attempt.shard}" if isinstance(attempt, ShardAttempt) else ""
+    return {
+        "code": "internal_error",
+        "message": "Something happened that should not have. The worker's log tells more,"
+        f" under {attempt.job_id}{part}, attempt {attempt.number}.",
+    }
 
 
 def _set_up_torch(threads: int) -> None:

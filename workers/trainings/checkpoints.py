@@ -16,6 +16,10 @@ NO_CHECKPOINT: Final = (
     "A checkpoint could not be written: is the disk full? The training goes on, but what it has"
     " done since the last checkpoint is lost if its worker stops."
 )
+BEST_NOT_SAVED: Final = (
+    "The best model under PGD could not be saved: is the disk full? The training goes on; if it"
+    " overfits, it ends with the model that it has then."
+)
 NO_BEST: Final = (
     "The best model under PGD was not kept: the disk was full when it was to be saved. The model is"
     " that of iteration {iteration}."
@@ -87,11 +91,12 @@ class Checkpoints:
         nothing can go on from it, and the one before is what its owner may need.
         """
         if not_finite(state.net) is None:
-            self._save(state, self._own)
+            self._save(state, self._own, NO_CHECKPOINT)
 
     def save_best(self, state: TrainingState) -> None:
-        """Save the state as the best so far, in place of the best of before."""
-        self._save(state, self._own_best)
+        """Save the state as the best so far, in place of the best of before. On a full disk its
+        owner is told, as by `save`."""
+        self._save(state, self._own_best, BEST_NOT_SAVED)
 
     def load_best(self, state: TrainingState, iteration: int) -> bool:
         """Load the state that was the best after so many iterations; says whether it was kept."""
@@ -105,13 +110,13 @@ class Checkpoints:
                 return True
         return False
 
-    def _save(self, state: Resumable, own: Path) -> None:
+    def _save(self, state: Resumable, own: Path, fault: str) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             state.save(own)
         except (OSError, SafetensorError) as error:
             log.warning("no checkpoint", iteration=state.iteration, error=str(error))
-            self._warn(NO_CHECKPOINT)
+            self._warn(fault)
             return
         kind = own.name.partition("-")[0]
         for path in self._folder.glob(f"{kind}-*"):

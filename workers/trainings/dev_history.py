@@ -34,7 +34,7 @@ class DevHistory:
     def points(self, after: int) -> list[Point]:
         """Those of later iterations that were attacked, as :mod:`models.overfitting` sees them."""
         return [
-            Point(iteration, *one["fgsm_uar"].values(), *one["pgd_uar"].values())
+            _point(iteration, one)
             for iteration, one in sorted(self._entries.items())
             if iteration > after and one["fgsm_uar"] and one.get("pgd_uar")
         ]
@@ -44,3 +44,9 @@ class DevHistory:
         entries = [one for _, one in sorted(self._entries.items())]
         every = -(-len(entries) // MOST_ENTRIES) or 1
         return entries[::-1][::every][::-1]
+
+
+def _point(iteration: int, entry: Mapping[str, Any]) -> Point:
+    """Of an evaluation at one strength, that of the training."""
+    (fgsm,), (pgd,) = entry["fgsm_uar"].values(), entry["pgd_uar"].values()
+    return Point(iteration, fgsm, pgd, entry["pgd_clips"])

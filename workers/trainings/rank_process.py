@@ -1,6 +1,7 @@
 """A helper of a training, as a process: ``python -m workers.trainings.rank_process``.
 
-Standard input says what there is to do, see `workers.trainings.rank_processes`.
+Standard input says what there is to do, see `workers.trainings.rank_processes`. An error that its
+owner can act on is written beside the file where the processes met, for the horse to tell.
 """
 
 import json
@@ -17,6 +18,7 @@ from app.trainings.schemas import TrainingRequest
 from models.memory import keep_freed_memory
 from models.ranks import joined
 from models.training import Step, TrainingState, train
+from workers.runtime.named_errors import named
 from workers.runtime.noises import CorpusRecordings
 from workers.trainings.training_data import load_training_data
 
@@ -41,6 +43,15 @@ def help_with(task: dict[str, Any]) -> None:
         train(state, data.train, data.standardizer, _nobody, emotions=data.labels, ranks=ranks)
 
 
+def tell(error: Exception, path: Path) -> None:
+    """Write what the horse is to say of an error, whole or not at all, if it has a name."""
+    told = named(error)
+    if told is not None:
+        draft = path.with_suffix(".draft")
+        draft.write_text(json.dumps(told))
+        draft.replace(path)
+
+
 def _nobody(step: Step) -> None:
     """The first process watches for all."""
 
@@ -51,7 +62,11 @@ def main() -> None:
     die_with(task["parent"])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C concerns the worker alone
     keep_freed_memory()
-    help_with(task)
+    try:
+        help_with(task)
+    except Exception as error:
+        tell(error, Path(task["fault"]))
+        raise
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from models.corpus.varied import Decoded, VariedDataset
 from models.corruptions import Recordings
 from models.features import Standardizer
 from models.front_ends import FRONT_ENDS
-from models.provenance import speaker_hash
+from models.provenance import speaker_hashes
 from models.training import TrainingClips
 from workers.runtime.outcome import JobFailed
 from workers.runtime.recordings import recording
@@ -39,7 +39,7 @@ class TrainingData:
         parts: the other partitions by name, `dev` and `test` where there are such.
         standardizer: z-score of what is learnt from.
         public_speakers: whose speech is learnt from, see `models.corpus.public_speakers`.
-        speakers_sha256: the same of any corpus, see `models.provenance.speaker_hash`.
+        speakers_sha256: the same of any corpus, see `models.provenance.speaker_hashes`.
         levels_dbfs: the active levels that the model is meant for; None if they are not known.
     """
 
@@ -101,7 +101,7 @@ def load_training_data(
         parts,
         standardizer.to(device),
         public_speakers(clips),
-        sorted({speaker_hash(clip.speaker) for clip in clips if clip.speaker}),
+        speaker_hashes(clips),
         _levels(folder, features, request, labels, noises),
     )
 

@@ -6,6 +6,7 @@ from a checkpoint does what the one before would have done: its losses are the s
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -20,7 +21,7 @@ from app.audits import hardening
 from app.corpora import service as corpora
 from app.corpora.tables import Corpus
 from app.errors import NotFound
-from app.jobs.attempts import Attempt
+from app.jobs.attempts import Attempt, CancelRequested, Superseded
 from app.registry import service as registry
 from app.trainings.kept_checkpoint import DIVERGED, kept_checkpoint
 from app.trainings.schemas import MAY_CHANGE, TrainingRequest
@@ -45,7 +46,7 @@ from workers.runtime.progress import Stopped, Watchdog
 from workers.runtime.retries import retry_while_database_is_away
 from workers.trainings.checkpoints import NO_BEST, Checkpoints
 from workers.trainings.dev_history import DevHistory
-from workers.trainings.rank_processes import helped, processes
+from workers.trainings.rank_processes import Meeting, helped, processes
 from workers.trainings.training_data import TrainingData, load_training_data
 
 log = structlog.get_logger("workers.trainings")
@@ -110,8 +111,9 @@ def perform(context: WorkerContext, attempt: Attempt, watchdog: Watchdog) -> Job
     reporter.seconds = context.settings.checkpoint_seconds
     try:
         size = processes(context.settings.training_processes, request.batch_size, device)
-        start = context.checkpoint_dir(attempt.job_id) / f"helpers-{attempt.number:04d}.safetensors"
-        with helped(size, state, request, folder, start, found) as ranks:
+        meeting = Meeting(context.checkpoint_dir(attempt.job_id) / f"helpers-{attempt.number:04d}")
+        fail = partial(_fail, attempt)
+        with helped(size, state, request, folder, meeting, found, warn=warn, fail=fail) as ranks:
             net = _trained(reporter, ranks)
         metrics = score(net, training_data, request, watchdog, iterations=state.iteration)
     except Stopped:
@@ -189,6 +191,13 @@ def _go_on_from(context: WorkerContext, job_id: str, state: TrainingState) -> No
             "checkpoint_gone",
             f"The checkpoint of {job_id} cannot be used: {error}. Leave resume_from out.",
         ) from error
+
+
+def _fail(attempt: Attempt, error: JobFailed) -> None:
+    """End the job, unless it was cancelled or given to another attempt."""
+    told = {"code": error.code, "message": str(error), **error.details}
+    with suppress(CancelRequested, Superseded):
+        retry_while_database_is_away(lambda: attempt.fail(told))
 
 
 def _diverged(error: Diverged, checkpoints: Checkpoints, job_id: str) -> JobFailed:
@@ -371,7 +380,10 @@ class ProgressReporter:
                 harder = scored(self._attacked, Pgd(norm=plan.attack.norm, steps=PGD_STEPS))
                 figures |= {"pgd_clips": len(self._attacked), "pgd_uar": _by_strength(harder)}
         except AuditError as error:  # its scores are no numbers
-            raise Diverged(f"at iteration {iteration}: {error}", iteration) from error
+            told = f"after iteration {iteration} the network's scores on dev are no numbers"
+            raise Diverged(
+                f"{told}: lower learning_rate ({plan.learning_rate})", iteration
+            ) from error
         entry = {"iteration": iteration, "partition": "dev", **figures}
         self.watchdog.event("evaluation", entry)
         self.history.add(entry)
@@ -382,9 +394,11 @@ class ProgressReporter:
             return
         plan = self.state.plan
         points = self.history.points(after=plan.first_adversarial)
-        alarm = first_alarm(points)
+        alarm = first_alarm(points, self.request.attacked_looks)
         if alarm is not None:
-            self.overfitting = Overfitting.between(*alarm, plan.on_overfitting, plan.iterations)
+            self.overfitting = Overfitting.between(
+                *alarm, plan.on_overfitting, epsilon=plan.epsilon, iterations=plan.iterations
+            )
             if plan.on_overfitting != "warn":
                 raise Overfitted
             self.warn(str(self.overfitting))

@@ -98,8 +98,8 @@ class TestTraining:
     def test_tells_overfitting_and_where_it_went_on_from(
         self, client: TestClient, audited: Audited, model: str
     ) -> None:
-        points = Point(800, 0.48, 0.41), Point(1200, 0.71, 0.02)
-        found = Overfitting.between(*points, "best", 2000)
+        points = Point(800, 0.48, 0.41, 58), Point(1200, 0.71, 0.02, 58)
+        found = Overfitting.between(*points, "best", epsilon=0.02, iterations=2000)
         text = self.told(
             client,
             audited,

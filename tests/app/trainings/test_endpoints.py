@@ -205,20 +205,26 @@ class TestOnOverfitting:
             ({"fold": {"number": 1, "of": 2}}, "the corpus has no dev"),
             ({"evaluate_every": 0}, "evaluate_every is 0"),
             ({"epsilon": 0}, "epsilon is 0"),
+            ({"defense": {"type": "single"}}, "single learns no adversarial clips"),
+            ({"evaluate_every": 10_000}, "there are not two evaluations to compare"),
+            ({"evaluate_every": 5_000}, "between iteration 1000, when adversarial data enter"),
         ],
         ids=str,
     )
     def test_of_a_training_that_nothing_watches_is_warned_of(
         self, post: Post, wanted: dict[str, Any], why: str
     ) -> None:
+        asked = {"defense": {"type": "vanilla"}, **wanted}
         (warning,) = [
-            text for text in post(on_overfitting="stop", **wanted).json()["warnings"] if why in text
+            text for text in post(on_overfitting="stop", **asked).json()["warnings"] if why in text
         ]
         assert warning.startswith("on_overfitting is stop, but ")
-        assert not any(why in text for text in post(**wanted).json()["warnings"])
+        assert not any(why in text for text in post(**asked).json()["warnings"])
 
     def test_is_not_warned_of_where_there_is_a_dev(self, post: Post) -> None:
-        assert post(on_overfitting="best").json()["warnings"] == post().json()["warnings"]
+        asked = {"defense": {"type": "vanilla"}, "evaluate_every": 4_000}
+        watched = post(on_overfitting="best", **asked).json()["warnings"]
+        assert watched == post(**asked).json()["warnings"]
 
 
 class TestRefused:

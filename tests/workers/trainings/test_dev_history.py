@@ -8,8 +8,10 @@ from workers.trainings.dev_history import DevHistory
 
 
 def entry(iteration: int, pgd: float = 0.3, **changes: Any) -> dict[str, Any]:
-    figures = {"clean_uar": 0.6, "fgsm_uar": {"0.02": 0.5}, "pgd_uar": {"0.02": pgd}}
-    return {"iteration": iteration, "partition": "dev", "clips": 9, **figures, **changes}
+    figures = {"clean_uar": 0.6, "fgsm_uar": {"0.02": 0.5}}
+    harder = {"pgd_clips": 7, "pgd_uar": {"0.02": pgd}}
+    told = {"iteration": iteration, "partition": "dev", "clips": 9}
+    return {**told, **figures, **harder, **changes}
 
 
 class TestDevHistory:
@@ -27,7 +29,7 @@ class TestDevHistory:
         told = [entry(100), entry(200, pgd=0.2), entry(300, pgd_uar={}), entry(400, fgsm_uar={})]
         old = {key: value for key, value in entry(500).items() if key != "pgd_uar"}
         history = DevHistory([*told, old], until=500)
-        assert history.points(after=100) == [Point(200, 0.5, 0.2)]
+        assert history.points(after=100) == [Point(200, 0.5, 0.2, 7)]
 
     def test_a_result_has_a_bounded_number_of_them(self, monkeypatch: Any) -> None:
         monkeypatch.setattr(dev_history, "MOST_ENTRIES", 4)

@@ -41,7 +41,7 @@ WATCHED: dict[str, Any] = {
     "adversarial_from": 1,
     "seed": 3,
 }
-FIGURES = {2: (0.40, 0.35), 4: (0.48, 0.41), 6: (0.45, 0.40), 8: (0.71, 0.02), 10: (0.8, 0.0)}
+FIGURES = {2: (0.40, 0.85), 4: (0.48, 0.91), 6: (0.45, 0.90), 8: (0.71, 0.02), 10: (0.8, 0.0)}
 """UAR under FGSM and PGD by iteration: overfitted at 8, and the best at 4."""
 
 
@@ -92,6 +92,8 @@ class TestOverfitting:
         assert found.overfitting is not None
         assert (found.overfitting.iteration, found.overfitting.best_iteration) == (8, 4)
         assert (found.overfitting.action, found.overfitting.model_iteration) == ("warn", 12)
+        clips = {one.pgd_clips for one in found.history}
+        assert (clips, found.overfitting.epsilon) == ({found.overfitting.pgd_clips}, 0.02)
         assert [one.iteration for one in found.history] == [2, 4, 6, 8, 10]
         (warning,) = [text for text in row(job.id).warnings if "overfitting" in text]
         assert warning == str(found.overfitting)
@@ -177,6 +179,8 @@ class TestOverfitting:
         assert found is not None
         assert (found.action, found.model_iteration) == ("stop", 8)
         assert checkpoints.NO_BEST.format(iteration=8) in row(job.id).warnings
+        assert checkpoints.BEST_NOT_SAVED in row(job.id).warnings
+        assert checkpoints.NO_CHECKPOINT not in row(job.id).warnings
         assert str(found) in row(job.id).warnings
 
 
@@ -252,6 +256,10 @@ class TestDivergence:
         error = self.told(self.diverged(each_step, submit, row, evaluate_every=6))
         assert error.code == "diverged"
         assert error.details == {"iteration": 6, "loss": None, "checkpoint_iteration": 5}
+        assert error.message.startswith(
+            "after iteration 6 the network's scores on dev are no numbers: lower learning_rate"
+            " (0.001). The checkpoint of iteration 5 is kept"
+        )
 
     def test_before_the_first_checkpoint_leaves_nothing(
         self, context: WorkerContext, submit: Submit, row: Row, diverge: Diverge
