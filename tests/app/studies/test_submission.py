@@ -1,6 +1,7 @@
 """POST /v1/studies: what is accepted, what is refused and how, and that nothing is half-made."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,9 +13,11 @@ from sqlalchemy.orm import Session
 
 from app.corpora.tables import Corpus
 from app.jobs.services import Services
-from app.jobs.states import JobKind
+from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
+from app.persistence.ids import new_id
 from app.studies.tables import StudyTask
+from app.trainings.detector_request import DetectorRequest
 from models.corpus.manifest import Manifest
 from tests.app.state import reconfigure
 from tests.app.studies.conftest import End, Submit, small
@@ -276,3 +279,37 @@ class TestForecast:
         assert told.json()["iterations"] == 16
         assert told.json()["unmeasured"] == []
         assert told.json()["training_seconds"] >= 0
+
+    @pytest.mark.parametrize("cells", [200, 1], ids=["a dry run", "a refusal"])
+    def test_it_does_not_count_with_trainings_of_detectors(
+        self, client: TestClient, app: FastAPI, corpus: Corpus, session: Session, cells: int
+    ) -> None:
+        reconfigure(app, max_study_cells=cells)
+        wanted = DetectorRequest(type="detector", model="cnn4-single-cremad", corpus=corpus.id)
+        trained(session, wanted.to_request())
+        answer = client.post("/v1/studies?dry_run=true", json=small(corpus))
+        assert answer.status_code == (200 if cells == 200 else 422), answer.text
+        assert "tiny vanilla" in answer.text
+
+    @pytest.mark.parametrize(
+        "other", [{"resume_from": "train_1"}, {"on_overfitting": "stop"}], ids=["went on", "ended"]
+    )
+    def test_it_does_not_count_with_trainings_that_did_not_do_all_of_their_steps(
+        self, client: TestClient, corpus: Corpus, session: Session, other: dict[str, Any]
+    ) -> None:
+        step = {"architecture": "tiny", "defense": {"type": "single"}, "iterations": 4}
+        trained(session, step | other)
+        told = client.post("/v1/studies?dry_run=true", json=small(corpus)).json()
+        assert "tiny single" in told["unmeasured"]
+
+
+def trained(session: Session, request: dict[str, Any]) -> None:
+    """A training that has succeeded at once."""
+    moment = datetime.now(UTC)
+    session.add(
+        Job(
+            id=new_id("train"), kind=JobKind.TRAINING, owner="local", request=request,
+            status=JobStatus.SUCCEEDED, attempt=1, started_at=moment, finished_at=moment,
+        )
+    )  # fmt: skip
+    session.commit()
