@@ -85,7 +85,7 @@ def in_words(found: StudyForecast) -> str:
     """For a refusal."""
     if found.seconds is None:
         return f"no training of {', '.join(found.unmeasured[:3])} has ended here to forecast by"
-    return f"they would take about {found.seconds / 3600:.1f} hours"
+    return f"their trainings would take about {found.seconds / 3600:.1f} hours"
 
 
 def _paces(session: Session) -> dict[Pace, float]:
