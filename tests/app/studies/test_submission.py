@@ -69,6 +69,12 @@ class TestAccepted:
         unfinished = client.delete(f"/v1/studies/{study['id']}")
         assert (unfinished.status_code, unfinished.json()["code"]) == (409, "job_not_ended")
 
+    def test_it_is_stored_with_what_stands_in_for_its_audits(self, submit: Submit) -> None:
+        stored = submit()["input"]["audits"]
+        assert [one["type"] for one in stored] == ["fgsm", "pgd", "noise"]
+        assert [one["epsilon"] for one in stored] == [None, None, None]  # the study's
+        assert stored[1]["steps"] == 10
+
     def test_its_input_can_be_posted_again(self, client: TestClient, submit: Submit) -> None:
         study = submit(preset="icassp2020-paper", recipe={"frames": 32, "batch_size": 4})
         again = client.post("/v1/studies", json=study["input"])
@@ -245,6 +251,24 @@ class TestWhoMay:
         assert first.status_code == 202
         second = client.post("/v1/studies", json=small(corpus), headers=key.headers)
         assert (second.status_code, second.json()["code"]) == (429, "jobs_quota")
+
+    def test_one_whose_key_keeps_too_much_does_not_go_on(
+        self, client: TestClient, app: FastAPI, make_key: MakeKey, services: Services,
+        session: Session, tiny_architecture: None,
+    ) -> None:  # fmt: skip
+        key = make_key("audit", "train")
+        corpus = add_corpus(session, services.storage, owner=key.id)
+        study = client.post("/v1/studies", json=small(corpus), headers=key.headers).json()
+        path = f"/v1/studies/{study['id']}"
+        session.get_one(Corpus, corpus.id).bytes = 1000
+        session.commit()
+        reconfigure(app, max_key_bytes=1000)
+        more = client.post(f"{path}/cells", json={"seeds": [1]}, headers=key.headers)
+        assert (more.status_code, more.json()["code"]) == (429, "bytes_quota")
+        client.post(f"{path}/cancel", headers=key.headers)
+        again = client.post(f"{path}/resume", headers=key.headers)
+        assert (again.status_code, again.json()["code"]) == (429, "bytes_quota")
+        assert client.get(path, headers=key.headers).json()["status"] == "cancelled"
 
 
 class TestForecast:
