@@ -297,7 +297,7 @@ class TestWhatIsKnown:
 
         study = submit()
         end_all(study)
-        monkeypatch.setattr(findings.audits, "findings", unreadable)
+        monkeypatch.setattr("app.studies.findings.audits.findings", unreadable)
         row = session.get_one(Job, study["id"])
         with pytest.raises(PermissionError):
             findings.read(session, services.storage, row, StudyRequest.model_validate(row.request))
