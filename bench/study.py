@@ -109,11 +109,11 @@ def harmed() -> list[dict[str, Any]]:
         lost = list(lost_intervals(context, study))
     return [
         {
-            "name": f"models of {CELLS} that are the same, bit for bit, after {KILLS} kills",
+            "name": f"models of {CELLS} that are the same, bit for bit, after {killed} kills",
             "value": sum(whole[name] == again.get(name) for name in whole),
             "bar": CELLS,
             "better": "higher",
-            "note": f"{killed} horses were killed at random moments",
+            "note": "horses were killed at random moments",
         },
         {
             "name": "training that a kill cost at most, in intervals between two checkpoints",
@@ -246,6 +246,7 @@ def lost_intervals(context: WorkerContext, study: str) -> Iterator[float]:
                 at = event.data["iteration"]
                 again = [one for one in steps if one.data["iteration"] > at]
                 yield len(again) * pace(steps) / (INTERVAL_SECONDS + pace(steps))
+                steps = [one for one in steps if one.data["iteration"] <= at]
 
 
 def pace(steps: Sequence[JobEvent]) -> float:

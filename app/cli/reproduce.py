@@ -126,11 +126,14 @@ def reproduce(
         **given({"recipe": recipe(set_ or []), "audits": audits(audit, attack or [])}),
         **given({"transfer": transfer, "name": name}),
     }
+    if resume is not None and dry_run:
+        raise CliError("--dry-run is of a study to come: one that goes on has begun already.")
     if resume is not None:
         refuse_beside_resume({**given({"corpus": corpus, "preset": preset}), **asked})
     elif corpus is None:
         raise CliError("Say what to train on: --corpus, or --resume with a study of yours.")
-    if into is not None and not (no_wait or dry_run):
+    if into is not None:
+        _refuse_to_leave_the_folder_empty({"--no-wait": no_wait, "--dry-run": dry_run})
         check_folder(into, force=force)
     with Api(url, key) as api:
         if resume is not None:
@@ -149,6 +152,20 @@ def reproduce(
             announce(study, json=json)
         else:
             finish(api, study, into, force=force, json=json)
+
+
+def _refuse_to_leave_the_folder_empty(given: dict[str, bool]) -> None:
+    """Refuse what leaves nothing to write: there are tables at a study's end.
+
+    Raises:
+        CliError: one of the options is given.
+    """
+    for option, there in given.items():
+        if there:
+            raise CliError(
+                f"{option} and --into do not go together: tables are written at a study's end."
+                " Leave one out; `serval study follow STUDY --into FOLDER` writes them later."
+            )
 
 
 def _corpus(api: Api, given: str, *, dry_run: bool, silent: bool) -> str:
@@ -189,9 +206,10 @@ def _forecast(api: Api, body: dict[str, Any], *, json: bool) -> None:
     time = (
         f"no training of {', '.join(told['unmeasured'])} has ended here to forecast by"
         if told["seconds"] is None
-        else f"about {told['seconds'] / 3600:.1f} h with the workers that live now"
+        else f"about {told['seconds'] / 3600:.1f} h of training with the workers that live now"
     )
     typer.echo(
         f"{told['cells']} trainings, of which {told['reused']} are there;"
-        f" {told['iterations']:,} iterations and {told['audits']} audits: {time}"
+        f" {told['iterations']:,} iterations, {time}; {told['audits']} audits, whose time is not"
+        " in it"
     )

@@ -12,7 +12,7 @@ from app.cli.output import print_json
 from app.cli.study_files import table_text, write
 
 SHOWN: Final = 10
-"""Cells that did not come to their end, and are named."""
+"""Cells and audits that did not come to their end, and are named."""
 
 
 def resumed(api: Api, study: str) -> dict[str, Any]:
@@ -25,16 +25,15 @@ def finish(api: Api, study: dict[str, Any], into: Path | None, *, force: bool, j
     """Watch a study to its end, and write its tables into a folder, or print them.
 
     Raises:
-        CliError: it failed or was cancelled, or a cell of it was; what there is, is written.
+        CliError: it failed or was cancelled, or a part of it was; what there is, is written before.
     """
     ended = follow(api, study, quiet=json)
     if json:
         print_json(ended)
-    if ended["status"] != "failed":
-        if into is not None:
-            tell_files(write(api, ended["id"], into, force=force))
-        elif not json:
-            typer.echo(table_text(api, ended["id"], "markdown"), nl=False)
+    if into is not None:
+        tell_files(write(api, ended["id"], into, force=force))
+    elif not json:
+        typer.echo(table_text(api, ended["id"], "markdown"), nl=False)
     complete(succeeded(ended), ended["id"])
 
 
@@ -47,23 +46,27 @@ def tell_files(paths: list[Path]) -> None:
 def show_study(result: dict[str, Any], study: str) -> None:
     """Print what has become of its cells."""
     typer.echo(
-        f"{result['succeeded']} of {result['cells']} cells succeeded, {result['reused']} of them"
-        f" reused: `serval study tables {study}` prints the tables."
+        f"{result['succeeded']} of {result['cells']} cells succeeded, {result['reused']} of the"
+        f" {result['cells']} are reused: `serval study tables {study}` prints the tables."
     )
     complete(result, study)
 
 
 def complete(result: dict[str, Any], study: str) -> None:
-    """Return if all cells came to their end.
+    """Return if all cells came to their end, and all audits by way of other models.
 
     Raises:
         CliError: naming those that did not.
     """
-    missing = result["cells"] - result["succeeded"]
-    if not missing:
+    missing, unfinished = result["cells"] - result["succeeded"], result["unfinished"]
+    if not unfinished:
         return
-    lines = [f"{missing} of {result['cells']} cells did not come to their end:"]
-    for one in result["unfinished"][:SHOWN]:
+    if missing:
+        lines = [f"{missing} of {result['cells']} cells did not come to their end:"]
+    else:
+        told = f"All {result['cells']} cells came to their end, but {len(unfinished)} audits by way"
+        lines = [f"{told} of other models did not:"]
+    for one in unfinished[:SHOWN]:
         reasons = "; ".join(error["message"] for error in one["errors"]) or one["status"]
         lines.append(f"  {one['cell']}: {reasons}")
     lines.append(f"`serval reproduce --resume {study}` tries them again.")

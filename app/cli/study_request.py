@@ -109,7 +109,8 @@ def preset_named(name: str) -> str | None:
 
 
 def recipe(pairs: Sequence[str]) -> dict[str, Any] | None:
-    """What ``--set`` says, which may be an attack or a list of corruptions in words.
+    """What ``--set`` says: each value is JSON, a number, a list by commas or a word; None for no
+    pairs.
 
     Raises:
         CliError: one is no NAME=VALUE.

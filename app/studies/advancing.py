@@ -37,8 +37,11 @@ FEWEST: Final = 2
 A_WORKER: Final = 2
 """The same for each worker: one to do and one that waits, so that none of them is idle. What others
 submit comes before all that the study has not queued yet."""
+LOOKS: Final = 4
+"""At most, one after the other: jobs that are there already are reused at one and taken over at the
+next, first trainings, then audits."""
 MOST_TOLD: Final = 100
-"""Cells that failed and are named in a result: each may have several sentences."""
+"""Cells and audits that failed and are named in a result: each may have several sentences."""
 JOB_KINDS: Final = {
     TaskKind.TRAINING: JobKind.TRAINING,
     TaskKind.AUDIT: JobKind.AUDIT,
@@ -57,17 +60,28 @@ def advance(session: Session, study_id: str, workers: Workers) -> list[Link]:
     study = lock(session, study_id, ALIVE)
     if study is None:
         return []
-    at = Advance(session, study, read_tasks(session, study_id))
-    before, was = cell_states.states(at.tasks), at.marks()
-    at.settle()
-    made = [] if study.status is JobStatus.CANCELLING else at.begin(workers)
-    if study.status is JobStatus.CANCELLING:
-        at.stop()
-    if at.marks() != was or study.progress_total != len(before):
+    tasks = read_tasks(session, study_id)
+    before, was = cell_states.states(tasks), _marks(tasks)
+    made: list[Link] = []
+    for _ in range(LOOKS):
+        at, seen = Advance(session, study, tasks), _marks(tasks)
+        at.settle()
+        if study.status is JobStatus.CANCELLING:
+            at.stop()
+        else:
+            made += at.begin(workers)
+        if _marks(tasks) == seen:
+            break
+    if _marks(tasks) != was or study.progress_total != len(before):
         _tell(session, at, before, workers)
     if all(task.status not in OPEN for task in at.tasks):
         _end(session, at)
     return made
+
+
+def _marks(tasks: Sequence[StudyTask]) -> list[object]:
+    """What changes whenever anything does."""
+    return [(one.status, one.job_id, one.reused) for one in tasks]
 
 
 def read_tasks(session: Session, study_id: str) -> Sequence[StudyTask]:
@@ -99,7 +113,9 @@ class Advance:
 
     def __post_init__(self) -> None:
         wanted = [one.job_id for one in self.tasks if one.status is TaskStatus.ACTIVE]
-        columns = (Job.id, Job.status, Job.error, Job.model, Job.started_at, Job.finished_at)
+        columns = (
+            Job.id, Job.status, Job.error, Job.model, Job.attempt, Job.started_at, Job.finished_at,
+        )  # fmt: skip
         found = self.session.scalars(
             select(Job)
             .where(Job.id.in_([one for one in wanted if one is not None]))
@@ -108,21 +124,24 @@ class Advance:
         )
         self.jobs = {job.id: job for job in found}
 
-    def marks(self) -> list[object]:
-        """What changes whenever anything does."""
-        return [(one.status, one.job_id, one.reused) for one in self.tasks]
-
     def settle(self) -> None:
         """What the jobs of active tasks have come to."""
         for task in self.tasks:
             job = self.jobs.get(task.job_id or "")
             if task.status is not TaskStatus.ACTIVE or (job and job.status not in TERMINAL):
                 continue
-            if job is None or (task.reused and job.status is not JobStatus.SUCCEEDED):
+            if job is None or (task.reused and not self._came_to_something(task, job)):
                 # Deleted, or another's that came to nothing: the study has it done itself.
                 task.status, task.job_id, task.reused = TaskStatus.WAITING, None, False
             else:
                 _take_over(task, job)
+
+    def _came_to_something(self, task: StudyTask, job: Job) -> bool:
+        """Whether what another's job has made can be used, now that it has ended."""
+        return job.status is JobStatus.SUCCEEDED and (
+            task.kind is not TaskKind.TRAINING
+            or reuse.is_there(self.session, job.status, job.model)
+        )
 
     def stop(self) -> None:
         """Nothing more is begun; what the study has begun is cancelled, what it shares goes on."""
@@ -167,18 +186,17 @@ class Advance:
         return self.session.scalar(row.with_for_update(read=True, key_share=True)) is not None
 
     def _reuses(self, task: StudyTask, there: Sequence[StudyTask]) -> bool:
-        """Whether another job does it, which is written then. Not of a task that was tried."""
-        if task.round:
-            return False
+        """Whether another job does it, which is written then."""
         owner = self.study.owner
         found = (
             reuse.training(self.session, task, owner=owner)
             if task.kind is TaskKind.TRAINING
             else reuse.audit(self.session, with_models(task, there), owner=owner)
         )
-        if found is not None:
-            task.status, task.job_id, task.reused = TaskStatus.ACTIVE, found, True
-        return found is not None
+        if found is None or not reuse.kept(self.session, [found]):
+            return False
+        task.status, task.job_id, task.reused = TaskStatus.ACTIVE, found, True
+        return True
 
     def _insert(self, task: StudyTask, there: Sequence[StudyTask]) -> str:
         """A job of the study's own, and its id."""
@@ -226,8 +244,9 @@ def _gives_up(
 
 
 def _take_over(task: StudyTask, job: Job) -> None:
-    """How the task ended, from its job."""
-    if job.started_at is not None and job.finished_at is not None:
+    """How the task ended, from its job. Of one that was interrupted no time is told: that between
+    its attempts would count, too."""
+    if job.attempt == 1 and job.started_at is not None and job.finished_at is not None:
         task.seconds = (job.finished_at - job.started_at).total_seconds()
     match job.status:
         case JobStatus.SUCCEEDED:
@@ -294,7 +313,7 @@ def _news(cell: CellState) -> dict[str, Any]:
         "audits": dict(cell.audits),
         "reused": cell.reused,
         "seconds": round(cell.seconds, 3),
-        "errors": _told(cell),
+        "errors": _told(cell.errors),
     }
 
 
@@ -307,7 +326,7 @@ def _end(session: Session, at: Advance) -> None:
     elif any(cell.status is TaskStatus.DONE for cell in cells):
         values |= {"status": JobStatus.SUCCEEDED, "result": _result(at, cells)}
     else:
-        values |= {"status": JobStatus.FAILED, "error": _none_succeeded(cells)}
+        values |= {"status": JobStatus.FAILED, "error": _none_succeeded(at, cells)}
     move(session, at.study.id, event=values["status"], data=values.get("error"), **values)
 
 
@@ -321,28 +340,34 @@ def _result(at: Advance, cells: Sequence[CellState]) -> dict[str, Any]:
         "cancelled": found[TaskStatus.CANCELLED],
         "reused": sum(cell.reused for cell in cells),
         "seconds": round(sum(own), 3),
-        "unfinished": _unfinished(cells),
+        "unfinished": _unfinished(at, cells),
     }
 
 
-def _none_succeeded(cells: Sequence[CellState]) -> dict[str, Any]:
+def _none_succeeded(at: Advance, cells: Sequence[CellState]) -> dict[str, Any]:
     return {
         "code": "no_cell_succeeded",
         "message": f"None of the {len(cells)} cells came to its end. Their errors say why; resume"
         " the study to try them again.",
-        "unfinished": _unfinished(cells),
+        "unfinished": _unfinished(at, cells),
     }
 
 
-def _unfinished(cells: Sequence[CellState]) -> list[dict[str, Any]]:
-    found = [
-        {"cell": cell.name, "status": cell.status, "errors": _told(cell)}
+def _unfinished(at: Advance, cells: Sequence[CellState]) -> list[dict[str, Any]]:
+    """Cells, and behind them the audits by way of other models, which are of no cell."""
+    of_cells = [
+        {"cell": cell.name, "status": cell.status, "errors": _told(cell.errors)}
         for cell in cells
         if cell.status is not TaskStatus.DONE
     ]
-    return found[:MOST_TOLD]
+    by_way_of_others = [
+        {"cell": task.name, "status": task.status, "errors": _told([task.error or {}])}
+        for task in at.tasks
+        if task.kind is TaskKind.TRANSFER and task.status is not TaskStatus.DONE
+    ]
+    return [*of_cells, *by_way_of_others][:MOST_TOLD]
 
 
-def _told(cell: CellState) -> list[dict[str, Any]]:
-    """Its errors by code and message: the jobs have the rest."""
-    return [{"code": one.get("code"), "message": one.get("message")} for one in cell.errors]
+def _told(errors: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Errors by code and message: the jobs have the rest."""
+    return [{"code": one.get("code"), "message": one.get("message")} for one in errors if one]

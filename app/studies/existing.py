@@ -37,7 +37,7 @@ def trainings(session: Session, storage: Storage, plan: Plan, *, owner: str) -> 
     )
     found: dict[str, list[reuse.Candidate]] = {}
     for id_, status, model, request in session.execute(query):
-        if not _follows_its_recipe(request):
+        if not follows_its_recipe(request):
             continue
         digest = digests.get(request["corpus"])
         if digest is None or tuple(request[name] for name in COMPARED) not in alike:
@@ -48,7 +48,7 @@ def trainings(session: Session, storage: Storage, plan: Plan, *, owner: str) -> 
     return {name: reuse.best(candidates) for name, candidates in found.items()}
 
 
-def _follows_its_recipe(request: Mapping[str, object]) -> bool:
+def follows_its_recipe(request: Mapping[str, object]) -> bool:
     """Whether recipe and data alone determine what it has made: not where it went on from another
     training, nor where what it found at its evaluations may have ended it. A detector is no model.
     """

@@ -89,7 +89,7 @@ class Reader:
             result = AuditResult.model_validate(job.result)
             rows = reading.Findings(job.id, folder).rows()
             return Audited(job.id, result, reading.outcomes(job.id, result, rows))
-        except (Conflict, Gone, NotFound, OSError):
+        except (Conflict, Gone, NotFound, FileNotFoundError):
             return "the files of its audit were removed"
 
 

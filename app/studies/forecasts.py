@@ -12,6 +12,7 @@ from app.jobs.queue import JobQueue
 from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
 from app.studies.driving import living
+from app.studies.existing import follows_its_recipe
 from app.studies.planning import Plan
 from app.studies.schemas import StudyForecast
 from app.studies.tables import TaskKind
@@ -84,12 +85,12 @@ def in_words(found: StudyForecast) -> str:
     """For a refusal."""
     if found.seconds is None:
         return f"no training of {', '.join(found.unmeasured[:3])} has ended here to forecast by"
-    return f"they would take about {found.seconds / 3600:.1f} hours"
+    return f"their trainings would take about {found.seconds / 3600:.1f} hours"
 
 
 def _paces(session: Session) -> dict[Pace, float]:
-    """Seconds of a step, the median over trainings that were done in one attempt: of others, the
-    time between their attempts would count too."""
+    """Seconds of a step, the median over trainings that did all of their steps in one attempt: of
+    others, the time between their attempts would count too, or steps that another one did."""
     query = (
         select(Job.request, Job.started_at, Job.finished_at)
         .where(Job.kind == JobKind.TRAINING, Job.status == JobStatus.SUCCEEDED, Job.attempt == 1)
@@ -98,6 +99,8 @@ def _paces(session: Session) -> dict[Pace, float]:
     )
     found: dict[Pace, list[float]] = defaultdict(list)
     for request, began, ended in session.execute(query):
+        if not follows_its_recipe(request):
+            continue
         found[request["architecture"], request["defense"]["type"]].append(
             (ended - began).total_seconds() / request["iterations"]
         )

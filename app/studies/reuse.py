@@ -1,6 +1,6 @@
 """Jobs that are there already and do what a task of a study asks for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -61,6 +61,15 @@ def is_there(session: Session, status: JobStatus, model: str | None) -> bool:
     return status is not JobStatus.SUCCEEDED or (
         model is not None and session.get(Model, model) is not None
     )
+
+
+def kept(session: Session, job_ids: Iterable[str]) -> set[str]:
+    """Those of the jobs that have not been deleted; these stay until the transaction ends.
+
+    SQLite has no locks of rows and needs none, if the caller has written.
+    """
+    rows = select(Job.id).where(Job.id.in_(list(job_ids)))
+    return set(session.scalars(rows.with_for_update(read=True, key_share=True)))
 
 
 def _important(request: dict[str, Any]) -> dict[str, Any]:

@@ -141,8 +141,12 @@ class StudyRequest(Schema, Grid):
         return sorted(self.epsilons)[len(self.epsilons) // 2]
 
     def to_request(self) -> dict[str, Any]:
-        """What is stored: every default of the trainings spelt out."""
-        return self.model_dump(mode="json", exclude={"metadata"})
+        """What is stored: every default of the trainings spelt out, and the attacks that stand in
+        for `audits`, which have the study's strengths still."""
+        stored = self.model_dump(mode="json", exclude={"metadata"})
+        if self.audits is None:
+            stored["audits"] = [one.model_dump(mode="json") for one in _default_attacks()]
+        return stored
 
 
 def _default_attacks() -> Sequence[Attack]:
@@ -190,7 +194,11 @@ class StudyCell(Schema):
     model: str | None = Field(examples=["model_01K9ZQ3W8M4V7T2X6B5N0C1DEF"])
     audits: dict[str, str] = Field(description="Of its model, by partition.")
     reused: bool = Field(description="Whether the training was there before, or is another's.")
-    seconds: float = Field(description="Of training and audits, as measured.", examples=[812.4])
+    seconds: float = Field(
+        description="Of training and audits, as measured; without those that were interrupted,"
+        " whose time is not known.",
+        examples=[812.4],
+    )
     errors: list[CellError]
 
     @classmethod
@@ -212,9 +220,12 @@ class StudyCell(Schema):
 
 
 class UnfinishedCell(Schema):
-    """A cell that did not come to its end."""
+    """A cell that did not come to its end, or an audit of its model by way of others."""
 
-    cell: str = Field(examples=["vgg16 vanilla ε=0.1 seed=0 train"])
+    cell: str = Field(
+        description='Of an audit by way of others: with "attacked by way of the others" behind it.',
+        examples=["vgg16 vanilla ε=0.1 seed=0 train"],
+    )
     status: TaskStatus
     errors: list[CellError]
 
@@ -227,7 +238,10 @@ class StudySummary(Schema):
     failed: int
     cancelled: int
     reused: int = Field(description="Cells whose training was there before, or is another's.")
-    seconds: float = Field(description="Of the study's own trainings and audits together.")
+    seconds: float = Field(
+        description="Of the study's own trainings and audits together, without those that were"
+        " interrupted."
+    )
     unfinished: list[UnfinishedCell]
 
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.access.allowance import Allowance
+from app.access.allowance import Allowance, check_bytes
 from app.corpora import service as corpora
 from app.errors import Conflict, Invalid, NotFound
 from app.http.problems import invalid
@@ -20,7 +20,7 @@ from app.jobs.tables import Job
 from app.jobs.transitions import move
 from app.registry.tables import Model
 from app.settings import variable
-from app.studies import driving, existing, forecasts
+from app.studies import driving, existing, forecasts, reuse
 from app.studies.advancing import advance, lock, read_tasks
 from app.studies.cells import CellState, states
 from app.studies.planning import Plan, Task, plan
@@ -120,6 +120,8 @@ def _write(
 ) -> None:
     """Make the tasks of the plan those of the study. What is done stays, unless something else is
     asked of it now."""
+    kept = reuse.kept(session, there.values())
+    there = {name: job_id for name, job_id in there.items() if job_id in kept}
     before = {task.name: task for task in read_tasks(session, study_id)}
     number = max((task.number for task in before.values()), default=-1)
     for task in tasks:
@@ -167,7 +169,13 @@ def _stop_job(session: Session, task: StudyTask) -> None:
 
 
 def _wait_again(task: StudyTask) -> None:
-    task.status, task.job_id, task.reused = TaskStatus.WAITING, None, False
+    """Have it done anew. A training that was shared went on when the study was cancelled, so it is
+    waited for again; if it comes to nothing, the study does it itself."""
+    shared = task.kind is TaskKind.TRAINING and task.reused and task.job_id is not None
+    if task.status is TaskStatus.CANCELLED and shared:
+        task.status = TaskStatus.ACTIVE
+    else:
+        task.status, task.job_id, task.reused = TaskStatus.WAITING, None, False
     task.error = task.seconds = task.model = None
 
 
@@ -261,11 +269,13 @@ def _change(
     Raises:
         Conflict: it is being cancelled.
         NotFound: it was deleted just now, or its corpus was.
-        TooMany: it had ended, and its owner has as many unfinished jobs as it may.
+        TooMany: its owner keeps as many bytes as it may; or it had ended, and its owner has as
+            many unfinished jobs as it may.
         Unavailable: the queue is away; nothing is changed.
     """
     services.queue.ping()
     workers = driving.living(services.queue)
+    most = Allowance.of(services.settings)
     try:
         study = lock(session, study_id, JobStatus)
         if study is None:
@@ -279,7 +289,8 @@ def _change(
         corpora.lock_for_share(session, study.request["corpus"])
         if study.status in TERMINAL:
             jobs.running(session, study)
-            jobs.check_allowance(session, study.owner, Allowance.of(services.settings))
+            jobs.check_allowance(session, study.owner, most)
+        check_bytes(session, study.owner, most)
         made = advance(session, study_id, workers)
     except Exception:
         session.rollback()

@@ -69,7 +69,7 @@ class StudyTask(Base):
     model: Mapped[str | None] = mapped_column(String(100))
     """What a training has made."""
     seconds: Mapped[float | None]
-    """From its job's first start to its end."""
+    """From its job's start to its end; None if that was interrupted in between."""
     error: Mapped[dict[str, Any] | None]
     """Why it failed, as a job's."""
 

@@ -82,25 +82,52 @@ class TestReproduce:
         serval("corpus", "add", dialogues)
         said = serval(*ask, "--dry-run")
         assert said.status == 0, said.err
-        assert said.out.startswith("2 trainings, of which 0 are there; 4 iterations and ")
+        assert said.out.startswith("2 trainings, of which 0 are there; 4 iterations, no training")
+        assert said.out.endswith("; 4 audits, whose time is not in it\n")
         assert json.loads(serval("study", "list", "--json").out) == []
 
-    def test_a_cell_that_failed_is_named_and_ends_with_1(
-        self, serval: Serval, url: str, ask: Strings, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def ended(_api: object, study: dict[str, Any], **_: object) -> dict[str, Any]:
-            errors = [{"code": "diverged", "message": "the loss is NaN"}]
-            cell = {"cell": "tiny single seed=0 train", "status": "failed", "errors": errors}
-            counts = {"cells": 2, "succeeded": 1, "unfinished": [cell]}
-            return study | {"status": "succeeded", "result": counts}
-
-        monkeypatch.setattr("app.cli.study_following.follow", ended)
+    @pytest.mark.parametrize(
+        ("succeeded", "words"),
+        [
+            (1, "1 of 2 cells did not come to their end"),
+            (2, "All 2 cells came to their end, but 1 audits by way of other models did not"),
+        ],
+        ids=["a cell", "an audit by way of others"],
+    )
+    def test_what_failed_is_named_and_ends_with_1(
+        self, serval: Serval, url: str, ask: Strings, monkeypatch: pytest.MonkeyPatch,
+        succeeded: int, words: str,
+    ) -> None:  # fmt: skip
+        errors = [{"code": "diverged", "message": "the loss is NaN"}]
+        part = {"cell": "tiny single seed=0 train", "status": "failed", "errors": errors}
+        counts = {"cells": 2, "succeeded": succeeded, "unfinished": [part]}
+        have_it_end(monkeypatch, {"status": "succeeded", "result": counts})
         said = serval(*ask)
         assert said.status == 1
-        assert "1 of 2 cells did not come to their end" in said.err
+        assert words in said.err
         assert "tiny single seed=0 train: the loss is NaN" in said.err
         assert "serval reproduce --resume study_" in said.err
         assert said.out.startswith("# Study on")
+
+    def test_of_a_study_that_failed_what_there_is_is_written(
+        self, serval: Serval, url: str, ask: Strings, monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+    ) -> None:  # fmt: skip
+        error = {"code": "no_cell_succeeded", "message": "None of the 2 cells came to its end."}
+        have_it_end(monkeypatch, {"status": "failed", "error": error})
+        said = serval(*ask, "--into", tmp_path / "found")
+        assert said.status == 1
+        assert "failed: None of the 2 cells came to its end. (no_cell_succeeded)" in said.err
+        assert (tmp_path / "found" / "tables.md").is_file()
+
+
+def have_it_end(monkeypatch: pytest.MonkeyPatch, values: dict[str, Any]) -> None:
+    """Have whoever follows a study see it end like that."""
+
+    def ended(_api: object, study: dict[str, Any], **_: object) -> dict[str, Any]:
+        return study | values
+
+    monkeypatch.setattr("app.cli.study_following.follow", ended)
 
 
 class TestResume:
@@ -126,8 +153,27 @@ class TestResume:
         assert "--epsilon cannot be changed" in said.err
         assert "serval study add" in said.err
 
+    def test_has_no_dry_run_and_stays_as_it_is(
+        self, serval: Serval, url: str, dialogues: Path
+    ) -> None:
+        study = serval("reproduce", "--corpus", dialogues, *ONE, "--no-wait").out.strip()
+        serval("study", "cancel", study)
+        said = serval("reproduce", "--resume", study, "--dry-run")
+        assert said.status == 1
+        assert "--dry-run is of a study to come" in said.err
+        assert json.loads(serval("study", "show", study, "--json").out)["status"] == "cancelled"
+
 
 class TestRefusals:
+    @pytest.mark.parametrize("option", ["--no-wait", "--dry-run"])
+    def test_a_folder_into_which_nothing_would_be_written(
+        self, serval: Serval, url: str, ask: Strings, tmp_path: Path, option: str
+    ) -> None:
+        said = serval(*ask, "--into", tmp_path / "found", option)
+        assert said.status == 1
+        assert f"{option} and --into do not go together" in said.err
+        assert json.loads(serval("corpus", "list", "--json").out) == []
+
     def test_neither_a_corpus_nor_a_study(self, serval: Serval, url: str) -> None:
         assert "--corpus, or --resume" in serval("reproduce").err
 

@@ -147,8 +147,9 @@ class TestFollow:
         assert "1 of 1 cells have a model" in said.out
         shown = serval("jobs", "show", study)
         assert shown.status == 0, shown.err
-        assert f"1 of 1 cells succeeded, 0 of them reused: `serval study tables {study}`" in (
-            shown.out
+        assert (
+            f"1 of 1 cells succeeded, 0 of the 1 are reused: `serval study tables {study}`"
+            in shown.out
         )
 
     def test_learns_of_files_in_the_way_before_it_waits(

@@ -16,7 +16,9 @@ from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
 from app.persistence.ids import new_id
 from app.registry.tables import Model
-from app.studies import driving
+from app.studies import driving, findings
+from app.studies.advancing import Workers
+from app.studies.schemas import StudyRequest
 from app.studies.tables import StudyTask
 from app.trainings.detector_request import DetectorRequest
 from tests.app.studies.conftest import End, Study, Submit
@@ -175,6 +177,39 @@ class TestTheEnd:
         assert {one["status"] for one in cells(study).values()} == {"done"}
         assert set(cells(study)[SINGLE]["audits"]) == {"dev", "test"}
 
+    def test_an_audit_by_way_of_others_that_fails_is_named_behind_the_cells(
+        self, client: TestClient, submit: Submit, children: Children, end: End, end_all: EndAll,
+        read: Read,
+    ) -> None:  # fmt: skip
+        study = submit()
+        while waiting := [job for job in children(study) if job.status is JobStatus.QUEUED]:
+            for job in waiting:
+                by_way = job.request.get("attacks", [{}])[0].get("type") == "transfer"
+                end(job, "storage_full" if by_way else None)
+        found = read(study)["result"]
+        assert (found["succeeded"], found["failed"]) == (4, 0)
+        assert [one["cell"] for one in found["unfinished"]] == [
+            "tiny single seed=0 train+dev attacked by way of the others",
+            "tiny vanilla ε=0.02 seed=0 train+dev attacked by way of the others",
+        ]
+        assert found["unfinished"][0]["errors"][0]["code"] == "storage_full"
+        client.post(f"/v1/studies/{study['id']}/resume")
+        end_all(study)
+        assert read(study)["result"]["unfinished"] == []
+
+    def test_no_time_is_told_of_a_training_that_was_interrupted(
+        self, submit: Submit, children: Children, session: Session, end: End
+    ) -> None:
+        study = submit()
+        whole, interrupted = children(study)
+        interrupted.attempt = 1
+        session.commit()
+        end(whole)
+        end(interrupted)
+        query = select(StudyTask.seconds).where(StudyTask.study_id == study["id"])
+        assert session.scalar(query.where(StudyTask.job_id == whole.id)) is not None
+        assert session.scalar(query.where(StudyTask.job_id == interrupted.id)) is None
+
     def test_each_cell_that_ends_is_told(
         self, client: TestClient, submit: Submit, end_all: EndAll
     ) -> None:
@@ -252,6 +287,22 @@ class TestTheEnd:
         assert read(study)["progress"]["eta_seconds"] > 0
 
 
+class TestWhatIsKnown:
+    def test_files_that_cannot_be_read_are_not_taken_for_removed_ones(
+        self, submit: Submit, end_all: EndAll, services: Services, session: Session,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        def unreadable(*_: object, **__: object) -> None:
+            raise PermissionError("rows.csv")
+
+        study = submit()
+        end_all(study)
+        monkeypatch.setattr("app.studies.findings.audits.findings", unreadable)
+        row = session.get_one(Job, study["id"])
+        with pytest.raises(PermissionError):
+            findings.read(session, services.storage, row, StudyRequest.model_validate(row.request))
+
+
 class TestReuse:
     @pytest.fixture
     def by_hand(self, client: TestClient, corpus: Corpus) -> Callable[..., str]:
@@ -317,6 +368,35 @@ class TestReuse:
         assert len(children(study, JobKind.TRAINING)) == 4
         assert (cells(study)[SINGLE]["status"], cells(study)[SINGLE]["reused"]) == ("done", False)
 
+    def test_one_whose_model_is_gone_when_it_ends_is_done_by_the_study_itself(
+        self, by_hand: Callable[..., str], submit: Submit, services: Services, children: Children,
+        cells: Cells, end_all: EndAll,
+    ) -> None:  # fmt: skip
+        job_id = by_hand()
+        study = submit()
+        attempt = claim(services.sessions, job_id)
+        assert attempt is not None
+        attempt.succeed({}, publish=lambda _: {"model": "model_01K9ZQ3W8M4V7T2X6B5N0C1DEF"})
+        driving.drive_all_with(services, job_id)
+        end_all(study)
+        assert (cells(study)[SINGLE]["status"], cells(study)[SINGLE]["reused"]) == ("done", False)
+
+    def test_one_that_is_deleted_while_the_study_is_planned_is_done_by_the_study_itself(
+        self, by_hand: Callable[..., str], submit: Submit, session: Session, end: End,
+        cells: Cells, monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        job_id = by_hand()
+        end(session.get_one(Job, job_id))
+
+        def deleted_meanwhile(_: object) -> Workers:
+            session.delete(session.get_one(Job, job_id))
+            session.commit()
+            return {}
+
+        session.rollback()
+        monkeypatch.setattr(driving, "living", deleted_meanwhile)
+        assert not cells(submit())[SINGLE]["reused"]
+
     def test_one_on_the_same_data_uploaded_twice_is_found(
         self, by_hand: Callable[..., str], submit: Submit, session: Session, end: End,
         cells: Cells, services: Services,
@@ -353,6 +433,26 @@ class TestReuse:
         session.commit()
         assert not cells(submit())[SINGLE]["reused"]
 
+    def test_a_study_of_which_all_is_there_has_succeeded_at_once(
+        self, submit: Submit, children: Children, end_all: EndAll
+    ) -> None:
+        end_all(submit())
+        again = submit()
+        assert (again["status"], again["progress"]["done"]) == ("succeeded", 4)
+        assert children(again) == []
+
+    def test_what_has_failed_here_and_succeeded_elsewhere_since_is_not_tried_again(
+        self, client: TestClient, submit: Submit, children: Children, end_all: EndAll, cells: Cells,
+    ) -> None:  # fmt: skip
+        study = submit()
+        end_all(study, fails=VANILLA)
+        before = len(children(study))
+        end_all(submit())
+        answer = client.post(f"/v1/studies/{study['id']}/resume")
+        assert answer.json()["status"] == "succeeded"
+        assert (cells(study)[VANILLA]["status"], cells(study)[VANILLA]["reused"]) == ("done", True)
+        assert len(children(study)) == before
+
     def test_two_studies_do_what_they_share_once(
         self, submit: Submit, children: Children, end_all: EndAll, read: Read
     ) -> None:
@@ -365,6 +465,33 @@ class TestReuse:
         audits = children(first, JobKind.AUDIT) + children(second, JobKind.AUDIT)
         asked = [(job.model, str(job.request)) for job in audits]
         assert len(set(asked)) == len(asked)
+
+    def test_one_by_hand_is_waited_for_again_after_a_cancel(
+        self, client: TestClient, by_hand: Callable[..., str], submit: Submit, children: Children,
+        session: Session, end: End, end_all: EndAll, cells: Cells,
+    ) -> None:  # fmt: skip
+        job_id = by_hand()
+        study = submit()
+        client.post(f"/v1/studies/{study['id']}/cancel")
+        client.post(f"/v1/studies/{study['id']}/resume")
+        end(session.get_one(Job, job_id))
+        end_all(study)
+        found = cells(study)[SINGLE]
+        assert (found["status"], found["training"]) == ("done", f"/v1/trainings/{job_id}")
+        names = [job.request["name"] for job in children(study, JobKind.TRAINING)]
+        assert SINGLE not in names
+
+    def test_one_by_hand_that_failed_after_a_cancel_is_done_by_the_study_itself(
+        self, client: TestClient, by_hand: Callable[..., str], submit: Submit, session: Session,
+        end: End, end_all: EndAll, cells: Cells,
+    ) -> None:  # fmt: skip
+        job_id = by_hand()
+        study = submit()
+        client.post(f"/v1/studies/{study['id']}/cancel")
+        end(session.get_one(Job, job_id), "storage_full")
+        client.post(f"/v1/studies/{study['id']}/resume")
+        end_all(study)
+        assert (cells(study)[SINGLE]["status"], cells(study)[SINGLE]["reused"]) == ("done", False)
 
 
 class TestCancel:

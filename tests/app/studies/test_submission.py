@@ -1,6 +1,7 @@
 """POST /v1/studies: what is accepted, what is refused and how, and that nothing is half-made."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,9 +13,11 @@ from sqlalchemy.orm import Session
 
 from app.corpora.tables import Corpus
 from app.jobs.services import Services
-from app.jobs.states import JobKind
+from app.jobs.states import JobKind, JobStatus
 from app.jobs.tables import Job
+from app.persistence.ids import new_id
 from app.studies.tables import StudyTask
+from app.trainings.detector_request import DetectorRequest
 from models.corpus.manifest import Manifest
 from tests.app.state import reconfigure
 from tests.app.studies.conftest import End, Submit, small
@@ -65,6 +68,12 @@ class TestAccepted:
         assert listed["id"] == study["id"]
         unfinished = client.delete(f"/v1/studies/{study['id']}")
         assert (unfinished.status_code, unfinished.json()["code"]) == (409, "job_not_ended")
+
+    def test_it_is_stored_with_what_stands_in_for_its_audits(self, submit: Submit) -> None:
+        stored = submit()["input"]["audits"]
+        assert [one["type"] for one in stored] == ["fgsm", "pgd", "noise"]
+        assert [one["epsilon"] for one in stored] == [None, None, None]  # the study's
+        assert stored[1]["steps"] == 10
 
     def test_its_input_can_be_posted_again(self, client: TestClient, submit: Submit) -> None:
         study = submit(preset="icassp2020-paper", recipe={"frames": 32, "batch_size": 4})
@@ -243,6 +252,24 @@ class TestWhoMay:
         second = client.post("/v1/studies", json=small(corpus), headers=key.headers)
         assert (second.status_code, second.json()["code"]) == (429, "jobs_quota")
 
+    def test_one_whose_key_keeps_too_much_does_not_go_on(
+        self, client: TestClient, app: FastAPI, make_key: MakeKey, services: Services,
+        session: Session, tiny_architecture: None,
+    ) -> None:  # fmt: skip
+        key = make_key("audit", "train")
+        corpus = add_corpus(session, services.storage, owner=key.id)
+        study = client.post("/v1/studies", json=small(corpus), headers=key.headers).json()
+        path = f"/v1/studies/{study['id']}"
+        session.get_one(Corpus, corpus.id).bytes = 1000
+        session.commit()
+        reconfigure(app, max_key_bytes=1000)
+        more = client.post(f"{path}/cells", json={"seeds": [1]}, headers=key.headers)
+        assert (more.status_code, more.json()["code"]) == (429, "bytes_quota")
+        client.post(f"{path}/cancel", headers=key.headers)
+        again = client.post(f"{path}/resume", headers=key.headers)
+        assert (again.status_code, again.json()["code"]) == (429, "bytes_quota")
+        assert client.get(path, headers=key.headers).json()["status"] == "cancelled"
+
 
 class TestForecast:
     def test_a_dry_run_makes_nothing(
@@ -276,3 +303,37 @@ class TestForecast:
         assert told.json()["iterations"] == 16
         assert told.json()["unmeasured"] == []
         assert told.json()["training_seconds"] >= 0
+
+    @pytest.mark.parametrize("cells", [200, 1], ids=["a dry run", "a refusal"])
+    def test_it_does_not_count_with_trainings_of_detectors(
+        self, client: TestClient, app: FastAPI, corpus: Corpus, session: Session, cells: int
+    ) -> None:
+        reconfigure(app, max_study_cells=cells)
+        wanted = DetectorRequest(type="detector", model="cnn4-single-cremad", corpus=corpus.id)
+        trained(session, wanted.to_request())
+        answer = client.post("/v1/studies?dry_run=true", json=small(corpus))
+        assert answer.status_code == (200 if cells == 200 else 422), answer.text
+        assert "tiny vanilla" in answer.text
+
+    @pytest.mark.parametrize(
+        "other", [{"resume_from": "train_1"}, {"on_overfitting": "stop"}], ids=["went on", "ended"]
+    )
+    def test_it_does_not_count_with_trainings_that_did_not_do_all_of_their_steps(
+        self, client: TestClient, corpus: Corpus, session: Session, other: dict[str, Any]
+    ) -> None:
+        step = {"architecture": "tiny", "defense": {"type": "single"}, "iterations": 4}
+        trained(session, step | other)
+        told = client.post("/v1/studies?dry_run=true", json=small(corpus)).json()
+        assert "tiny single" in told["unmeasured"]
+
+
+def trained(session: Session, request: dict[str, Any]) -> None:
+    """A training that has succeeded at once."""
+    moment = datetime.now(UTC)
+    session.add(
+        Job(
+            id=new_id("train"), kind=JobKind.TRAINING, owner="local", request=request,
+            status=JobStatus.SUCCEEDED, attempt=1, started_at=moment, finished_at=moment,
+        )
+    )  # fmt: skip
+    session.commit()
