@@ -23,8 +23,8 @@ from models.training import TrainingState, train
 from tests.faults.conftest import SMALL, TINY, Measure
 from tests.faults.stack import Lookout, Process, Stack, alive, until
 from tests.models.tiny import TinyNet
+from workers.trainings.progress_reporter import MOST_STEP_EVENTS
 from workers.trainings.training_data import load_training_data
-from workers.trainings.training_job import MOST_STEP_EVENTS
 
 KILLS = 5
 APART = 200

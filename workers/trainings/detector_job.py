@@ -48,7 +48,7 @@ from workers.runtime.outcome import JobFailed, JobResult
 from workers.runtime.progress import Stopped, Watchdog
 from workers.runtime.retries import retry_while_database_is_away
 from workers.trainings.checkpoints import Checkpoints
-from workers.trainings.training_job import MOST_STEP_EVENTS
+from workers.trainings.progress_reporter import MOST_STEP_EVENTS
 
 ROWS: Final = "examined.json"
 _Rows: Final = TypeAdapter(list[DetectionRow])

@@ -33,7 +33,7 @@ from workers.runtime import progress
 from workers.runtime import run as running
 from workers.runtime.context import WorkerContext
 from workers.runtime.progress import Stopped, Watchdog
-from workers.trainings import checkpoints, training_job
+from workers.trainings import checkpoints, progress_reporter, scores, training_job
 from workers.trainings.checkpoints import Checkpoints
 from workers.trainings.training_data import TrainingData, load_training_data
 
@@ -147,7 +147,7 @@ class TestTraining:
             asked.append((attack.type, attack.norm, tuple(options["strengths"])))
             return real(*arguments, **options)
 
-        monkeypatch.setattr(training_job, "evaluate", noted)
+        monkeypatch.setattr(scores, "evaluate", noted)
         against = {"attack": {"type": "pgd", "steps": 2, "norm": norm}, "epsilon": 0.1}
         work(context, submit(defense={"type": "vanilla"}, evaluate_every=2, **against))
         fgsm, pgd, *finished = asked
@@ -159,7 +159,7 @@ class TestTraining:
         self, context: WorkerContext, submit: Submit, row: Row, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(progress, "REPORT_SECONDS", 0)
-        monkeypatch.setattr(training_job, "EVALUATION_BATCH", 5)
+        monkeypatch.setattr(scores, "EVALUATION_BATCH", 5)
         told: list[tuple[float, float, str]] = []
         real = Attempt.progress
 
@@ -223,8 +223,8 @@ class TestTraining:
         self, context: WorkerContext, submit: Submit, told: Told, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """4 iterations of 4 clips, 8 passes each: 128, of which 70 % are 4 clips of PGD."""
-        monkeypatch.setattr(training_job, "LEAST_PGD_CLIPS", 3)
-        monkeypatch.setattr(training_job, "PGD_SHARE", 0.7)
+        monkeypatch.setattr(progress_reporter, "LEAST_PGD_CLIPS", 3)
+        monkeypatch.setattr(progress_reporter, "PGD_SHARE", 0.7)
         asked = {"iterations": 8, "evaluate_every": 4}
         counts = []
         for defense in ("vanilla", "single"):
@@ -237,7 +237,7 @@ class TestTraining:
     def test_a_long_training_tells_a_bounded_number_of_losses(
         self, context: WorkerContext, submit: Submit, told: Told, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(training_job, "MOST_STEP_EVENTS", 5)
+        monkeypatch.setattr(progress_reporter, "MOST_STEP_EVENTS", 5)
         job = submit(iterations=21, evaluate_every=0)
         work(context, job)
         assert [event["iteration"] for event in told(job.id, "step")] == [4, 8, 12, 16, 20, 21]
@@ -342,7 +342,7 @@ class TestInterruptedTraining:
 
         job = submit(**self.DEFENDED)
         with monkeypatch.context() as patch:
-            patch.setattr(training_job, "look", stopped)
+            patch.setattr(progress_reporter, "look", stopped)
             work(context, job)
         work(context, job)
         assert told(job.id, "resumed") == [{"iteration": 5}]
@@ -356,7 +356,7 @@ class TestInterruptedTraining:
 
         job = submit(evaluate_every=0)
         with monkeypatch.context() as patch:
-            patch.setattr(training_job, "look", stopped)
+            patch.setattr(scores, "look", stopped)
             work(context, job)
         work(context, job)
         assert told(job.id, "resumed") == [{"iteration": 4}]

@@ -28,8 +28,8 @@ from workers.runtime.context import WorkerContext
 from workers.runtime.outcome import JobFailed
 from workers.runtime.progress import Stopped
 from workers.runtime.recovery import clear_away
-from workers.trainings import checkpoints, training_job
-from workers.trainings.training_job import ProgressReporter
+from workers.trainings import checkpoints, progress_reporter, scores, training_job
+from workers.trainings.progress_reporter import ProgressReporter
 
 Row = Callable[[str], Job]
 Told = Callable[[str, str], list[dict[str, Any]]]
@@ -66,7 +66,7 @@ def overfits(monkeypatch: pytest.MonkeyPatch) -> None:
         return Evaluation(found.clean, {0.02: FIGURES[now[0]][options["attack"].type == "pgd"]})
 
     monkeypatch.setattr(ProgressReporter, "_look", noted)
-    monkeypatch.setattr(training_job, "evaluate", figures)
+    monkeypatch.setattr(scores, "evaluate", figures)
 
 
 def result(job: Job) -> TrainingResult:
@@ -138,7 +138,7 @@ class TestOverfitting:
     ) -> None:
         whole, broken = (submit(**WATCHED, on_overfitting=action) for _ in range(2))
         work(context, whole)
-        look = training_job.look
+        look = scores.look
         for _ in range(20):
             looks: list[object] = []
 
@@ -149,7 +149,8 @@ class TestOverfitting:
                 return look(*given, **options)
 
             with monkeypatch.context() as patch:
-                patch.setattr(training_job, "look", stopped)
+                for place in (progress_reporter, scores):
+                    patch.setattr(place, "look", stopped)
                 work(context, broken)
             if row(broken.id).status is not JobStatus.QUEUED:
                 break
