@@ -105,11 +105,11 @@ def _too_many_cells(session: Session, services: Services, request: StudyRequest)
     told = forecasts.in_words(forecasts.of_grid(session, services.queue, request))
     return Invalid.of(
         "architectures",
-        f"{request.n_cells} cells",
-        f"{len(request.architectures)} architectures, {len(request.trainings)} trainings,"
-        f" {len(request.epsilons)} epsilons, {len(request.seeds)} seeds and"
-        f" {len(request.train_on)} train_on are {request.n_cells} cells, more than the {most} that"
-        f" this service allows ({variable('max_study_cells')}); {told}",
+        list(request.architectures),
+        f"with {len(request.trainings)} trainings, {len(request.epsilons)} epsilons,"
+        f" {len(request.seeds)} seeds and {len(request.train_on)} train_on these are"
+        f" {request.n_cells} cells, more than the {most} that this service allows"
+        f" ({variable('max_study_cells')}); {told}",
         "give fewer of them, and add others to the study later",
         code="too_many_cells",
     )

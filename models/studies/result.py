@@ -25,8 +25,10 @@ from models.studies.tables import (
 from models.studies.tables.curves import CurvesTable
 
 INTERVALS: Final = (
-    "Each figure is UAR, the mean over seeds, with a 95 % interval for which speakers and seeds are"
-    " drawn. A dash has no figure, for the reason below its table."
+    "Each figure is UAR, the mean over seeds, with a 95 % interval for which speakers are drawn"
+    " and, where there are several, seeds. Where a partition has fewer than 5 speakers, or they are"
+    " unknown, clips are drawn, and the interval says nothing of other speakers. A dash has no"
+    " figure, for the reason below its table."
 )
 BESIDE: Final = (
     f"Where figures of the paper stand beside ours, they are of {PAPER}: another corpus, not to be"

@@ -143,7 +143,8 @@ class TestRefused:
         answer = client.post("/v1/studies", json=small(corpus))
         assert (answer.status_code, answer.json()["code"]) == (422, "too_many_cells")
         (fault,) = answer.json()["errors"]
-        assert fault["value"] == "'4 cells'"
+        assert (fault["field"], fault["value"]) == ("architectures", "['tiny']")
+        assert "these are 4 cells, more than the 3" in fault["message"]
         assert "SERVAL_MAX_STUDY_CELLS" in fault["message"]
         assert "no training of tiny single, tiny vanilla has ended here" in fault["message"]
         assert rows(session) == 0
