@@ -1,24 +1,23 @@
 """Trainings of detectors: what is checked before one is queued."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from sqlalchemy.orm import Session
 
-from app.access.allowance import Allowance
 from app.corpora import service as corpora
 from app.corpora.tables import Corpus
 from app.errors import Invalid
-from app.jobs import service as jobs
 from app.jobs.queue import JobQueue
 from app.jobs.service import Submission
-from app.jobs.states import JobKind
 from app.jobs.tables import Job
 from app.persistence.storage import Storage
 from app.registry import detectors as attaching
 from app.registry import service as registry
 from app.registry.service import Entry
 from app.settings import Settings
+from app.trainings import accepting
 from app.trainings.detector_request import DetectorRequest
 from models.corpus.aliases import hint
 from models.corpus.manifest import Manifest
@@ -49,35 +48,9 @@ def create(
         Invalid: the two do not go together, or the training is larger than allowed.
         Unavailable: the queue is away; nothing is left behind.
     """
-    asked = _asked(request, owner=owner, idempotency_key=idempotency_key)
-    replayed = jobs.replay(session, asked)
-    if replayed is not None:
-        return replayed
-    wanted = _checked(session, storage, settings, request, asked)
-    return jobs.accept(session, queue, storage, wanted, Allowance.of(settings))
-
-
-def submission(
-    session: Session,
-    storage: Storage,
-    settings: Settings,
-    request: DetectorRequest,
-    *,
-    owner: str,
-) -> Submission:
-    """The training as a job that may be accepted; see `create`. For workers, which record it."""
-    asked = _asked(request, owner=owner, idempotency_key=None)
-    return _checked(session, storage, settings, request, asked)
-
-
-def _asked(request: DetectorRequest, *, owner: str, idempotency_key: str | None) -> Submission:
-    return Submission(
-        kind=JobKind.TRAINING,
-        owner=owner,
-        request=request.to_request(),
-        metadata=request.metadata,
-        idempotency_key=idempotency_key,
-    )
+    wanted = accepting.asked(request, owner=owner, idempotency_key=idempotency_key)
+    checked = partial(_checked, session, storage, settings, request)
+    return accepting.accept(session, queue, storage, settings, wanted, checked)
 
 
 def _checked(

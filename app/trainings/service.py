@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
-from app.access.allowance import Allowance
 from app.corpora import noises
 from app.corpora import service as corpora
 from app.corpora.importing import audio_file
@@ -20,6 +20,7 @@ from app.jobs.states import JobKind
 from app.jobs.tables import Job
 from app.persistence.storage import Storage
 from app.settings import Settings
+from app.trainings import accepting
 from app.trainings.kept_checkpoint import kept_checkpoint, outlives
 from app.trainings.schemas import MAY_CHANGE, TrainingRequest
 from models.class_weights import unknown_emotions
@@ -46,12 +47,9 @@ def create(
         Invalid: nothing can be learnt from it, or the training is larger than allowed.
         Unavailable: the queue is away; nothing is left behind.
     """
-    asked = _asked(request, owner=owner, idempotency_key=idempotency_key)
-    replayed = jobs.replay(session, asked)
-    if replayed is not None:
-        return replayed
-    wanted = _checked(session, storage, settings, request, asked)
-    return jobs.accept(session, queue, storage, wanted, Allowance.of(settings))
+    wanted = accepting.asked(request, owner=owner, idempotency_key=idempotency_key)
+    checked = partial(_checked, session, storage, settings, request)
+    return accepting.accept(session, queue, storage, settings, wanted, checked)
 
 
 def submission(
@@ -65,25 +63,10 @@ def submission(
     parent_id: str | None = None,
 ) -> Submission:
     """The training as a job that may be accepted; see `create`. For workers, which record it."""
-    asked = _asked(request, owner=owner, idempotency_key=idempotency_key, parent_id=parent_id)
-    return _checked(session, storage, settings, request, asked)
-
-
-def _asked(
-    request: TrainingRequest,
-    *,
-    owner: str,
-    idempotency_key: str | None,
-    parent_id: str | None = None,
-) -> Submission:
-    return Submission(
-        kind=JobKind.TRAINING,
-        owner=owner,
-        request=request.to_request(),
-        metadata=request.metadata,
-        idempotency_key=idempotency_key,
-        parent_id=parent_id,
+    wanted = accepting.asked(
+        request, owner=owner, idempotency_key=idempotency_key, parent_id=parent_id
     )
+    return _checked(session, storage, settings, request, wanted)
 
 
 def _checked(

@@ -16,14 +16,13 @@ from app.registry import service as registry
 from app.registry.service import Entry
 from app.registry.tables import Model
 from app.trainings.detector_request import DetectorRequest, DetectorResult, detector_dir
-from app.trainings.detectors import submission
+from app.trainings.detectors import create
 from app.trainings.kept_checkpoint import kept_checkpoint
 from models.architectures import ARCHITECTURES
 from models.detectors import DetectorConfig, evading, evaluation
 from models.detectors.training import DetectorStep
 from tests.app.tiny import tiny_config
 from tests.models.tiny import TinyNet, tiny_net
-from tests.recorded import record
 from workers.jobs import PERFORM
 from workers.runtime import run as running
 from workers.runtime.context import WorkerContext
@@ -68,9 +67,8 @@ def submit(context: WorkerContext, corpus: Corpus, model: Model) -> Submit:
             {"type": "detector", "model": model.id, "corpus": corpus.id, **small, **wanted}
         )
         with context.sessions() as session:
-            return record(
-                session,
-                submission(session, context.storage, context.settings, request, owner="local"),
+            return create(
+                session, context.queue, context.storage, context.settings, request, owner="local"
             )
 
     return submit
